@@ -1,0 +1,158 @@
+#include "dialects/sq/IR/SqOps.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+
+using namespace mlir;
+using namespace sq;
+
+/// True unless both are static and differ.
+static bool dimsAgree(int64_t a, int64_t b) {
+  return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
+}
+
+static bool shapesAgree(ShapedType a, ShapedType b) {
+  return a.getRank() == b.getRank() &&
+         llvm::all_of(llvm::zip(a.getShape(), b.getShape()), [](auto p) {
+           return dimsAgree(std::get<0>(p), std::get<1>(p));
+         });
+}
+
+static ShapedType shaped(Value v) { return cast<ShapedType>(v.getType()); }
+
+LogicalResult MatmulOp::verify() {
+  ShapedType a = shaped(getA()), b = shaped(getB()), c = shaped(getOuts());
+  int64_t rank = c.getRank();
+  // matmul_c1
+  if (rank < 2 || a.getRank() != rank || b.getRank() != rank)
+    return emitOpError("needs three operands of one rank of at least 2, got ")
+           << a << ", " << b << " and " << c;
+  // matmul_c2
+  for (int64_t i = 0; i < rank - 2; ++i)
+    for (ShapedType t : {a, b})
+      if (t.getDimSize(i) != 1 && !dimsAgree(t.getDimSize(i), c.getDimSize(i)))
+        return emitOpError("leading dimension ")
+               << i << " of " << t << " is neither 1 nor that of " << c;
+  // matmul_c3
+  if (!dimsAgree(a.getDimSize(rank - 2), c.getDimSize(rank - 2)) ||
+      !dimsAgree(b.getDimSize(rank - 1), c.getDimSize(rank - 1)) ||
+      !dimsAgree(a.getDimSize(rank - 1), b.getDimSize(rank - 2)))
+    return emitOpError("cannot multiply ") << a << " by " << b << " into " << c;
+  return success();
+}
+
+LogicalResult LinearOp::verify() {
+  ShapedType x = shaped(getX()), w = shaped(getWeight()), y = shaped(getOuts());
+  // linear_c3
+  if (x.getRank() < 1 || x.getRank() != y.getRank() ||
+      !llvm::all_of(llvm::zip(x.getShape().drop_back(), y.getShape().drop_back()),
+                    [](auto p) { return dimsAgree(std::get<0>(p), std::get<1>(p)); }))
+    return emitOpError("needs equal leading dimensions, got ") << x << " and " << y;
+  // linear_c1
+  bool transposed = getTransposeWeight();
+  if (w.getRank() != 2 || !dimsAgree(w.getDimSize(transposed), x.getShape().back()) ||
+      !dimsAgree(w.getDimSize(!transposed), y.getShape().back()))
+    return emitOpError("cannot multiply ") << x << " by the weight " << w << " into " << y;
+  // linear_c2
+  if (getBias()) {
+    ShapedType b = shaped(getBias());
+    if (b.getRank() != 1 || !dimsAgree(b.getDimSize(0), y.getShape().back()))
+      return emitOpError("needs a bias as long as the last dimension of ") << y << ", got " << b;
+  }
+  return success();
+}
+
+LogicalResult SoftmaxOp::verify() {
+  // softmax_c1
+  ShapedType x = shaped(getX()), y = shaped(getOuts());
+  if (x.getRank() < 1 || !shapesAgree(x, y))
+    return emitOpError("needs input and output of one shape, got ") << x << " and " << y;
+  return success();
+}
+
+LogicalResult LayerNormOp::verify() {
+  ShapedType x = shaped(getX()), y = shaped(getOuts());
+  // layer_norm_c1
+  if (x.getRank() < 1 || !shapesAgree(x, y))
+    return emitOpError("needs input and output of one shape, got ") << x << " and " << y;
+  // layer_norm_c2
+  for (Value v : {getScale(), getBias()})
+    if (v && (shaped(v).getRank() != 1 ||
+              !dimsAgree(shaped(v).getDimSize(0), x.getShape().back())))
+      return emitOpError("needs scale and bias as long as the last dimension of ")
+             << x << ", got " << v.getType();
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  ShapedType q = shaped(getQ()), k = shaped(getK()), v = shaped(getV()), o = shaped(getOuts());
+  // attention_c1
+  if (q.getRank() != 4 || k.getRank() != 4 || !shapesAgree(q, o) || !shapesAgree(k, v) ||
+      !dimsAgree(q.getDimSize(0), k.getDimSize(0)) ||
+      !dimsAgree(q.getDimSize(2), k.getDimSize(2)) || !dimsAgree(q.getDimSize(3), k.getDimSize(3)))
+    return emitOpError("needs q and outs [b, s, h, d], k and v [b, t, h, d], got ")
+           << q << ", " << o << ", " << k << " and " << v;
+  // attention_c2
+  if (getMask()) {
+    ShapedType m = shaped(getMask());
+    int64_t want[4] = {q.getDimSize(0), q.getDimSize(2), q.getDimSize(1), k.getDimSize(1)};
+    for (int i = 0; i < 4; ++i)
+      if (m.getRank() != 4 || (!dimsAgree(m.getDimSize(i), want[i]) &&
+                               !(i < 3 && m.getDimSize(i) == 1)))
+        return emitOpError("needs a mask [b, h, s, t] (each but t may be 1), got ") << m;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// What all composites share: effects on memrefs, result shapes from `outs`.
+//===----------------------------------------------------------------------===//
+
+static void
+dpsEffects(DestinationStyleOpInterface op,
+           SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  for (OpOperand *in : op.getDpsInputOperands())
+    if (isa<MemRefType>(in->get().getType()))
+      effects.emplace_back(MemoryEffects::Read::get(), in);
+  for (OpOperand &out : op.getDpsInitsMutable())
+    if (isa<MemRefType>(out.get().getType())) {
+      effects.emplace_back(MemoryEffects::Read::get(), &out);
+      effects.emplace_back(MemoryEffects::Write::get(), &out);
+    }
+}
+
+static LogicalResult dpsReify(OpBuilder &b, DestinationStyleOpInterface op,
+                              ReifiedRankedShapedTypeDims &dims) {
+  for (OpOperand &out : op.getDpsInitsMutable()) {
+    auto type = dyn_cast<RankedTensorType>(out.get().getType());
+    if (!type)
+      return failure();
+    SmallVector<OpFoldResult> shape;
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      if (!type.isDynamicDim(i)) {
+        shape.push_back(b.getIndexAttr(type.getDimSize(i)));
+        continue;
+      }
+      Value index = arith::ConstantIndexOp::create(b, op.getLoc(), i);
+      shape.push_back(b.createOrFold<tensor::DimOp>(op.getLoc(), out.get(), index));
+    }
+    dims.push_back(std::move(shape));
+  }
+  return success();
+}
+
+#define SQ_DPS(Op)                                                                               \
+  void Op::getEffects(                                                                           \
+      SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {            \
+    dpsEffects(cast<DestinationStyleOpInterface>(getOperation()), effects);                      \
+  }                                                                                              \
+  LogicalResult Op::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {         \
+    return dpsReify(b, cast<DestinationStyleOpInterface>(getOperation()), dims);                 \
+  }
+SQ_DPS(MatmulOp)
+SQ_DPS(LinearOp)
+SQ_DPS(SoftmaxOp)
+SQ_DPS(LayerNormOp)
+SQ_DPS(AttentionOp)
+SQ_DPS(PackedMatmulOp)

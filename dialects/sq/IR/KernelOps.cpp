@@ -1,0 +1,31 @@
+#include "dialects/sq/IR/SqOps.h"
+
+using namespace mlir;
+using namespace sq;
+
+LogicalResult PackedMatmulOp::verify() {
+  auto shaped = [](Value v) { return cast<ShapedType>(v.getType()); };
+  ShapedType x = shaped(getX()), w = shaped(getWeight()), y = shaped(getOuts());
+  // packed_matmul_c1
+  if (w.getRank() != 3 || !w.hasStaticShape() || x.getRank() < 1 || y.getRank() != x.getRank() ||
+      w.getDimSize(1) != x.getShape().back() ||
+      w.getDimSize(0) != (y.getShape().back() + w.getDimSize(2) - 1) / w.getDimSize(2))
+    return emitOpError("needs a weight [ceil(n / N), k, N] for x ")
+           << x << " and outs " << y << ", got " << w;
+  // packed_matmul_c2
+  for (Value e : getExtras()) {
+    ShapedType t = shaped(e);
+    if (!(t.getRank() == 1 && t.getDimSize(0) == y.getShape().back()) &&
+        t.getRank() != y.getRank())
+      return emitOpError("needs extras [n] or shaped like outs ") << y << ", got " << t;
+  }
+  // packed_matmul_c3
+  Block &body = getEpilogue().front();
+  if (body.getNumArguments() != 1 + getExtras().size() ||
+      cast<YieldOp>(body.getTerminator()).getValues().size() != 1)
+    return emitOpError("needs an epilogue of ") << 1 + getExtras().size() << " arguments and one result";
+  return success();
+}
+
+#define GET_OP_CLASSES
+#include "dialects/sq/IR/SqOps.cpp.inc"

@@ -1,0 +1,140 @@
+#ifndef SQ_GRAPH_OPS
+#define SQ_GRAPH_OPS
+
+include "dialects/sq/IR/SqDialect.td"
+
+def Sq_MatmulOp : Sq_DpsOp<"matmul"> {
+  let summary = "batched matrix product of two run-time tensors";
+  let description = [{
+    `c[.., m, n] = sum_k a[.., m, k] * b[.., k, n]`, accumulated in the element
+    type of `c` (f32 for f32 operands).
+
+    - (C1) the three operands have one rank, at least 2.
+    - (C2) leading dims of `a` and `b` equal those of `c`, or are statically 1 (broadcast).
+    - (C3) static m, k and n agree.
+
+    Example:
+    ```mlir
+    func.func @example(%a: tensor<?x2x8x4xf32>, %b: tensor<?x2x4x8xf32>, %init: tensor<?x2x8x8xf32>) -> tensor<?x2x8x8xf32> {
+      %c = sq.matmul ins(%a, %b : tensor<?x2x8x4xf32>, tensor<?x2x4x8xf32>) outs(%init : tensor<?x2x8x8xf32>) -> tensor<?x2x8x8xf32>
+      return %c : tensor<?x2x8x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$a, Sq_F32Shaped:$b, Sq_F32Shaped:$outs);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $a `,` $b `:` type($a) `,` type($b) `)` `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_LinearOp : Sq_DpsOp<"linear"> {
+  let summary = "matrix product with a constant weight";
+  let description = [{
+    `y[.., n] = sum_k x[.., k] * w[k, n] + bias[n]`; with `transpose_weight`,
+    `w` is `[n, k]`. All leading dims of `x` are rows.
+
+    - (C1) `w` is a matrix whose k equals the last dim of `x` and whose n that of `outs`.
+    - (C2) `bias`, when given, is `[n]`.
+    - (C3) `x` and `outs` have one rank, and equal leading dims.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x4xf32>, %w: tensor<4x8xf32>, %b: tensor<8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.linear ins(%x, %w : tensor<?x4xf32>, tensor<4x8xf32>) bias(%b : tensor<8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$weight, Optional<Sq_F32Shaped>:$bias,
+                       Sq_F32Shaped:$outs, UnitAttr:$transpose_weight);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`
+    (`bias` `(` $bias^ `:` type($bias) `)`)? `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_SoftmaxOp : Sq_DpsOp<"softmax"> {
+  let summary = "softmax over the last dimension";
+  let description = [{
+    `y[.., i] = exp(x[.., i] - max_j x[.., j]) / sum_j exp(x[.., j] - max)`,
+    sums in f32. A row of -inf gives NaN, as IEEE arithmetic has it.
+
+    - (C1) `x` and `outs` have one shape and a rank of at least 1.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.softmax ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$outs);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `:` type($x) `)` `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_LayerNormOp : Sq_DpsOp<"layer_norm"> {
+  let summary = "layer normalization over the last dimension";
+  let description = [{
+    `y = (x - mean) / sqrt(var + epsilon) * scale + bias`, `mean` and the biased
+    `var` over the last dimension (Ba et al. 2016, equations 3 and 4), both in
+    two passes in f32.
+
+    - (C1) `x` and `outs` have one shape and a rank of at least 1.
+    - (C2) `scale` and, when given, `bias` are vectors as long as the last dim.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x8xf32>, %s: tensor<8xf32>, %b: tensor<8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.layer_norm ins(%x, %s : tensor<?x8xf32>, tensor<8xf32>) bias(%b : tensor<8xf32>) outs(%init : tensor<?x8xf32>) {epsilon = 1.0e-5 : f32} -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$scale, Optional<Sq_F32Shaped>:$bias,
+                       Sq_F32Shaped:$outs, F32Attr:$epsilon);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `,` $scale `:` type($x) `,` type($scale) `)`
+    (`bias` `(` $bias^ `:` type($bias) `)`)? `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_AttentionOp : Sq_DpsOp<"attention"> {
+  let summary = "scaled dot-product attention";
+  let description = [{
+    `o[b,s,h,:] = sum_t softmax_t(scale * q[b,s,h,:] . k[b,t,h,:] + mask[b,h,s,t]) v[b,t,h,:]`
+    (Vaswani et al. 2017, equation 1). The head axis comes third, as a linear
+    layer leaves it, so that no transposition is needed around it.
+
+    - (C1) q, k, v and outs have rank 4; batch, heads and head size agree.
+    - (C2) the optional additive `mask` has rank 4; each dim but the last may be statically 1.
+
+    Example:
+    ```mlir
+    func.func @example(%q: tensor<?x?x2x32xf32>, %k: tensor<?x?x2x32xf32>, %v: tensor<?x?x2x32xf32>, %m: tensor<?x1x1x?xf32>, %init: tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32> {
+      %o = sq.attention ins(%q, %k, %v : tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>) mask(%m : tensor<?x1x1x?xf32>) outs(%init : tensor<?x?x2x32xf32>) {scale = 0.25 : f32} -> tensor<?x?x2x32xf32>
+      return %o : tensor<?x?x2x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$q, Sq_F32Shaped:$k, Sq_F32Shaped:$v,
+                       Optional<Sq_F32Shaped>:$mask, Sq_F32Shaped:$outs, F32Attr:$scale);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $q `,` $k `,` $v `:` type($q) `,` type($k) `,` type($v) `)`
+    (`mask` `(` $mask^ `:` type($mask) `)`)? `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+#endif

@@ -1,0 +1,20 @@
+/// The `sq` dialect and its operations.
+#ifndef SQ_DIALECTS_SQ_IR_SQOPS_H
+#define SQ_DIALECTS_SQ_IR_SQOPS_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/sq/IR/SqDialect.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/sq/IR/SqOps.h.inc"
+
+#endif

@@ -1,0 +1,56 @@
+/// The compiler as a library: a model in, an artifact out.
+#ifndef SQ_COMPILER_H
+#define SQ_COMPILER_H
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class MLIRContext;
+class ModuleOp;
+} // namespace mlir
+
+namespace sq {
+
+/// Exit codes of all tools (design.md).
+enum class ExitCode : int {
+  Done = 0,
+  Refused = 1,    // the input: model, data, plan or artifact
+  Usage = 2,
+  Lacking = 3,    // CPU feature, device, memory, disk, permission
+  Comparison = 4,
+  Defect = 70
+};
+
+struct DimRange {
+  int64_t min = 1;
+  int64_t max = INT64_MAX;
+};
+
+struct CompileOptions {
+  std::string output;                      // .so, .a (+ .h), or an executable
+  std::map<std::string, DimRange> shape;   // by symbol, --shape=
+  std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
+  std::string emit;                        // a phase name, or empty for an artifact
+  int threads = 0;                         // of the compiler; 0: all allowed cores
+  bool verbose = false;
+  /// Called at the start of each phase (`index` of `count`), from one thread.
+  std::function<void(const std::string &phase, int index, int count)> progress;
+};
+
+struct CompileResult {
+  ExitCode code = ExitCode::Done;
+  std::string message; // one clear message when code is not Done
+  int64_t weightBytes = 0, codeBytes = 0;
+};
+
+/// Compiles `path` (.onnx, .onnxtxt, .mlir, .mlirbc, or "-" for stdin) into
+/// options.output. Either the whole artifact is there afterwards or nothing is.
+CompileResult compileFile(const std::string &path, const CompileOptions &options);
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,82 @@
+/* What generated code and the runtime agree on. Not for users of the runtime:
+ * they include sq/runtime.h. A change here raises SQ_KERNEL_ABI_VERSION. */
+#ifndef SQ_KERNEL_ABI_H
+#define SQ_KERNEL_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SQ_KERNEL_ABI_VERSION 1
+#define SQ_ARTIFACT_MAGIC 0x31465452414b5153ull /* "SQKARTF1" */
+
+typedef struct sq_kernel_context sq_kernel_context;
+
+/* A kernel: works on [begin, end) of its range, with the values that its host
+ * schedule captured at `captures` (layout private to the generated code). */
+typedef void (*sq_kernel_fn)(const void *captures, int64_t begin, int64_t end, int32_t thread);
+
+/* Callbacks of one run. Generated code gets a pointer to this structure; the
+ * runtime may keep fields of its own behind it. The order of fields is fixed. */
+struct sq_kernel_context {
+  /* The weight section, 64-byte aligned, read-only. */
+  const uint8_t *weights;
+  /* Returns the session's arena with at least `bytes` usable bytes, 64-byte
+   * aligned, or NULL when memory ran out (the runtime has noted it). Called
+   * at most once a run, before any kernel. Contents are undefined. */
+  uint8_t *(*arena)(sq_kernel_context *, int64_t bytes);
+  /* Returns the memory of output `index`, dense row-major, for `shape` (as
+   * many entries as the manifest's rank), 64-byte aligned unless the caller of
+   * the run gave his own, or NULL (noted) when a caller's buffer does not fit.
+   * Called once per output and run, before any kernel. */
+  uint8_t *(*output)(sq_kernel_context *, int32_t index, const int64_t *shape);
+  /* Runs fn for ranges covering [0, count), on at most count / grain threads;
+   * returns when all are done. `kernel` is the index of the kernel in the
+   * manifest's list, for profiles. */
+  void (*parallel)(sq_kernel_context *, sq_kernel_fn fn, const void *captures, int64_t count,
+                   int64_t grain, int32_t kernel);
+  /* Notes a failed check (the first one counts), thread-safe; `message` is a
+   * static string, `a` and `b` are the two numbers it speaks of ("%a", "%b" in
+   * the message stand for them). */
+  void (*fail)(sq_kernel_context *, const char *message, int64_t a, int64_t b);
+  /* Threads of this run, at least 1; sq_kernel_fn's `thread` is below it. */
+  int32_t threads;
+  /* Levels below this one fit the machine; for information. */
+  int32_t reserved;
+};
+
+/* One tensor as it enters a run: dense row-major, shape already checked
+ * against the manifest. */
+typedef struct sq_kernel_input {
+  const uint8_t *data;
+  const int64_t *shape;
+} sq_kernel_input;
+
+/* The host schedule of one CPU level. Returns 0, or non-zero when it stopped
+ * after a failed check or a NULL from a callback. */
+typedef int32_t (*sq_entry_fn)(sq_kernel_context *, const sq_kernel_input *inputs);
+
+typedef struct sq_variant {
+  const char *level; /* "x86-64-v3", "avx512", ... ; the manifest lists the features it needs */
+  sq_entry_fn entry;
+} sq_variant;
+
+/* What an artifact exports under the name `sq_artifact`. */
+typedef struct sq_artifact_descriptor {
+  uint64_t magic;
+  uint32_t kernel_abi_version;
+  uint32_t num_variants;
+  const sq_variant *variants; /* from the least to the most demanding level */
+  const uint8_t *manifest;    /* FlatBuffer, runtime/core/manifest.fbs */
+  uint64_t manifest_size;
+  const uint8_t *weights;
+  uint64_t weights_size;
+} sq_artifact_descriptor;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
