@@ -134,6 +134,7 @@ struct OutputPattern : ConvertOpToLLVMPattern<sq::OutputOp> {
     Value memory = sq::callContext(b, contextOf(op), offsetof(sq_kernel_context, output), ptr,
                                    {index, shape}).getResult();
     returnUnless(rewriter, loc, nonNull(b, memory));
+    b.restoreInsertionPoint(rewriter.saveInsertionPoint());
     Value stride = LLVM::ConstantOp::create(b, b.getI64Type(), 1);
     for (int64_t d = rank - 1; d >= 0; --d) {
       strides[d] = stride;
@@ -301,8 +302,10 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
     populateFuncToLLVMConversionPatterns(converter, patterns);
     populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
-    populateMathToLLVMConversionPatterns(converter, patterns);
-    populateMathToLibmConversionPatterns(patterns);
+    // An instruction where there is one; libm is called lane by lane.
+    populateMathToLLVMConversionPatterns(converter, patterns, /*approximateLog1p=*/false,
+                                         PatternBenefit(2));
+    populateMathToLibmConversionPatterns(patterns, PatternBenefit(1));
     populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/false,
                                            /*force32BitVectorIndices=*/true);
     ub::populateUBToLLVMConversionPatterns(converter, patterns);

@@ -123,19 +123,48 @@ struct Emitter {
       for (int64_t v = 0; v < vectors; ++v) {
         int64_t offset = sub + v * target.lanes, lanes = validLanes(width, offset);
         Value n = tb.createOrFold<arith::AddIOp>(column, indexConstant(tb, offset));
-        SmallVector<Value> perColumn(extras.size());
-        for (auto [i, extra] : llvm::enumerate(extras))
-          if (cast<MemRefType>(extra.getType()).getRank() == 1)
-            perColumn[i] = load(tb, extra, n, lanes);
         for (int64_t r = 0; r < rows; ++r) {
-          SmallVector<Value> args = {sums[r * vectors + v]};
-          for (auto [i, extra] : llvm::enumerate(extras))
-            args.push_back(perColumn[i] ? perColumn[i]
-                                        : load(tb, extra, ValueRange{row[r], n}, lanes));
-          store(tb, epilogue(tb, args), out, ValueRange{row[r], n}, lanes);
+          Value result = sums[r * vectors + v];
+          if (cheapEpilogue())
+            result = epilogueAt(tb, result, row[r], n, lanes);
+          store(tb, result, out, ValueRange{row[r], n}, lanes);
         }
       }
+      if (cheapEpilogue())
+        return;
+      // The sums lie in L1; one copy of the epilogue per column vector instead
+      // of one per accumulator keeps the code short.
+      Value last = tb.createOrFold<arith::AddIOp>(m, indexConstant(tb, rows));
+      scf::ForOp::create(
+          tb, m, last, indexConstant(tb, 1), ValueRange(),
+          [&](OpBuilder &nested, Location loc, Value r, ValueRange) {
+            ImplicitLocOpBuilder rb(loc, nested);
+            for (int64_t v = 0; v < vectors; ++v) {
+              int64_t offset = sub + v * target.lanes, lanes = validLanes(width, offset);
+              Value n = rb.createOrFold<arith::AddIOp>(column, indexConstant(rb, offset));
+              Value sum = load(rb, out, ValueRange{r, n}, lanes);
+              store(rb, epilogueAt(rb, sum, r, n, lanes), out, ValueRange{r, n}, lanes);
+            }
+            scf::YieldOp::create(rb);
+          });
     });
+  }
+
+  bool cheapEpilogue() {
+    constexpr int64_t kCheapOps = 4;
+    return llvm::range_size(op.getEpilogue().front().without_terminator()) <= kCheapOps &&
+           llvm::none_of(op.getEpilogue().front(), [](Operation &inner) {
+             return inner.getName().getDialectNamespace() == "math";
+           });
+  }
+
+  Value epilogueAt(ImplicitLocOpBuilder &b, Value sum, Value row, Value n, int64_t lanes) {
+    SmallVector<Value> args = {sum};
+    for (Value extra : extras)
+      args.push_back(cast<MemRefType>(extra.getType()).getRank() == 1
+                         ? load(b, extra, n, lanes)
+                         : load(b, extra, ValueRange{row, n}, lanes));
+    return epilogue(b, args);
   }
 
   void panelOf(ImplicitLocOpBuilder &b, Value panel, Value begin, Value end, int64_t width) {
