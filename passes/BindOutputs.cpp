@@ -135,6 +135,14 @@ struct BindOutputsPass : sq::impl::BindOutputsPassBase<BindOutputsPass> {
       alloc.erase();
     }
     ret->setOperands({});
+    // The names of the results stay for the manifest.
+    SmallVector<Attribute> names;
+    for (unsigned i = 0; i < func.getNumResults(); ++i) {
+      DictionaryAttr attrs = func.getResultAttrDict(i);
+      names.push_back(attrs ? attrs : DictionaryAttr::get(&getContext()));
+    }
+    func->setAttr("sq.results", ArrayAttr::get(&getContext(), names));
+    func.removeResAttrsAttr();
     func.setType(FunctionType::get(&getContext(), func.getArgumentTypes(), {}));
   }
 };
