@@ -1,0 +1,23 @@
+/// From the LLVM dialect to a native object.
+#ifndef SQ_CODEGEN_HOST_EMITOBJECT_H
+#define SQ_CODEGEN_HOST_EMITOBJECT_H
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include "codegen/host/HostTarget.h"
+
+namespace sq {
+
+enum class ObjectKind { Object, Assembly, LLVM };
+
+/// Translates `module` (LLVM dialect) to LLVM IR, optimises it for `target`
+/// and returns an ELF object, assembly, or the optimised IR as text. All
+/// symbols but `entry` are internal.
+llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::ModuleOp module, const HostTarget &target,
+                                                      llvm::StringRef entry, ObjectKind kind);
+
+} // namespace sq
+
+#endif
