@@ -83,6 +83,14 @@ void registerActivations(LoweringTable &table);
 void registerCasts(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerMovement(LoweringTable &table);
+void registerContractions(LoweringTable &table);
+void registerReductions(LoweringTable &table);
+void registerNormalizations(LoweringTable &table);
+void registerIndexing(LoweringTable &table);
+void registerRearrangement(LoweringTable &table);
+void registerWindows(LoweringTable &table);
+void registerQuantization(LoweringTable &table);
+void registerControl(LoweringTable &table);
 
 /// The element type of lowered tensors: integers without their sign.
 mlir::Type signless(mlir::Type element);
