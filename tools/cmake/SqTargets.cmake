@@ -57,3 +57,9 @@ if(SQ_ENABLE_PCH)
   target_link_libraries(SqPch PUBLIC SqMlirFlags)
   target_precompile_headers(SqPch PRIVATE ${CMAKE_SOURCE_DIR}/tools/cmake/SqPch.h)
 endif()
+
+# sq_add_unit_test(NAME [MLIR] SOURCES ... [LINKS ...] [DEPENDS ...]): a GoogleTest program.
+function(sq_add_unit_test name)
+  sq_add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE GTest::gtest_main)
+endfunction()
