@@ -27,5 +27,37 @@ LogicalResult PackedMatmulOp::verify() {
   return success();
 }
 
+void ParallelOp::build(OpBuilder &b, OperationState &state, StringRef name, Value count,
+                       Value grain,
+                       function_ref<void(OpBuilder &, Location, ValueRange)> body) {
+  state.addOperands({count, grain});
+  state.getOrAddProperties<Properties>().name = b.getStringAttr(name);
+  OpBuilder::InsertionGuard guard(b);
+  Type index = count.getType();
+  Block *block = b.createBlock(state.addRegion(), {}, {index, index, index},
+                               {state.location, state.location, state.location});
+  body(b, state.location, block->getArguments());
+  YieldOp::create(b, state.location);
+}
+
+LogicalResult ParallelOp::verify() {
+  // parallel_c1
+  Block &entry = getBody().front();
+  if (entry.getNumArguments() != 3 ||
+      llvm::any_of(entry.getArgumentTypes(), [](Type t) { return !t.isIntOrIndex(); }))
+    return emitOpError("needs a region with three integers (begin, end, thread), got ")
+           << entry.getNumArguments() << " arguments";
+  return success();
+}
+
+LogicalResult OutputOp::verify() {
+  // output_c1
+  int64_t dynamic = cast<MemRefType>(getResult().getType()).getNumDynamicDims();
+  if (static_cast<int64_t>(getSizes().size()) != dynamic)
+    return emitOpError("needs ") << dynamic << " sizes for " << getResult().getType() << ", got "
+                                 << getSizes().size();
+  return success();
+}
+
 #define GET_OP_CLASSES
 #include "dialects/sq/IR/SqOps.cpp.inc"

@@ -67,32 +67,111 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
 
 def Sq_YieldOp : Sq_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "ends a region of sq";
-  let arguments = (ins Variadic<AnyType>:$values);
-  let builders = [OpBuilder<(ins), [{ /* no values */ }]>];
-  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
-}
-
-def Sq_ParallelOp : Sq_Op<"parallel", [SingleBlockImplicitTerminator<"YieldOp">]> {
-  let summary = "a range shared among the threads of a session";
   let description = [{
-    Runs the region for disjoint ranges `[begin, end)` that cover `[0, count)`,
-    on up to as many threads as `count / grain`. The last phase of code
-    generation outlines it to a kernel function.
+    Gives the values of the region to its op.
 
     Example:
     ```mlir
     func.func @example(%n: index) {
-      sq.parallel %n grain 4 {
-      ^bb0(%begin: index, %end: index):
+      sq.parallel "nothing" %n, %n : index {
+      ^bb0(%begin: index, %end: index, %thread: index):
         sq.yield
       }
       return
     }
     ```
   }];
-  let arguments = (ins Index:$count, I64Attr:$grain, OptionalAttr<StrAttr>:$name);
-  let regions = (region AnyRegion:$body);
-  let assemblyFormat = "$count `grain` $grain attr-dict-with-keyword $body";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let builders = [OpBuilder<(ins), [{ /* no values */ }]>];
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+def Sq_ParallelOp : Sq_Op<"parallel", [RecursiveMemoryEffects,
+    AllTypesMatch<["count", "grain"]>]> {
+  let summary = "a range shared among the threads of a session";
+  let description = [{
+    Runs the region for disjoint ranges `[begin, end)` that cover `[0, count)`,
+    on up to `count / grain` threads; `thread` is below `sq.threads`. The last
+    phase of code generation outlines it to a kernel function.
+
+    - (C1) the region takes three `index` (i64 once lowered): begin, end, thread.
+
+    Example:
+    ```mlir
+    func.func @example(%n: index) {
+      sq.parallel "copy" %n, %n : index {
+      ^bb0(%begin: index, %end: index, %thread: index):
+        sq.yield
+      }
+      return
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, AnySignlessIntegerOrIndex:$count,
+                       AnySignlessIntegerOrIndex:$grain);
+  let regions = (region MinSizedRegion<1>:$body);
+  let assemblyFormat = "$name $count `,` $grain `:` type($count) attr-dict-with-keyword $body";
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::Value":$count,
+      "::mlir::Value":$grain,
+      "::llvm::function_ref<void(::mlir::OpBuilder &, ::mlir::Location, ::mlir::ValueRange)>":$body)>];
+  let hasVerifier = 1;
+}
+
+def Sq_ThreadsOp : Sq_Op<"threads", [Pure]> {
+  let summary = "the number of threads of the running session";
+  let description = [{
+    At least 1. Sizes scratch memory that every thread has for itself.
+
+    Example:
+    ```mlir
+    func.func @example() -> index {
+      %n = sq.threads : index
+      return %n : index
+    }
+    ```
+  }];
+  let results = (outs Index:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Sq_ArenaOp : Sq_Op<"arena", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "the session's memory for all intermediate tensors";
+  let description = [{
+    `bytes` bytes, 64-byte aligned, contents undefined. Once in a program.
+
+    Example:
+    ```mlir
+    func.func @example(%bytes: index) -> memref<?xi8> {
+      %a = sq.arena %bytes : memref<?xi8>
+      return %a : memref<?xi8>
+    }
+    ```
+  }];
+  let arguments = (ins Index:$bytes);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$bytes attr-dict `:` type($result)";
+}
+
+def Sq_OutputOp : Sq_Op<"output", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "the memory of one output of the model";
+  let description = [{
+    Output `index` of the signature, dense, with the given dynamic dims.
+
+    - (C1) one size per dynamic dim of the result.
+
+    Example:
+    ```mlir
+    func.func @example(%n: index) -> memref<?x4xf32> {
+      %o = sq.output 0(%n) : memref<?x4xf32>
+      return %o : memref<?x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins I64Attr:$index, Variadic<Index>:$sizes);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$index `(` $sizes `)` attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 #endif

@@ -1,0 +1,83 @@
+#include "dialects/sq/IR/SqBufferize.h"
+
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Utils/StructuredOpsUtils.h"
+
+#include "dialects/sq/IR/SqOps.h"
+
+using namespace mlir;
+using namespace mlir::bufferization;
+
+namespace {
+
+/// Composites: `ins` are read, `outs` is only written, its old contents never
+/// read, so that no initialisation is kept alive for it.
+template <typename OpTy>
+struct DpsModel : DstBufferizableOpInterfaceExternalModel<DpsModel<OpTy>, OpTy> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
+    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options, BufferizationState &state) const {
+    auto dps = cast<DestinationStyleOpInterface>(op);
+    SmallVector<Value> operands;
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (!isa<TensorType>(operand.get().getType())) {
+        operands.push_back(operand.get());
+        continue;
+      }
+      FailureOr<Value> buffer = getBuffer(rewriter, operand.get(), options, state);
+      if (failed(buffer))
+        return failure();
+      operands.push_back(*buffer);
+    }
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(op);
+    mlir::clone(rewriter, op, TypeRange(), operands);
+    Value out = operands[dps.getDpsInitOperand(0)->getOperandNumber()];
+    replaceOpWithBufferizedValues(rewriter, op, out);
+    return success();
+  }
+};
+
+/// A weight is memory that nobody may write.
+struct WeightModel : BufferizableOpInterface::ExternalModel<WeightModel, sq::WeightOp> {
+  bool bufferizesToAllocation(Operation *, Value) const { return false; }
+  bool isWritable(Operation *, Value, const AnalysisState &) const { return false; }
+  bool bufferizesToMemoryRead(Operation *, OpOperand &, const AnalysisState &) const {
+    return false;
+  }
+  bool bufferizesToMemoryWrite(Operation *, OpOperand &, const AnalysisState &) const {
+    return false;
+  }
+  AliasingValueList getAliasingValues(Operation *, OpOperand &, const AnalysisState &) const {
+    return {};
+  }
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &,
+                          BufferizationState &) const {
+    auto weight = cast<sq::WeightOp>(op);
+    auto type = cast<RankedTensorType>(weight.getResult().getType());
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(op);
+    auto memref = cast<sq::WeightOp>(mlir::clone(
+        rewriter, op, MemRefType::get(type.getShape(), type.getElementType()), ValueRange()));
+    replaceOpWithBufferizedValues(rewriter, op, memref.getResult());
+    return success();
+  }
+};
+
+} // namespace
+
+void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, sq::SqDialect *) {
+    MatmulOp::attachInterface<DpsModel<MatmulOp>>(*context);
+    LinearOp::attachInterface<DpsModel<LinearOp>>(*context);
+    SoftmaxOp::attachInterface<DpsModel<SoftmaxOp>>(*context);
+    LayerNormOp::attachInterface<DpsModel<LayerNormOp>>(*context);
+    AttentionOp::attachInterface<DpsModel<AttentionOp>>(*context);
+    PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
+    WeightOp::attachInterface<WeightModel>(*context);
+  });
+}
