@@ -30,7 +30,11 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerActivations(table);
     sq::registerArithmetic(table);
     sq::registerCasts(table);
+    sq::registerContractions(table);
+    sq::registerIndexing(table);
     sq::registerMovement(table);
+    sq::registerNormalizations(table);
+    sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerShapes(table);
     sq::registerUnary(table);

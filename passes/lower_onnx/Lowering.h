@@ -82,7 +82,11 @@ struct LoweringTable : llvm::StringMap<LoweringRule> {
 void registerActivations(LoweringTable &table);
 void registerArithmetic(LoweringTable &table);
 void registerCasts(LoweringTable &table);
+void registerContractions(LoweringTable &table);
+void registerIndexing(LoweringTable &table);
 void registerMovement(LoweringTable &table);
+void registerNormalizations(LoweringTable &table);
+void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerUnary(LoweringTable &table);
