@@ -9,6 +9,7 @@
 
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/Passes.h"
+#include "passes/analysis/BufferDims.h"
 
 namespace sq {
 #define GEN_PASS_DEF_BINDOUTPUTSPASS
@@ -18,42 +19,6 @@ namespace sq {
 using namespace mlir;
 
 namespace {
-
-/// The dynamic sizes of `memref` as values that need no buffer: a buffer's own
-/// operands, a view's shape, or an argument's dim.
-FailureOr<Value> dimWithoutBuffer(ImplicitLocOpBuilder &b, Value memref, int64_t dim) {
-  auto type = cast<MemRefType>(memref.getType());
-  if (!type.isDynamicDim(dim))
-    return Value(arith::ConstantIndexOp::create(b, type.getDimSize(dim)));
-  Operation *op = memref.getDefiningOp();
-  if (!op)
-    return Value(memref::DimOp::create(b, memref, dim));
-  if (auto alloc = dyn_cast<memref::AllocOp>(op))
-    return alloc.getDynamicSizes()[type.getDynamicDimIndex(dim)];
-  if (auto expand = dyn_cast<memref::ExpandShapeOp>(op))
-    return expand.getOutputShape()[type.getDynamicDimIndex(dim)];
-  if (auto collapse = dyn_cast<memref::CollapseShapeOp>(op)) {
-    Value result;
-    for (int64_t source : collapse.getReassociationIndices()[dim]) {
-      FailureOr<Value> extent = dimWithoutBuffer(b, collapse.getSrc(), source);
-      if (failed(extent))
-        return failure();
-      result = result ? b.createOrFold<arith::MulIOp>(result, *extent) : *extent;
-    }
-    return result;
-  }
-  if (auto cast = dyn_cast<memref::CastOp>(op))
-    return dimWithoutBuffer(b, cast.getSource(), dim);
-  if (auto view = dyn_cast<memref::SubViewOp>(op)) {
-    llvm::SmallBitVector dropped = view.getDroppedDims();
-    int64_t kept = -1;
-    for (auto [i, size] : llvm::enumerate(view.getMixedSizes()))
-      if (!dropped.test(i) && ++kept == dim)
-        if (auto value = dyn_cast<Value>(size))
-          return value;
-  }
-  return failure();
-}
 
 struct BindOutputsPass : sq::impl::BindOutputsPassBase<BindOutputsPass> {
   void runOnOperation() override {
@@ -84,7 +49,7 @@ struct BindOutputsPass : sq::impl::BindOutputsPassBase<BindOutputsPass> {
       for (int64_t d = 0; d < type.getRank(); ++d) {
         if (!type.isDynamicDim(d))
           continue;
-        FailureOr<Value> size = dimWithoutBuffer(b, value, d);
+        FailureOr<Value> size = sq::dimWithoutBuffer(b, value, d);
         if (failed(size)) {
           inPlace = false;
           size = Value(memref::DimOp::create(b, value, d));
@@ -135,6 +100,14 @@ struct BindOutputsPass : sq::impl::BindOutputsPassBase<BindOutputsPass> {
       alloc.erase();
     }
     ret->setOperands({});
+    // The names of the results stay for the manifest.
+    SmallVector<Attribute> names;
+    for (unsigned i = 0; i < func.getNumResults(); ++i) {
+      DictionaryAttr attrs = func.getResultAttrDict(i);
+      names.push_back(attrs ? attrs : DictionaryAttr::get(&getContext()));
+    }
+    func->setAttr("sq.results", ArrayAttr::get(&getContext(), names));
+    func.removeResAttrsAttr();
     func.setType(FunctionType::get(&getContext(), func.getArgumentTypes(), {}));
   }
 };

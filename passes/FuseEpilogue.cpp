@@ -36,9 +36,10 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
     for (Operation &inner : op.getBody()->without_terminator()) {
       if (!OpTrait::hasElementwiseMappableTraits(&inner) && !isa<arith::ConstantOp>(inner))
         return rewriter.notifyMatchFailure(op, "an op of the body has no vector form");
-      // An operand from outside the body would have to be broadcast.
+      // Constants, which canonicalisation hoists, come along; anything else
+      // from outside would have to be broadcast.
       for (Value v : inner.getOperands())
-        if (v.getParentBlock() != op.getBody())
+        if (v.getParentBlock() != op.getBody() && !v.getDefiningOp<arith::ConstantOp>())
           return rewriter.notifyMatchFailure(op, "the body uses a value from outside");
     }
     sq::PackedMatmulOp product;
@@ -78,8 +79,12 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
     unsigned next = before.getNumArguments();
     for (auto [i, arg] : llvm::enumerate(op.getBody()->getArguments().drop_back()))
       map.map(arg, i == position ? sum : Value(body->getArgument(next++)));
-    for (Operation &inner : op.getBody()->without_terminator())
+    for (Operation &inner : op.getBody()->without_terminator()) {
+      for (Value v : inner.getOperands())
+        if (v.getParentBlock() != op.getBody() && !map.contains(v))
+          map.map(v, rewriter.clone(*v.getDefiningOp())->getResult(0));
       rewriter.clone(inner, map);
+    }
     sq::YieldOp::create(rewriter, op.getLoc(),
                         map.lookupOrDefault(op.getBody()->getTerminator()->getOperand(0)));
     rewriter.replaceOp(op, fused->getResults());

@@ -228,7 +228,6 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     (void)func.insertArgument(0, ptr, DictionaryAttr::get(context), func.getLoc());
     auto status = IntegerType::get(context, 32);
     func.setType(FunctionType::get(context, func.getArgumentTypes(), status));
-    func->removeAttr("res_attrs");
     func.setPrivate();
     func.walk([&](func::ReturnOp ret) {
       OpBuilder b(ret);

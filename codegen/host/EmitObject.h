@@ -18,6 +18,11 @@ enum class ObjectKind { Object, Assembly, LLVM };
 llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::ModuleOp module, const HostTarget &target,
                                                       llvm::StringRef entry, ObjectKind kind);
 
+/// An object that defines `sq_artifact` (sq_artifact_descriptor) for the given
+/// (level, entry symbol) pairs; manifest and weights are symbols of the linker.
+llvm::Expected<llvm::SmallVector<char, 0>>
+emitDescriptor(llvm::ArrayRef<std::pair<llvm::StringRef, llvm::StringRef>> entries);
+
 } // namespace sq
 
 #endif

@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
+#include "passes/analysis/BufferDims.h"
+
 using namespace mlir;
 
 Value sq::indexConstant(ImplicitLocOpBuilder &b, int64_t value) {
@@ -13,7 +15,8 @@ Value sq::dimOf(ImplicitLocOpBuilder &b, Value memref, int64_t dim) {
   auto type = cast<MemRefType>(memref.getType());
   if (!type.isDynamicDim(dim))
     return indexConstant(b, type.getDimSize(dim));
-  return b.createOrFold<memref::DimOp>(memref, indexConstant(b, dim));
+  FailureOr<Value> known = dimWithoutBuffer(b, memref, dim);
+  return succeeded(known) ? *known : b.createOrFold<memref::DimOp>(memref, indexConstant(b, dim));
 }
 
 Value sq::product(ImplicitLocOpBuilder &b, ValueRange values) {

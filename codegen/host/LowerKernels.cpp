@@ -71,8 +71,11 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       if (kernels.empty())
         return;
       for (Operation *op : kernels)
-        if (failed(lower(rewriter, op, *target)))
+        if (failed(lower(rewriter, op, *target))) {
+          // A type or op without a kernel: the model is refused, sq is not broken.
+          getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();
+        }
     }
   }
 };

@@ -138,8 +138,10 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     for (Buffer &buffer : buffers) {
       SmallVector<Value> sizes(buffer.op.getDynamicSizes());
       if (failed(moveValueDefinitions(rewriter, sizes, start, dominance))) {
-        buffer.op.emitOpError("has a size that depends on data; only sizes that follow from the "
-                              "dims of the inputs are supported");
+        emitError(buffer.op.getLoc()) << "the size of a tensor depends on run-time data; only "
+                                         "sizes that follow from the dims of the inputs are supported";
+        // The model's doing, not a defect: sq-compile's exit code tells them apart.
+        func->setAttr("sq.refused", rewriter.getUnitAttr());
         return signalPassFailure();
       }
     }

@@ -11,6 +11,8 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/onnx/IR/OnnxDialect.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/onnx/IR/OnnxTypes.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/onnx/IR/OnnxOps.h.inc"
 

@@ -1,0 +1,309 @@
+/// The context of `--sq-lower-onnx`: what every lowered value is, and the
+/// helpers that the op families share.
+///
+/// The pass walks @main in order and writes a new function on tensors. A table
+/// gives the function that lowers an op; it reads its operands with
+/// `operand(op, i)` and defines every used result with one of the `set...`
+/// functions. It either succeeds or says why not with `return l.fail(op, ...)`;
+/// the walk goes on and all failures are reported together.
+#ifndef SQ_PASSES_LOWER_ONNX_LOWERING_H
+#define SQ_PASSES_LOWER_ONNX_LOWERING_H
+
+#include "passes/lower_onnx/Scalars.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <deque>
+#include <functional>
+#include <string>
+
+namespace sq {
+
+class Lowering;
+
+/// Dimensions of a tensor: an index attribute when static, otherwise an SSA
+/// value of type index. Equal values are provably equal sizes.
+using Dims = llvm::SmallVector<mlir::OpFoldResult>;
+
+/// A lowered tensor. It has one or more of four forms; `Lowering::tensor()` makes
+/// an SSA tensor from any of them and keeps it here.
+struct Lowered {
+  /// As ONNX has it: `ui8` and `i8` differ here. Element types of lowered tensors
+  /// are signless.
+  mlir::Type element;
+  Dims dims;
+
+  /// SSA tensor of shape `stored`. Where `stored`, aligned at the end, is statically
+  /// 1 or has no dim but `dims` has more, broadcasting is still to be done:
+  /// `elementwise` reads it as it is, `tensor()` broadcasts.
+  mlir::Value tensor;
+  Dims stored;
+  /// Constant of signless element type and shape `dims`.
+  mlir::ElementsAttr constant;
+  /// Scalar that all elements are equal to.
+  mlir::Value splat;
+  /// All elements as scalars, row major; few of them.
+  std::optional<llvm::SmallVector<mlir::Value>> elements;
+
+  /// What is known of the values of integers: `lowest <= x < below`.
+  std::optional<int64_t> lowest;
+  mlir::OpFoldResult below;
+
+  int64_t rank() const { return dims.size(); }
+  bool isUnsigned() const { return element.isUnsignedInteger(); }
+  bool isFloat() const { return mlir::isa<mlir::FloatType>(element); }
+  bool isBool() const { return element.isSignlessInteger(1); }
+  bool isInteger() const { return mlir::isa<mlir::IntegerType>(element) && !isBool(); }
+};
+
+/// Tensors of more elements are never taken apart into scalars.
+constexpr int64_t maxKnownElements = 64;
+
+using LowerFn = std::function<mlir::LogicalResult(Lowering &, mlir::Operation *)>;
+
+/// Which function lowers an op, and how many of its leading operands must be given.
+struct LoweringRule {
+  LowerFn lower;
+  unsigned minOperands = 0;
+};
+struct LoweringTable : llvm::StringMap<LoweringRule> {
+  /// `name` without the dialect: "Add".
+  void add(llvm::StringRef name, unsigned minOperands, LowerFn lower) {
+    (*this)[("onnx." + name).str()] = {std::move(lower), minOperands};
+  }
+};
+
+// One per file of passes/lower_onnx.
+void registerActivations(LoweringTable &table);
+void registerArithmetic(LoweringTable &table);
+void registerCasts(LoweringTable &table);
+void registerContractions(LoweringTable &table);
+void registerIndexing(LoweringTable &table);
+void registerMovement(LoweringTable &table);
+void registerNormalizations(LoweringTable &table);
+void registerReductions(LoweringTable &table);
+void registerReshape(LoweringTable &table);
+void registerShapes(LoweringTable &table);
+void registerUnary(LoweringTable &table);
+
+/// The onnx element type (`ui8`, `i1`, `f32`...) of a TensorProto data type; null for
+/// those that no lowered tensor has.
+mlir::Type elementTypeOf(mlir::MLIRContext *context, int64_t dataType);
+/// ONNX's Cast of a scalar between onnx element types. Floats out of the range of an
+/// integer saturate and NaN gives 0, where C++ has undefined behaviour.
+mlir::Value castScalar(Scalars &s, mlir::Value scalar, mlir::Type from, mlir::Type to);
+
+/// The element type of lowered tensors: integers without their sign.
+mlir::Type signless(mlir::Type element);
+/// "f32", "u8", "bool8"...; empty for types that no lowered tensor has.
+llvm::StringRef dtypeName(mlir::Type element);
+/// The name of the ONNX node an op was, or the op's name.
+std::string nodeName(mlir::Operation *op);
+/// The size if static.
+std::optional<int64_t> staticDim(mlir::OpFoldResult dim);
+bool isOne(mlir::OpFoldResult dim);
+/// The number of elements if all dims are static (and the product fits).
+std::optional<int64_t> staticCount(llvm::ArrayRef<mlir::OpFoldResult> dims);
+/// The static shape with `ShapedType::kDynamic` for dynamic dims.
+llvm::SmallVector<int64_t> shapeOf(llvm::ArrayRef<mlir::OpFoldResult> dims);
+mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element);
+
+class Lowering {
+public:
+  Lowering(mlir::ModuleOp module, mlir::FunctionOpInterface source, const LoweringTable &table);
+
+  /// Writes the new @main in place of the old one. Failures have been reported.
+  mlir::LogicalResult run();
+
+  /// Lowers the ops of a block (but its terminator) at the insertion point, for
+  /// ops with regions whose choice is known. Failures are recorded, not returned.
+  void lowerBlock(mlir::Block &block);
+
+  //===--------------------------------------------------------------------===//
+  // Operands, results, failures
+  //===--------------------------------------------------------------------===//
+
+  /// Operand i, or null when it is absent or `onnx.NoValue`. Valid until the end.
+  Lowered *operand(mlir::Operation *op, unsigned i);
+  /// The lowering of any value of the source function, null when it failed.
+  Lowered *lowered(mlir::Value source) { return map.lookup(source); }
+
+  /// Result i is this tensor. `dims` are those of `tensor`; `element` is ONNX's.
+  Lowered *setTensor(mlir::Operation *op, unsigned i, mlir::Value tensor, Dims dims,
+                     mlir::Type element);
+  Lowered *setElements(mlir::Operation *op, unsigned i, llvm::SmallVector<mlir::Value> elements,
+                       Dims dims, mlir::Type element);
+  Lowered *setSplat(mlir::Operation *op, unsigned i, mlir::Value scalar, Dims dims,
+                    mlir::Type element);
+  Lowered *set(mlir::Value result, Lowered value);
+  /// Result i is what another value is.
+  void alias(mlir::Value result, Lowered *value) { map[result] = value; }
+
+  /// Records why `op` cannot be lowered: what, why and what to do, without the name
+  /// of the op or node (they are added, equal reasons are counted).
+  mlir::LogicalResult fail(mlir::Operation *op, const llvm::Twine &reason);
+
+  //===--------------------------------------------------------------------===//
+  // Attributes (one of the wrong kind fails the op and reads as absent)
+  //===--------------------------------------------------------------------===//
+
+  int64_t intAttr(mlir::Operation *op, llvm::StringRef name, int64_t absent);
+  double floatAttr(mlir::Operation *op, llvm::StringRef name, double absent);
+  std::string stringAttr(mlir::Operation *op, llvm::StringRef name, llvm::StringRef absent);
+  std::optional<llvm::SmallVector<int64_t>> intsAttr(mlir::Operation *op, llvm::StringRef name);
+  /// `axis` in [-rank, rank) as [0, rank).
+  mlir::FailureOr<int64_t> normalizeAxis(mlir::Operation *op, int64_t axis, int64_t rank);
+  /// The same for several axes, all different.
+  mlir::FailureOr<llvm::SmallVector<int64_t>>
+  normalizeAxes(mlir::Operation *op, llvm::ArrayRef<int64_t> axes, int64_t rank);
+
+  /// The version of the default operator set.
+  int64_t opset() const { return opsetVersion; }
+
+  //===--------------------------------------------------------------------===//
+  // Values
+  //===--------------------------------------------------------------------===//
+
+  /// The whole tensor, every broadcast done; signless element type.
+  mlir::Value tensor(Lowered *value);
+  /// The tensor as stored: dims of `stored`, which `Lowered::dims` broadcasts.
+  mlir::Value storedTensor(Lowered *value);
+  /// All elements as scalars if they are known and few; also splats and constants.
+  std::optional<llvm::SmallVector<mlir::Value>> elements(Lowered *value);
+  /// The scalar that all elements are equal to, or null.
+  mlir::Value splat(Lowered *value);
+  /// Elements of an operand that decides about shapes. Fails with "... depends on
+  /// run-time data"; `what` names the operand: "shape".
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> knownElements(mlir::Operation *op, unsigned i,
+                                                                llvm::StringRef what);
+  /// The same where the values must be constants.
+  mlir::FailureOr<llvm::SmallVector<int64_t>> constantInts(mlir::Operation *op, unsigned i,
+                                                           llvm::StringRef what);
+  /// The constant of a single-element or splat operand, null when it is not constant.
+  mlir::TypedAttr constantScalar(Lowered *value);
+
+  //===--------------------------------------------------------------------===//
+  // Dimensions
+  //===--------------------------------------------------------------------===//
+
+  mlir::OpFoldResult indexAttr(int64_t size) { return builder.getIndexAttr(size); }
+  /// A dim as an SSA value, of type index or i64.
+  mlir::Value indexValue(mlir::OpFoldResult dim);
+  mlir::Value i64Value(mlir::OpFoldResult dim);
+  /// An i64 or index scalar as a dim.
+  mlir::OpFoldResult toDim(mlir::Value scalar);
+  /// A dim as it is known now: after `unify` one of two equal dims stands for both.
+  mlir::OpFoldResult resolve(mlir::OpFoldResult dim);
+  mlir::OpFoldResult multiply(mlir::OpFoldResult a, mlir::OpFoldResult b);
+  mlir::OpFoldResult add(mlir::OpFoldResult a, mlir::OpFoldResult b);
+  mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> dims);
+
+  /// Both dims must be equal: what is not provable is asserted at run time, or
+  /// becomes a limit of a symbol. Statically unequal ones fail. Returns the more
+  /// precise of both. `which` for the message: "dimension 1".
+  mlir::FailureOr<mlir::OpFoldResult> unify(mlir::Operation *op, mlir::OpFoldResult a,
+                                            mlir::OpFoldResult b, const llvm::Twine &which);
+  /// The shape that numpy's broadcasting gives (dims that are not statically 1 and
+  /// not equal are unified).
+  mlir::FailureOr<Dims> broadcast(mlir::Operation *op, llvm::ArrayRef<Lowered *> operands);
+  mlir::FailureOr<Dims> broadcast(mlir::Operation *op, llvm::ArrayRef<mlir::OpFoldResult> a,
+                                  llvm::ArrayRef<mlir::OpFoldResult> b);
+  /// Fails at run time with "<node>: <what>" when `condition` (i1) is false.
+  void assertTrue(mlir::Operation *op, mlir::Value condition, const llvm::Twine &what);
+  /// True when every element of an integer tensor is provably in [0, size); this
+  /// may give a symbol a maximum.
+  bool provablyBelow(Lowered *indices, mlir::OpFoldResult size);
+
+  //===--------------------------------------------------------------------===//
+  // Building
+  //===--------------------------------------------------------------------===//
+
+  /// Scalar code at the insertion point, folded and shared.
+  Scalars scalars(mlir::Location loc) { return Scalars(builder, loc, &facts); }
+  mlir::Value emptyTensor(mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> dims,
+                          mlir::Type element);
+  /// A tensor of these dims filled with a scalar (for reductions).
+  mlir::Value filledTensor(mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> dims,
+                           mlir::Value scalar);
+
+  /// The result of an element, from the (signless) scalars of the operands. Runs in
+  /// the function or in a `linalg` body; it builds with `Scalars` only.
+  using ElementFn = llvm::function_ref<mlir::Value(Scalars &, mlir::ValueRange)>;
+  /// Result 0 of `op` := fn of the broadcast operands. Known elements and splats are
+  /// computed as scalars; otherwise one `linalg.generic`, into whose body constant
+  /// scalars go. `element` is ONNX's element type of the result.
+  mlir::LogicalResult elementwise(mlir::Operation *op, llvm::ArrayRef<Lowered *> operands,
+                                  mlir::Type element, ElementFn fn);
+  /// The same without an op to define: returns the value.
+  mlir::FailureOr<Lowered> mapElements(mlir::Operation *op, llvm::ArrayRef<Lowered *> operands,
+                                       mlir::Type element, ElementFn fn);
+  /// `elementwise` of float operands of one type. f16 and bf16 are computed in f32 and
+  /// rounded once; `fn` sees f32 or f64.
+  mlir::LogicalResult floatElementwise(mlir::Operation *op, llvm::ArrayRef<Lowered *> operands,
+                                       ElementFn fn);
+  /// Result 0 has the elements of `value` in another shape (equal counts).
+  void setReshaped(mlir::Operation *op, Lowered *value, Dims dims);
+  /// Sizes given by the elements of operand i, which must not be negative.
+  mlir::FailureOr<Dims> sizesFrom(mlir::Operation *op, unsigned i, llvm::StringRef what);
+
+  /// Reinterprets a tensor: same elements in row-major order. Becomes at most one
+  /// expand_shape or collapse_shape where unchanged dims show how to group.
+  mlir::Value reshape(mlir::Location loc, mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> from,
+                      llvm::ArrayRef<mlir::OpFoldResult> to);
+  /// dims[i] of the result is dims[perm[i]] of the operand.
+  mlir::Value transpose(mlir::Location loc, mlir::Value tensor,
+                        llvm::ArrayRef<mlir::OpFoldResult> dims, llvm::ArrayRef<int64_t> perm);
+
+  mlir::OpBuilder builder;
+  ScalarFacts facts;
+
+private:
+  struct Symbol {
+    std::string name;
+    mlir::Value dim; // null when its range is one number
+    Interval range;
+    bool limited = false;
+  };
+  /// What a dim turned out to be equal to: everywhere (checked when a run starts)
+  /// or after an assertion.
+  struct Equal {
+    mlir::OpFoldResult dim;
+    bool isEverywhere;
+  };
+  struct Failure {
+    std::string op, reason, firstNode;
+    mlir::Location loc;
+    unsigned count = 0;
+  };
+
+  void lowerOp(mlir::Operation *op);
+  mlir::LogicalResult readModule();
+  mlir::LogicalResult lowerArguments();
+  mlir::LogicalResult lowerReturn();
+  void applyUnified();
+  void eraseDead();
+  void reportFailures();
+  Symbol *symbolOf(mlir::OpFoldResult dim);
+  /// Gives a symbol a smaller maximum; false when its minimum is above.
+  bool limit(Symbol &symbol, int64_t max);
+
+  mlir::ModuleOp module;
+  mlir::FunctionOpInterface source, target;
+  const LoweringTable &table;
+  int64_t opsetVersion = 0;
+  std::vector<Symbol> symbols;
+  llvm::MapVector<mlir::Value, Equal> unified;
+  std::deque<Lowered> values;
+  llvm::DenseMap<mlir::Value, Lowered *> map;
+  std::vector<Failure> failures;
+  mlir::Operation *failedOp = nullptr;
+};
+
+} // namespace sq
+
+#endif
