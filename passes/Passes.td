@@ -42,4 +42,78 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
     "::mlir::cf::ControlFlowDialect", "::sq::SqDialect"];
 }
 
+def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "find scaled dot-product attention";
+  let description = [{
+    The four products and transpositions of multi-head attention become one
+    `sq.attention`, which never stores the scores of more than a block of
+    queries. Scalar factors on q, k or the scores become `scale`, an additive
+    mask becomes `mask`.
+
+    ```
+    q [b,s,h,d] -> transpose [0,2,1,3] (-> * c) --+
+    k [b,t,h,d] -> transpose [0,2,3,1] (-> * c) --+-> matmul (-> * c) (-> + mask) -> softmax --+
+    v [b,t,h,d] -> transpose [0,2,1,3] -------------------------------------------------------+-> matmul -> transpose [0,2,1,3]
+    ==>
+    sq.attention ins(q, k, v) mask(m) outs(...)
+    ```
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
+  let summary = "pack the weights of linear layers into column panels";
+  let description = [{
+    `sq.linear` with a constant f32 weight becomes `sq.packed_matmul`: the
+    weight a `sq.weight` packed by `columns`, the bias the epilogue. A linear
+    layer of another type becomes `sq.matmul` and an addition.
+  }];
+  let options = [
+    Option<"columns", "columns", "int64_t", /*default=*/"48",
+           "columns of a panel (default 48), a multiple of 16">
+  ];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def FuseElementwisePass : Pass<"sq-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "fuse chains of elementwise ops";
+  let description = [{
+    Upstream's elementwise fusion of linalg, for producers with one user only,
+    so that nothing is computed twice.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect"];
+}
+
+def FuseEpiloguePass : Pass<"sq-fuse-epilogue", "::mlir::func::FuncOp"> {
+  let summary = "move elementwise ops into the matrix product before them";
+  let description = [{
+    An elementwise op whose operand is a `sq.packed_matmul` without another user
+    moves into its epilogue, where it works on the sums while they are in
+    registers. Its other operands must be shaped like the result or run over
+    its columns.
+  }];
+  let dependentDialects = ["::sq::SqDialect"];
+}
+
+def PlaceWeightsPass : Pass<"sq-place-weights", "::mlir::func::FuncOp"> {
+  let summary = "give every constant its place in the weight section";
+  let description = [{
+    Tensor constants become `sq.weight`; each gets an offset, 64-byte aligned,
+    in order of first use. Equal constants share one place. The size of the
+    section is left as `sq.weight_bytes` on the function.
+  }];
+  let dependentDialects = ["::sq::SqDialect"];
+}
+
+def BindOutputsPass : Pass<"sq-bind-outputs", "::mlir::func::FuncOp"> {
+  let summary = "write results straight into the caller's memory";
+  let description = [{
+    After bufferization: the buffer of each result becomes a `sq.output`, and
+    the function returns nothing. A result that is an input, a constant, part
+    of a buffer, or the same as another result is copied.
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::memref::MemRefDialect"];
+}
+
 #endif

@@ -15,11 +15,11 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
-#include "llvm/ADT/FunctionExtras.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
 #include <deque>
+#include <functional>
 #include <string>
 
 namespace sq {
@@ -38,8 +38,9 @@ struct Lowered {
   mlir::Type element;
   Dims dims;
 
-  /// SSA tensor. Dims that are statically 1 in `stored` but not in `dims` are
-  /// still to be broadcast; `elementwise` reads it so, `tensor()` broadcasts.
+  /// SSA tensor of shape `stored`. Where `stored`, aligned at the end, is statically
+  /// 1 or has no dim but `dims` has more, broadcasting is still to be done:
+  /// `elementwise` reads it as it is, `tensor()` broadcasts.
   mlir::Value tensor;
   Dims stored;
   /// Constant of signless element type and shape `dims`.
@@ -63,34 +64,43 @@ struct Lowered {
 /// Tensors of more elements are never taken apart into scalars.
 constexpr int64_t maxKnownElements = 64;
 
-using LowerFn = mlir::LogicalResult (*)(Lowering &, mlir::Operation *);
+using LowerFn = std::function<mlir::LogicalResult(Lowering &, mlir::Operation *)>;
 
 /// Which function lowers an op, and how many of its leading operands must be given.
 struct LoweringRule {
-  LowerFn lower = nullptr;
+  LowerFn lower;
   unsigned minOperands = 0;
 };
 struct LoweringTable : llvm::StringMap<LoweringRule> {
   /// `name` without the dialect: "Add".
   void add(llvm::StringRef name, unsigned minOperands, LowerFn lower) {
-    (*this)[("onnx." + name).str()] = {lower, minOperands};
+    (*this)[("onnx." + name).str()] = {std::move(lower), minOperands};
   }
 };
 
 // One per file of passes/lower_onnx.
-void registerArithmetic(LoweringTable &table);
 void registerActivations(LoweringTable &table);
+void registerArithmetic(LoweringTable &table);
 void registerCasts(LoweringTable &table);
-void registerShapes(LoweringTable &table);
-void registerMovement(LoweringTable &table);
 void registerContractions(LoweringTable &table);
-void registerReductions(LoweringTable &table);
-void registerNormalizations(LoweringTable &table);
-void registerIndexing(LoweringTable &table);
-void registerRearrangement(LoweringTable &table);
-void registerWindows(LoweringTable &table);
-void registerQuantization(LoweringTable &table);
 void registerControl(LoweringTable &table);
+void registerIndexing(LoweringTable &table);
+void registerMovement(LoweringTable &table);
+void registerNormalizations(LoweringTable &table);
+void registerQuantization(LoweringTable &table);
+void registerRearrangement(LoweringTable &table);
+void registerReductions(LoweringTable &table);
+void registerReshape(LoweringTable &table);
+void registerShapes(LoweringTable &table);
+void registerUnary(LoweringTable &table);
+void registerWindows(LoweringTable &table);
+
+/// The onnx element type (`ui8`, `i1`, `f32`...) of a TensorProto data type; null for
+/// those that no lowered tensor has.
+mlir::Type elementTypeOf(mlir::MLIRContext *context, int64_t dataType);
+/// ONNX's Cast of a scalar between onnx element types. Floats out of the range of an
+/// integer saturate and NaN gives 0, where C++ has undefined behaviour.
+mlir::Value castScalar(Scalars &s, mlir::Value scalar, mlir::Type from, mlir::Type to);
 
 /// The element type of lowered tensors: integers without their sign.
 mlir::Type signless(mlir::Type element);
@@ -236,6 +246,15 @@ public:
   /// The same without an op to define: returns the value.
   mlir::FailureOr<Lowered> mapElements(mlir::Operation *op, llvm::ArrayRef<Lowered *> operands,
                                        mlir::Type element, ElementFn fn);
+  /// `elementwise` of float operands of one type. f16 and bf16 are computed in f32 and
+  /// rounded once; `fn` sees f32 or f64.
+  mlir::LogicalResult floatElementwise(mlir::Operation *op, llvm::ArrayRef<Lowered *> operands,
+                                       ElementFn fn);
+  /// Result 0 has the elements of `value` in another shape (equal counts).
+  void setReshaped(mlir::Operation *op, Lowered *value, Dims dims);
+  /// Sizes given by the elements of operand i, which must not be negative.
+  mlir::FailureOr<Dims> sizesFrom(mlir::Operation *op, unsigned i, llvm::StringRef what);
+
   /// Reinterprets a tensor: same elements in row-major order. Becomes at most one
   /// expand_shape or collapse_shape where unchanged dims show how to group.
   mlir::Value reshape(mlir::Location loc, mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> from,
@@ -254,6 +273,12 @@ private:
     Interval range;
     bool limited = false;
   };
+  /// What a dim turned out to be equal to: everywhere (checked when a run starts)
+  /// or after an assertion.
+  struct Equal {
+    mlir::OpFoldResult dim;
+    bool isEverywhere;
+  };
   struct Failure {
     std::string op, reason, firstNode;
     mlir::Location loc;
@@ -268,15 +293,15 @@ private:
   void eraseDead();
   void reportFailures();
   Symbol *symbolOf(mlir::OpFoldResult dim);
-  /// Gives a symbol a smaller maximum.
-  void limit(Symbol &symbol, int64_t max);
+  /// Gives a symbol a smaller maximum; false when its minimum is above.
+  bool limit(Symbol &symbol, int64_t max);
 
   mlir::ModuleOp module;
   mlir::FunctionOpInterface source, target;
   const LoweringTable &table;
   int64_t opsetVersion = 0;
-  llvm::MapVector<std::string, Symbol> symbols;
-  llvm::DenseMap<mlir::Value, mlir::Value> unified;
+  std::vector<Symbol> symbols;
+  llvm::MapVector<mlir::Value, Equal> unified;
   std::deque<Lowered> values;
   llvm::DenseMap<mlir::Value, Lowered *> map;
   std::vector<Failure> failures;

@@ -78,6 +78,9 @@ public:
   mlir::Value toI64(mlir::Value index);
   mlir::Value toIndex(mlir::Value integer);
 
+  /// A scalar of the function for use here: in a body, constants are made anew.
+  mlir::Value bring(mlir::Value scalar);
+
   mlir::OpBuilder &builder;
   mlir::Location loc;
   ScalarFacts *facts;
@@ -86,6 +89,8 @@ private:
   mlir::Value share(mlir::Value value);
 };
 
+/// The attribute of a constant scalar, or null.
+mlir::TypedAttr constantOf(mlir::Value scalar);
 /// The value of a constant integer or index scalar.
 std::optional<int64_t> constantInteger(mlir::Value scalar);
 

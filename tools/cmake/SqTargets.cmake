@@ -34,6 +34,19 @@ function(sq_add_executable name)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(${name} PRIVATE -fPIC)
   _sq_configure(${name} PRIVATE "${A_MLIR}" "${A_LINKS}" "${A_DEPENDS}")
+  # What the tests run: check-sq builds it first.
+  set_property(GLOBAL APPEND PROPERTY SQ_PROGRAMS ${name})
+endfunction()
+
+# sq_add_unit_test(NAME [MLIR] SOURCES ... [LINKS ...] [DEPENDS ...])
+# A GoogleTest program in build/test/unit, where lit finds it. It may read
+# SQ_SOURCE_DIR and SQ_BINARY_DIR (string literals).
+function(sq_add_unit_test name)
+  sq_add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE SQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                             SQ_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test/unit)
 endfunction()
 
 function(_sq_configure name scope mlir links depends)
@@ -55,5 +68,8 @@ if(SQ_ENABLE_PCH)
   file(WRITE ${CMAKE_BINARY_DIR}/SqPch.cpp "")
   add_library(SqPch STATIC ${CMAKE_BINARY_DIR}/SqPch.cpp)
   target_link_libraries(SqPch PUBLIC SqMlirFlags)
+  # Without a time stamp inside, equal headers give equal bytes and ccache hits.
+  target_compile_options(SqPch PRIVATE
+    $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
   target_precompile_headers(SqPch PRIVATE ${CMAKE_SOURCE_DIR}/tools/cmake/SqPch.h)
 endif()

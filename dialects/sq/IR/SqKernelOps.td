@@ -67,6 +67,20 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
 
 def Sq_YieldOp : Sq_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "ends a region of sq";
+  let description = [{
+    Gives the values of the region to its op.
+
+    Example:
+    ```mlir
+    func.func @example(%n: index) {
+      sq.parallel "nothing" %n, %n : index {
+      ^bb0(%begin: index, %end: index, %thread: index):
+        sq.yield
+      }
+      return
+    }
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let builders = [OpBuilder<(ins), [{ /* no values */ }]>];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";

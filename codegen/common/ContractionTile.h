@@ -1,0 +1,36 @@
+/// The contraction tile: the inner loop of every matrix product.
+#ifndef SQ_CODEGEN_COMMON_CONTRACTIONTILE_H
+#define SQ_CODEGEN_COMMON_CONTRACTIONTILE_H
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Value.h"
+
+namespace sq {
+
+/// A tile of `rows` x `vectors` accumulators of `vectorType`. The callbacks
+/// emit one element of the left operand (row, k) as a scalar and one vector of
+/// the right operand (k, vector).
+struct ContractionTile {
+  int64_t rows, vectors;
+  mlir::VectorType vectorType;
+  mlir::Value depth; // index, the extent of k
+  llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, int64_t row, mlir::Value k)> lhs;
+  llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value k, int64_t vector)> rhs;
+};
+
+/// Emits the k loop: the right operand's vectors are loaded once a step, each
+/// left element is broadcast and multiplied into a row of accumulators.
+/// Returns the sums, row by row.
+llvm::SmallVector<mlir::Value> emitContractionTile(mlir::ImplicitLocOpBuilder &b,
+                                                   const ContractionTile &tile);
+
+/// Emits `tile(rows, first)` for all rows of [begin, end): as many full tiles
+/// of `rows` as fit, the last one moved back so that it ends at `end` (its
+/// overlap is computed twice, with the same result); when there are fewer rows
+/// than one tile, by tiles of 4, 2 and 1.
+void emitRowTiles(mlir::ImplicitLocOpBuilder &b, mlir::Value begin, mlir::Value end, int64_t rows,
+                  llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, int64_t, mlir::Value)> tile);
+
+} // namespace sq
+
+#endif

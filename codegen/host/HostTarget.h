@@ -1,0 +1,33 @@
+/// What code generation needs to know about a level of x86-64.
+#ifndef SQ_CODEGEN_HOST_HOSTTARGET_H
+#define SQ_CODEGEN_HOST_HOSTTARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+#include <optional>
+
+namespace sq {
+
+/// Columns of a packed weight panel. 48 is what AVX-512 does in one tile of
+/// 8 x 48 and AVX2 in three of 6 x 16, so both levels share one copy of the
+/// weights (specs/host-codegen.md, sections 1 and 2).
+constexpr int64_t kPanelColumns = 48;
+
+struct HostTarget {
+  llvm::StringRef level;      // as in the manifest and SQ_CPU
+  llvm::StringRef cpu;        // for LLVM; never the name of the host's CPU
+  llvm::StringRef attributes; // LLVM target features beyond `cpu`
+  llvm::ArrayRef<llvm::StringRef> features; // what cpuid must report
+  int64_t lanes;              // f32 in a vector register
+  int64_t tileRows;           // rows x vectors accumulators of the contraction tile
+  int64_t tileVectors;
+};
+
+/// From the least to the most demanding.
+llvm::ArrayRef<HostTarget> hostTargets();
+std::optional<HostTarget> findHostTarget(llvm::StringRef level);
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,38 @@
+/// Access to sq_kernel_context (include/sq/kernel_abi.h) from the LLVM dialect.
+#ifndef SQ_CODEGEN_HOST_KERNELCONTEXT_H
+#define SQ_CODEGEN_HOST_KERNELCONTEXT_H
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "sq/kernel_abi.h"
+
+namespace sq {
+
+/// Loads the field at byte `offset` of the context.
+inline mlir::Value loadContextField(mlir::ImplicitLocOpBuilder &b, mlir::Value context,
+                                    size_t offset, mlir::Type type) {
+  auto ptr = mlir::LLVM::LLVMPointerType::get(b.getContext());
+  mlir::Value at = mlir::LLVM::GEPOp::create(b, ptr, b.getI8Type(), context,
+                                             llvm::ArrayRef<mlir::LLVM::GEPArg>{
+                                                 static_cast<int32_t>(offset)});
+  return mlir::LLVM::LoadOp::create(b, type, at);
+}
+
+/// Calls the callback at byte `offset`, with the context as first argument.
+inline mlir::LLVM::CallOp callContext(mlir::ImplicitLocOpBuilder &b, mlir::Value context,
+                                      size_t offset, mlir::Type result,
+                                      llvm::ArrayRef<mlir::Value> args) {
+  auto ptr = mlir::LLVM::LLVMPointerType::get(b.getContext());
+  llvm::SmallVector<mlir::Value> operands = {loadContextField(b, context, offset, ptr), context};
+  operands.append(args.begin(), args.end());
+  llvm::SmallVector<mlir::Type> types = {ptr};
+  for (mlir::Value v : args)
+    types.push_back(v.getType());
+  auto type = mlir::LLVM::LLVMFunctionType::get(
+      result ? result : mlir::Type(mlir::LLVM::LLVMVoidType::get(b.getContext())), types);
+  return mlir::LLVM::CallOp::create(b, type, operands);
+}
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,98 @@
+#include "codegen/host/Kernels.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#include "passes/analysis/BufferDims.h"
+
+using namespace mlir;
+
+Value sq::indexConstant(ImplicitLocOpBuilder &b, int64_t value) {
+  return arith::ConstantIndexOp::create(b, value);
+}
+
+Value sq::dimOf(ImplicitLocOpBuilder &b, Value memref, int64_t dim) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (!type.isDynamicDim(dim))
+    return indexConstant(b, type.getDimSize(dim));
+  FailureOr<Value> known = dimWithoutBuffer(b, memref, dim);
+  return succeeded(known) ? *known : b.createOrFold<memref::DimOp>(memref, indexConstant(b, dim));
+}
+
+Value sq::product(ImplicitLocOpBuilder &b, ValueRange values) {
+  Value result;
+  for (Value v : values)
+    result = result ? b.createOrFold<arith::MulIOp>(result, v) : v;
+  return result ? result : indexConstant(b, 1);
+}
+
+Value sq::ceilDiv(ImplicitLocOpBuilder &b, Value a, Value c) {
+  // Operands are extents: never negative, so the unsigned form is exact.
+  Value up = b.createOrFold<arith::AddIOp>(
+      a, b.createOrFold<arith::SubIOp>(c, indexConstant(b, 1)));
+  return b.createOrFold<arith::DivUIOp>(up, c);
+}
+
+Value sq::grainFor(ImplicitLocOpBuilder &b, Value cost, int64_t target) {
+  Value one = indexConstant(b, 1);
+  Value positive = b.createOrFold<arith::MaxUIOp>(cost, one);
+  return b.createOrFold<arith::MaxUIOp>(
+      b.createOrFold<arith::DivUIOp>(indexConstant(b, target), positive), one);
+}
+
+Value sq::denseMemref(ImplicitLocOpBuilder &b, Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (type.getLayout().isIdentity())
+    return memref;
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (type.isDynamicDim(i))
+      sizes.push_back(dimOf(b, memref, i));
+  Value copy = memref::AllocOp::create(
+      b, MemRefType::get(type.getShape(), type.getElementType()), sizes);
+  memref::CopyOp::create(b, memref, copy);
+  return copy;
+}
+
+Value sq::asRows(ImplicitLocOpBuilder &b, Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  int64_t rank = type.getRank();
+  if (rank == 2)
+    return memref;
+  SmallVector<ReassociationIndices> groups;
+  if (rank == 1) {
+    // [n] -> [1, n]
+    groups.push_back({0, 1});
+    SmallVector<OpFoldResult> shape = {b.getIndexAttr(1)};
+    shape.push_back(type.isDynamicDim(0) ? OpFoldResult(dimOf(b, memref, 0))
+                                         : OpFoldResult(b.getIndexAttr(type.getDimSize(0))));
+    return memref::ExpandShapeOp::create(
+        b, MemRefType::get({1, type.getDimSize(0)}, type.getElementType()), memref, groups, shape);
+  }
+  groups.emplace_back(llvm::to_vector(llvm::seq<int64_t>(0, rank - 1)));
+  groups.push_back({rank - 1});
+  return memref::CollapseShapeOp::create(b, memref, groups);
+}
+
+SmallVector<Value> sq::delinearize(ImplicitLocOpBuilder &b, Value flat, ValueRange sizes) {
+  SmallVector<Value> result(sizes.size());
+  for (int64_t i = sizes.size() - 1; i > 0; --i) {
+    result[i] = b.createOrFold<arith::RemUIOp>(flat, sizes[i]);
+    flat = b.createOrFold<arith::DivUIOp>(flat, sizes[i]);
+  }
+  if (!sizes.empty())
+    result[0] = flat;
+  return result;
+}
+
+std::string sq::kernelName(StringRef kind, Location loc) {
+  std::string node;
+  loc->walk([&](Location inner) {
+    if (auto name = dyn_cast<NameLoc>(inner)) {
+      node = name.getName().str();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return node.empty() ? kind.str() : (kind + ":" + node).str();
+}

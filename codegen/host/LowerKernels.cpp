@@ -1,0 +1,83 @@
+//===-- LowerKernels.cpp - every op on memrefs becomes a parallel kernel -----===//
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include "codegen/host/Kernels.h"
+#include "codegen/host/Passes.h"
+
+namespace sq {
+#define GEN_PASS_DEF_LOWERKERNELSPASS
+#include "codegen/host/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+
+namespace {
+
+struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
+  using LowerKernelsPassBase::LowerKernelsPassBase;
+
+  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::HostTarget &target) {
+    rewriter.setInsertionPoint(op);
+    if (auto o = dyn_cast<sq::PackedMatmulOp>(op))
+      return sq::lowerPackedMatmul(rewriter, o, target);
+    if (auto o = dyn_cast<sq::MatmulOp>(op))
+      return sq::lowerMatmul(rewriter, o, target);
+    if (auto o = dyn_cast<sq::AttentionOp>(op))
+      return sq::lowerAttention(rewriter, o, target);
+    if (auto o = dyn_cast<sq::SoftmaxOp>(op))
+      return sq::lowerSoftmax(rewriter, o, target);
+    if (auto o = dyn_cast<sq::LayerNormOp>(op))
+      return sq::lowerLayerNorm(rewriter, o, target);
+    if (auto o = dyn_cast<memref::CopyOp>(op)) {
+      Operation *copy = linalg::makeMemRefCopyOp(rewriter, op->getLoc(), o.getSource(), o.getTarget());
+      rewriter.eraseOp(op);
+      return sq::lowerLinalg(rewriter, cast<linalg::LinalgOp>(copy));
+    }
+    if (auto o = dyn_cast<linalg::LinalgOp>(op)) {
+      if (!o.hasPureBufferSemantics())
+        return op->emitOpError("still has tensors; bufferize before --sq-lower-kernels");
+      return sq::lowerLinalg(rewriter, o);
+    }
+    return op->emitOpError("has no host kernel");
+  }
+
+  static bool isKernel(Operation *op) {
+    return isa<memref::CopyOp, linalg::LinalgOp, sq::PackedMatmulOp, sq::MatmulOp,
+               sq::AttentionOp, sq::SoftmaxOp, sq::LayerNormOp, sq::LinearOp>(op);
+  }
+
+  void runOnOperation() override {
+    std::optional<sq::HostTarget> target = sq::findHostTarget(level);
+    if (!target) {
+      getOperation().emitError("unknown level '") << level << "'";
+      return signalPassFailure();
+    }
+    IRRewriter rewriter(&getContext());
+    // Emitters may add copies of strided operands: go on until none is left.
+    while (true) {
+      SmallVector<Operation *> kernels;
+      getOperation().walk([&](Operation *op) {
+        if (isKernel(op))
+          kernels.push_back(op);
+      });
+      if (kernels.empty())
+        return;
+      for (Operation *op : kernels)
+        if (failed(lower(rewriter, op, *target))) {
+          // A type or op without a kernel: the model is refused, sq is not broken.
+          getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
+          return signalPassFailure();
+        }
+    }
+  }
+};
+
+} // namespace

@@ -1,0 +1,325 @@
+//===-- Compile.cpp - a model in, an artifact out -----------------------------===//
+
+#include "sq/compiler.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/ThreadPool.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Threading.h"
+#include "mlir/Pass/PassManager.h"
+
+#include "codegen/host/EmitObject.h"
+#include "codegen/host/Pipelines.h"
+#include "lib/driver/Artifact.h"
+#include "lib/driver/Manifest.h"
+#include "lib/driver/Weights.h"
+#include "lib/importer/Importer.h"
+#include "lib/init/InitSq.h"
+#include "passes/Pipelines.h"
+
+#include <mutex>
+#include <set>
+
+using namespace mlir;
+using namespace sq;
+
+namespace {
+
+/// Gathers diagnostics; a failed phase reports them as one message.
+class Messages {
+public:
+  explicit Messages(MLIRContext *context)
+      : handler(context, [this](Diagnostic &d) {
+          std::lock_guard<std::mutex> lock(mutex);
+          if (d.getSeverity() == DiagnosticSeverity::Remark)
+            return success();
+          llvm::raw_string_ostream os(text);
+          append(os, d);
+          for (Diagnostic &note : d.getNotes())
+            append(os, note);
+          return success();
+        }) {}
+
+  std::string take() {
+    std::lock_guard<std::mutex> lock(mutex);
+    while (!text.empty() && text.back() == '\n')
+      text.pop_back();
+    return std::move(text);
+  }
+
+private:
+  static void append(raw_ostream &os, Diagnostic &d) {
+    const char *kind = d.getSeverity() == DiagnosticSeverity::Note      ? "note: "
+                       : d.getSeverity() == DiagnosticSeverity::Warning ? "warning: "
+                                                                        : "";
+    if (!isa<UnknownLoc>(d.getLocation())) {
+      std::string where;
+      llvm::raw_string_ostream ls(where);
+      d.getLocation().print(ls);
+      StringRef shown(where);
+      shown.consume_front("loc(");
+      shown.consume_back(")");
+      os << shown << ": ";
+    }
+    os << kind << d.str() << '\n';
+  }
+
+  std::mutex mutex;
+  std::string text;
+  ScopedDiagnosticHandler handler;
+};
+
+struct Compiler {
+  const CompileOptions &options;
+  MLIRContext &context;
+  Messages &messages;
+  int phase = 0;
+  static constexpr int kPhases = 7;
+
+  void begin(const char *name) {
+    ++phase;
+    if (options.progress)
+      options.progress(name, phase, kPhases);
+  }
+
+  CompileResult fail(ExitCode code, const llvm::Twine &fallback) {
+    CompileResult result;
+    result.code = code;
+    result.message = messages.take();
+    if (result.message.empty())
+      result.message = fallback.str();
+    return result;
+  }
+
+  LogicalResult run(ModuleOp module, function_ref<void(OpPassManager &)> build) {
+    PassManager pm(&context, ModuleOp::getOperationName());
+    pm.enableVerifier(true);
+    build(pm);
+    return pm.run(module);
+  }
+
+  /// Writes text, or refuses with the reason.
+  CompileResult write(ArrayRef<char> bytes) {
+    if (options.output.empty() || options.output == "-") {
+      llvm::outs().write(bytes.data(), bytes.size());
+      llvm::outs().flush();
+      return {};
+    }
+    llvm::Error error = llvm::writeToOutput(options.output, [&](raw_ostream &os) {
+      os.write(bytes.data(), bytes.size());
+      return llvm::Error::success();
+    });
+    if (error)
+      return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+    return {};
+  }
+
+  CompileResult writeModule(ModuleOp module) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    OpPrintingFlags flags;
+    flags.elideLargeElementsAttrs(64).elideLargeResourceString(64);
+    module.print(os, flags);
+    return write(ArrayRef<char>(text.data(), text.size()));
+  }
+
+  /// --shape ranges, checked against the model's symbols, as `sq.dims`.
+  CompileResult applyShapes(ModuleOp module) {
+    if (options.shape.empty())
+      return {};
+    std::set<std::string> symbols;
+    module.walk([&](func::FuncOp func) {
+      for (unsigned i = 0; i < func.getNumArguments(); ++i)
+        if (auto dims = func.getArgAttrOfType<ArrayAttr>(i, "onnx.dims"))
+          for (auto name : dims.getAsRange<StringAttr>())
+            if (!name.getValue().empty())
+              symbols.insert(name.getValue().str());
+    });
+    Builder b(&context);
+    NamedAttrList ranges;
+    for (const auto &[name, range] : options.shape) {
+      if (!symbols.count(name)) {
+        std::string known;
+        for (const std::string &s : symbols)
+          known += (known.empty() ? "" : ", ") + s;
+        return fail(ExitCode::Refused, "--shape names the dimension '" + name +
+                                           "', which no input has; symbols of this model: " +
+                                           (known.empty() ? "none" : known));
+      }
+      ranges.set(name, b.getDenseI64ArrayAttr({range.min, range.max}));
+    }
+    module->setAttr("sq.dims", ranges.getDictionary(&context));
+    return {};
+  }
+
+  CompileResult compile(const std::string &path) {
+    begin("import");
+    OwningOpRef<ModuleOp> module = loadModel(path, context);
+    if (!module)
+      return fail(ExitCode::Refused, "cannot read " + path);
+    if (CompileResult r = applyShapes(*module); r.code != ExitCode::Done)
+      return r;
+    if (options.emit == "onnx")
+      return writeModule(*module);
+
+    begin("normalise");
+    if (failed(run(*module, buildOnnxToGraph)))
+      return fail(ExitCode::Refused, "the model could not be normalised");
+    if (options.emit == "sq")
+      return writeModule(*module);
+
+    begin("optimise");
+    if (failed(run(*module, buildGraphToBuffers)))
+      return fail(ExitCode::Defect, "the model could not be bufferized");
+
+    return generate(*module);
+  }
+
+  CompileResult generate(ModuleOp module) {
+    SmallVector<HostTarget> targets;
+    for (const HostTarget &t : hostTargets())
+      if (options.levels.empty() || llvm::is_contained(options.levels, t.level))
+        targets.push_back(t);
+    if (targets.empty())
+      return fail(ExitCode::Usage, "no CPU level to compile for");
+    if (!options.emit.empty())
+      targets = {targets.back()};
+
+    begin("generate code");
+    struct Variant {
+      OwningOpRef<ModuleOp> module;
+      SmallVector<char, 0> object;
+      std::string entry, problem;
+      bool refused = false;
+    };
+    std::vector<Variant> variants(targets.size());
+    for (auto [variant, target] : llvm::zip(variants, targets)) {
+      variant.module = cast<ModuleOp>(module->clone());
+      variant.entry = "sq_entry_" + target.level.str();
+      std::replace(variant.entry.begin(), variant.entry.end(), '-', '_');
+    }
+    LogicalResult done = failableParallelForEachN(&context, 0, targets.size(), [&](size_t i) {
+      Variant &v = variants[i];
+      auto lower = [&](function_ref<void(OpPassManager &)> build) {
+        LogicalResult result = run(*v.module, build);
+        if (failed(result))
+          v.refused = !v.module->getOps<func::FuncOp>().empty() &&
+                      (*v.module->getOps<func::FuncOp>().begin())->hasAttr("sq.refused");
+        return result;
+      };
+      if (failed(lower([&](OpPassManager &pm) { buildBuffersToKernels(pm, targets[i].level); })))
+        return failure();
+      if (options.emit == "kernels")
+        return success();
+      if (failed(lower([&](OpPassManager &pm) { buildKernelsToLLVM(pm, v.entry); })))
+        return failure();
+      ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
+                        : options.emit == "asm" ? ObjectKind::Assembly
+                                                : ObjectKind::Object;
+      llvm::Expected<SmallVector<char, 0>> object = emitObject(*v.module, targets[i], v.entry, kind);
+      if (!object) {
+        v.problem = llvm::toString(object.takeError());
+        return failure();
+      }
+      v.object = std::move(*object);
+      return success();
+    });
+    if (failed(done)) {
+      for (Variant &v : variants) {
+        if (v.refused)
+          return fail(ExitCode::Refused, "the model could not be lowered");
+        if (!v.problem.empty())
+          return fail(ExitCode::Defect, v.problem);
+      }
+      return fail(ExitCode::Defect, "code generation failed");
+    }
+    if (options.emit == "kernels")
+      return writeModule(*variants[0].module);
+    if (!options.emit.empty())
+      return write(variants[0].object);
+
+    begin("describe");
+    SmallVector<StringRef> kernels;
+    if (auto names = (*variants[0].module)->getAttrOfType<ArrayAttr>("sq.kernels"))
+      for (auto name : names.getAsRange<StringAttr>())
+        kernels.push_back(name.getValue());
+    ArtifactSpec spec;
+    spec.output = options.output;
+    std::string problem = describe(module, targets, kernels, spec.manifest);
+    if (!problem.empty())
+      return fail(ExitCode::Defect, problem);
+
+    begin("write");
+    std::vector<WeightPiece> pieces = collectWeights(module);
+    for (const WeightPiece &piece : pieces)
+      spec.weights.push_back({piece.offset, piece.size, [&](MutableArrayRef<uint8_t> out) -> llvm::Error {
+                                if (succeeded(writeWeight(piece, reinterpret_cast<char *>(out.data()))))
+                                  return llvm::Error::success();
+                                return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                                               messages.take());
+                              }});
+    auto func = *module.getOps<func::FuncOp>().begin();
+    if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
+      spec.weightsSize = size.getInt();
+    spec.threads = options.threads;
+
+    // Objects reach the linker as files.
+    std::vector<std::unique_ptr<llvm::FileRemover>> temporary;
+    int64_t codeBytes = 0;
+    auto addObject = [&](ArrayRef<char> bytes) -> llvm::Error {
+      SmallString<128> file;
+      int fd = -1;
+      if (std::error_code error = llvm::sys::fs::createTemporaryFile("sq", "o", fd, file))
+        return llvm::createStringError(error, "cannot make a temporary file: " + error.message() +
+                                                  "; set TMPDIR to a writable directory");
+      temporary.push_back(std::make_unique<llvm::FileRemover>(file));
+      llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
+      os.write(bytes.data(), bytes.size());
+      os.close();
+      if (std::error_code error = os.error()) {
+        os.clear_error();
+        return llvm::createStringError(error, "cannot write " + file + ": " + error.message());
+      }
+      spec.objects.push_back(file.str().str());
+      codeBytes += bytes.size();
+      return llvm::Error::success();
+    };
+    SmallVector<std::pair<StringRef, StringRef>> entries;
+    for (auto [variant, target] : llvm::zip(variants, targets)) {
+      entries.emplace_back(target.level, variant.entry);
+      if (llvm::Error error = addObject(variant.object))
+        return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+    }
+    llvm::Expected<SmallVector<char, 0>> descriptor = emitDescriptor(entries);
+    if (!descriptor)
+      return fail(ExitCode::Defect, llvm::toString(descriptor.takeError()));
+    if (llvm::Error error = addObject(*descriptor))
+      return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+
+    begin("link");
+    CompileResult result = writeArtifact(spec);
+    result.weightBytes = spec.weightsSize;
+    result.codeBytes = codeBytes;
+    return result;
+  }
+};
+
+} // namespace
+
+CompileResult sq::compileFile(const std::string &path, const CompileOptions &options) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  std::optional<llvm::DefaultThreadPool> pool;
+  if (options.threads != 1) {
+    pool.emplace(llvm::hardware_concurrency(options.threads));
+    context.setThreadPool(*pool);
+  }
+  context.loadAllAvailableDialects();
+  Messages messages(&context);
+  return Compiler{options, context, messages}.compile(path);
+}

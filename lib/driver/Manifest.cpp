@@ -1,0 +1,83 @@
+#include "lib/driver/Manifest.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "dialects/sq/IR/SqOps.h"
+
+using namespace mlir;
+using namespace sq;
+
+namespace {
+
+/// One argument or result; `attr` looks up its attributes.
+std::string describeTensor(ShapedType type, function_ref<Attribute(StringRef)> attr,
+                           DictionaryAttr ranges, ManifestTensor &out) {
+  auto name = dyn_cast_or_null<StringAttr>(attr("sq.name"));
+  auto dtype = dyn_cast_or_null<StringAttr>(attr("sq.dtype"));
+  auto symbols = dyn_cast_or_null<ArrayAttr>(attr("sq.dims"));
+  if (!name || !dtype)
+    return "lacks sq.name or sq.dtype";
+  out.name = name.getValue().str();
+  out.dtype = dtype.getValue().str();
+  for (int64_t d = 0; d < type.getRank(); ++d) {
+    ManifestDim dim;
+    if (symbols && d < static_cast<int64_t>(symbols.size()))
+      dim.name = cast<StringAttr>(symbols[d]).getValue().str();
+    if (!type.isDynamicDim(d)) {
+      dim.min = dim.max = type.getDimSize(d);
+    } else {
+      dim.min = 0;
+      dim.max = INT64_MAX;
+      if (auto range = ranges ? ranges.getAs<DenseI64ArrayAttr>(dim.name) : nullptr) {
+        dim.min = range[0];
+        dim.max = range[1];
+      }
+    }
+    out.dims.push_back(std::move(dim));
+  }
+  return "";
+}
+
+} // namespace
+
+std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, ArrayRef<StringRef> kernels,
+                         Manifest &manifest) {
+  auto func = module.lookupSymbol<func::FuncOp>("main");
+  if (!func)
+    return "the program has no @main";
+  auto ranges = module->getAttrOfType<DictionaryAttr>("sq.dims");
+  for (unsigned i = 0; i < func.getNumArguments(); ++i) {
+    std::string problem = describeTensor(
+        cast<ShapedType>(func.getArgument(i).getType()),
+        [&](StringRef name) { return func.getArgAttr(i, name); }, ranges,
+        manifest.inputs.emplace_back());
+    if (!problem.empty())
+      return "input " + std::to_string(i) + " " + problem;
+  }
+  // After --sq-bind-outputs the results are sq.output ops, with their
+  // attributes still on the function.
+  auto attributes = func->getAttrOfType<ArrayAttr>("sq.results");
+  SmallVector<OutputOp> outputs;
+  func.walk([&](OutputOp op) { outputs.push_back(op); });
+  llvm::sort(outputs, [](OutputOp a, OutputOp b) { return a.getIndex() < b.getIndex(); });
+  if (!attributes || attributes.size() != outputs.size())
+    return "the program has lost the names of its outputs";
+  for (auto [op, attr] : llvm::zip(outputs, attributes)) {
+    auto dictionary = cast<DictionaryAttr>(attr);
+    std::string problem =
+        describeTensor(cast<ShapedType>(op.getResult().getType()),
+                       [&](StringRef name) { return dictionary.get(name); }, ranges,
+                       manifest.outputs.emplace_back());
+    if (!problem.empty())
+      return "output " + std::to_string(op.getIndex()) + " " + problem;
+  }
+  for (const HostTarget &target : targets) {
+    ManifestVariant variant{target.level.str(), {}};
+    for (StringRef feature : target.features)
+      variant.features.push_back(feature.str());
+    manifest.variants.push_back(std::move(variant));
+  }
+  for (StringRef kernel : kernels)
+    manifest.kernels.push_back(kernel.str());
+  return "";
+}

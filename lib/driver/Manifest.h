@@ -1,0 +1,21 @@
+/// What the artifact's manifest says of a program.
+#ifndef SQ_LIB_DRIVER_MANIFEST_H
+#define SQ_LIB_DRIVER_MANIFEST_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include "codegen/host/HostTarget.h"
+#include "lib/driver/Artifact.h"
+
+namespace sq {
+
+/// Fills `manifest` from the signature of @main (`sq.name`, `sq.dims`,
+/// `sq.dtype`, ranges of the module's `sq.dims`). Returns an empty string, or
+/// what is wrong.
+std::string describe(mlir::ModuleOp module, llvm::ArrayRef<HostTarget> targets,
+                     llvm::ArrayRef<llvm::StringRef> kernels, Manifest &manifest);
+
+} // namespace sq
+
+#endif

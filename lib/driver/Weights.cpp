@@ -1,0 +1,98 @@
+#include "lib/driver/Weights.h"
+
+#include "mlir/IR/DialectResourceBlobManager.h"
+
+#include <cstring>
+
+using namespace mlir;
+using namespace sq;
+
+static int64_t bytesPerElement(Type element) {
+  return element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
+
+std::vector<WeightPiece> sq::collectWeights(ModuleOp module) {
+  std::map<uint64_t, WeightPiece> pieces;
+  module.walk([&](WeightOp op) {
+    auto type = cast<ShapedType>(op.getResult().getType());
+    uint64_t size = type.getNumElements() * bytesPerElement(type.getElementType());
+    uint64_t offset = op.getOffset().value_or(0);
+    if (size)
+      pieces.try_emplace(offset, WeightPiece{offset, size, op});
+  });
+  std::vector<WeightPiece> result;
+  for (auto &[offset, piece] : pieces)
+    result.push_back(piece);
+  return result;
+}
+
+/// The elements of `value` in row-major order, one after the other without
+/// padding; points into the attribute where it can, else into `storage`.
+static FailureOr<ArrayRef<char>> elementBytes(WeightOp op, ElementsAttr value,
+                                              SmallVectorImpl<char> &storage) {
+  ShapedType type = value.getShapedType();
+  int64_t count = type.getNumElements(), width = bytesPerElement(type.getElementType());
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    if (!blob || static_cast<int64_t>(blob->getData().size()) != count * width)
+      return op.emitOpError("refers to a resource of ")
+             << (blob ? blob->getData().size() : 0) << " bytes, needs " << count * width;
+    return blob->getData();
+  }
+  auto dense = dyn_cast<DenseIntOrFPElementsAttr>(value);
+  if (!dense)
+    return op.emitOpError("holds elements of a kind that cannot be written: ") << type;
+  if (type.getElementType().isInteger(1)) {
+    for (bool b : dense.getValues<bool>())
+      storage.push_back(b);
+    return ArrayRef<char>(storage);
+  }
+  ArrayRef<char> raw = dense.getRawData();
+  if (!dense.isSplat())
+    return raw;
+  storage.resize(count * width);
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(storage.data() + i * width, raw.data(), width);
+  return ArrayRef<char>(storage);
+}
+
+LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
+  WeightOp op = piece.op;
+  ElementsAttr value = op.getValue();
+  SmallVector<char, 0> storage;
+  FailureOr<ArrayRef<char>> bytes = elementBytes(op, value, storage);
+  if (failed(bytes))
+    return failure();
+  if (op.getPack() == 0) {
+    if (bytes->size() != piece.size)
+      return op.emitOpError("is ") << bytes->size() << " bytes long, its place " << piece.size;
+    std::memcpy(out, bytes->data(), bytes->size());
+    return success();
+  }
+  // Panels of N columns: [ceil(n / N)][k][N].
+  ArrayRef<int64_t> packed = cast<ShapedType>(op.getResult().getType()).getShape();
+  int64_t depth = packed[1], width = packed[2];
+  bool transposed = op.getTranspose();
+  int64_t columns = value.getShapedType().getDimSize(transposed ? 0 : 1);
+  const char *source = bytes->data();
+  for (int64_t panel = 0; panel < packed[0]; ++panel) {
+    int64_t first = panel * width, valid = std::min(width, columns - first);
+    char *to = out + panel * depth * width * 4;
+    if (!transposed) {
+      for (int64_t k = 0; k < depth; ++k, to += width * 4) {
+        std::memcpy(to, source + (k * columns + first) * 4, valid * 4);
+        std::memset(to + valid * 4, 0, (width - valid) * 4);
+      }
+      continue;
+    }
+    // Column n of the panel is row first + n of the source.
+    if (valid < width)
+      std::memset(to, 0, depth * width * 4);
+    for (int64_t n = 0; n < valid; ++n) {
+      const char *row = source + (first + n) * depth * 4;
+      for (int64_t k = 0; k < depth; ++k)
+        std::memcpy(to + (k * width + n) * 4, row + k * 4, 4);
+    }
+  }
+  return success();
+}

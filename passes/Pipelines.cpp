@@ -1,0 +1,47 @@
+#include "passes/Pipelines.h"
+
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+#include "passes/Passes.h"
+
+using namespace mlir;
+
+void sq::buildOnnxToGraph(OpPassManager &pm) {
+  pm.addPass(createLowerOnnxPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+void sq::buildGraphToBuffers(OpPassManager &pm) {
+  OpPassManager &func = pm.nest<func::FuncOp>();
+  func.addPass(createRaiseAttentionPass());
+  func.addPass(createPackLinearPass());
+  func.addPass(createLinalgGeneralizeNamedOpsPass());
+  func.addPass(createFuseElementwisePass());
+  func.addPass(createCanonicalizerPass());
+  func.addPass(createCSEPass());
+  func.addPass(createFuseEpiloguePass());
+  func.addPass(createPlaceWeightsPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  OpPassManager &buffers = pm.nest<func::FuncOp>();
+  buffers.addPass(createCanonicalizerPass());
+  buffers.addPass(createCSEPass());
+  buffers.addPass(createCanonicalizerPass());
+  buffers.addPass(createBindOutputsPass());
+  buffers.addPass(createCanonicalizerPass());
+}
+
+void sq::registerPipelines() {
+  PassPipelineRegistration<>("sq-onnx-to-graph",
+                             "from the onnx dialect to sq composites and linalg", buildOnnxToGraph);
+  PassPipelineRegistration<>("sq-graph-to-buffers",
+                             "raise, pack, fuse, place weights, bufferize", buildGraphToBuffers);
+}

@@ -1,0 +1,351 @@
+/// Transpose, Concat, Slice.
+#include "passes/lower_onnx/Lowering.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace sq;
+
+/// Row-major strides of a static shape.
+static SmallVector<int64_t> stridesOf(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;)
+    strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+/// Reads `elements` at every position of a static shape: at the sum of index times
+/// stride, from an offset.
+static SmallVector<Value> readStrided(ArrayRef<Value> elements, ArrayRef<int64_t> shape,
+                                      ArrayRef<int64_t> strides, int64_t offset) {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    count *= size;
+  SmallVector<Value> result;
+  for (int64_t flat = 0; flat < count; ++flat) {
+    int64_t rest = flat, position = offset;
+    for (size_t i = shape.size(); i-- > 0;) {
+      position += rest % shape[i] * strides[i];
+      rest /= shape[i];
+    }
+    result.push_back(elements[position]);
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Transpose
+//===----------------------------------------------------------------------===//
+
+static LogicalResult lowerTranspose(Lowering &l, Operation *op) {
+  Lowered *data = l.operand(op, 0);
+  int64_t rank = data->rank();
+  SmallVector<int64_t> perm = llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, rank)));
+  if (auto given = l.intsAttr(op, "perm")) {
+    if (int64_t(given->size()) != rank)
+      return l.fail(op, "its perm has " + Twine(given->size()) + " axes, but its input has rank " +
+                            Twine(rank));
+    auto normal = l.normalizeAxes(op, *given, rank);
+    if (failed(normal))
+      return failure();
+    perm = *normal;
+  }
+  Lowered result;
+  result.element = data->element;
+  result.lowest = data->lowest;
+  result.below = data->below;
+  for (int64_t axis : perm)
+    result.dims.push_back(data->dims[axis]);
+  if (Value scalar = l.splat(data)) {
+    result.splat = scalar;
+  } else if (auto known = l.elements(data)) {
+    SmallVector<int64_t> from = stridesOf(shapeOf(data->dims)), strides;
+    for (int64_t axis : perm)
+      strides.push_back(from[axis]);
+    result.elements = readStrided(*known, shapeOf(result.dims), strides, 0);
+  } else {
+    // A broadcast that is still to be done goes along.
+    Value source = l.storedTensor(data);
+    if (int64_t(data->stored.size()) != rank)
+      source = l.tensor(data);
+    for (int64_t axis : perm)
+      result.stored.push_back(data->stored[axis]);
+    result.tensor = l.transpose(op->getLoc(), source, data->stored, perm);
+  }
+  l.set(op->getResult(0), std::move(result));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Concat
+//===----------------------------------------------------------------------===//
+
+static LogicalResult lowerConcat(Lowering &l, Operation *op) {
+  SmallVector<Lowered *> operands;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    operands.push_back(l.operand(op, i));
+    if (!operands.back())
+      return l.fail(op, "its input " + Twine(i) + " is missing");
+    if (operands[i]->element != operands[0]->element || operands[i]->rank() != operands[0]->rank())
+      return l.fail(op, "its inputs differ in element type or rank");
+  }
+  Lowered *first = operands.front();
+  // Before opset 4 the axis had a default.
+  if (l.opset() >= 4 && !op->hasAttr("axis"))
+    return l.fail(op, "its axis is missing");
+  auto axis = l.normalizeAxis(op, l.intAttr(op, "axis", 1), first->rank());
+  if (failed(axis))
+    return failure();
+  if (operands.size() == 1) {
+    l.alias(op->getResult(0), first);
+    return success();
+  }
+
+  Dims dims = first->dims;
+  for (Lowered *operand : llvm::drop_begin(operands)) {
+    for (int64_t i = 0; i < first->rank(); ++i) {
+      if (i == *axis) {
+        dims[i] = l.add(dims[i], operand->dims[i]);
+        continue;
+      }
+      auto common = l.unify(op, dims[i], operand->dims[i], "dimension " + Twine(i));
+      if (failed(common))
+        return failure();
+      dims[i] = *common;
+    }
+  }
+
+  auto count = staticCount(dims);
+  bool isKnown = count && *count <= maxKnownElements;
+  SmallVector<SmallVector<Value>> known;
+  for (Lowered *operand : operands)
+    if (auto elements = isKnown ? l.elements(operand) : std::nullopt)
+      known.push_back(*elements);
+  if (known.size() == operands.size()) {
+    // Rows of the leading dims, each of all operands in turn.
+    int64_t outer = 1;
+    for (int64_t i = 0; i < *axis; ++i)
+      outer *= *staticDim(dims[i]);
+    SmallVector<Value> elements;
+    for (int64_t row = 0; row < outer; ++row)
+      for (ArrayRef<Value> part : known)
+        llvm::append_range(elements,
+                           part.slice(row * part.size() / outer, part.size() / outer));
+    l.setElements(op, 0, std::move(elements), dims, first->element);
+    return success();
+  }
+
+  Location loc = op->getLoc();
+  Value result = l.emptyTensor(loc, dims, first->element);
+  Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1));
+  for (Lowered *operand : operands) {
+    Dims sizes = dims;
+    sizes[*axis] = l.resolve(operand->dims[*axis]);
+    if (staticDim(sizes[*axis]) != 0)
+      result = tensor::InsertSliceOp::create(l.builder, loc, l.tensor(operand), result, offsets,
+                                             sizes, strides);
+    offsets[*axis] = l.add(offsets[*axis], sizes[*axis]);
+  }
+  l.setTensor(op, 0, result, dims, first->element);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Slice
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Where a slice of one axis begins (i64), its length, and its constant step.
+struct AxisSlice {
+  Value start;
+  OpFoldResult size;
+  int64_t step = 1;
+};
+} // namespace
+
+/// A bound as numpy understands it: negative ones count from the end, all are clamped
+/// to [low, high].
+static Value clampBound(Scalars &s, Value bound, Value size, Value low, Value high) {
+  Value zero = s.integer(bound.getType(), 0);
+  Value isNegative = s.compare(arith::CmpIPredicate::slt, bound, zero);
+  // What is below the size needs no upper bound, which ranges alone do not tell.
+  if (auto number = constantInteger(bound); number && *number < 0)
+    return s.max(s.add(size, bound), low);
+  Value position = s.select(isNegative, s.add(size, bound), bound);
+  return s.min(s.max(position, low), high);
+}
+
+static AxisSlice sliceAxis(Lowering &l, Operation *op, OpFoldResult dim, Value start, Value end,
+                           int64_t step) {
+  Scalars s = l.scalars(op->getLoc());
+  Type i64 = s.builder.getI64Type();
+  Value size = l.i64Value(dim), zero = s.integer(i64, 0);
+  AxisSlice slice;
+  slice.step = step;
+  Value distance;
+  if (step > 0) {
+    slice.start = clampBound(s, start, size, zero, size);
+    distance = s.sub(clampBound(s, end, size, zero, size), slice.start);
+  } else {
+    Value below = s.integer(i64, -1), last = s.add(size, below);
+    slice.start = clampBound(s, start, size, below, last);
+    distance = s.sub(slice.start, clampBound(s, end, size, below, last));
+  }
+  // (-INT64_MIN does not exist; no tensor is that long.)
+  int64_t stride = step == INT64_MIN ? INT64_MAX : std::abs(step);
+  Value length = s.max(distance, zero);
+  if (stride != 1) {
+    // ceil(length / stride), without a sum that could overflow.
+    Value whole = s.divide(length, s.integer(i64, stride));
+    Value rest = s.remainder(length, s.integer(i64, stride));
+    Value isPart = s.compare(arith::CmpIPredicate::ne, rest, zero);
+    length = s.add(whole, s.select(isPart, s.integer(i64, 1), zero));
+  }
+  slice.size = l.toDim(length);
+  return slice;
+}
+
+/// The slices of all axes, whole ones where not sliced.
+static FailureOr<SmallVector<AxisSlice>> readSlices(Lowering &l, Operation *op, Lowered *data) {
+  Scalars s = l.scalars(op->getLoc());
+  Type i64 = s.builder.getI64Type();
+  SmallVector<Value> starts, ends;
+  std::optional<SmallVector<int64_t>> axes, steps;
+  if (l.opset() < 10) {
+    auto startsAttr = l.intsAttr(op, "starts"), endsAttr = l.intsAttr(op, "ends");
+    if (!startsAttr || !endsAttr)
+      return l.fail(op, "its attribute `starts` or `ends` is missing");
+    for (int64_t start : *startsAttr)
+      starts.push_back(s.integer(i64, start));
+    for (int64_t end : *endsAttr)
+      ends.push_back(s.integer(i64, end));
+    axes = l.intsAttr(op, "axes");
+  } else {
+    for (unsigned i : {0, 1}) {
+      auto known = l.knownElements(op, i + 1, i ? "ends" : "starts");
+      if (failed(known))
+        return failure();
+      Type element = l.operand(op, i + 1)->element;
+      if (!isa<IntegerType>(element))
+        return l.fail(op, "its bounds must be integers, got " + dtypeName(element));
+      for (Value bound : *known)
+        (i ? ends : starts).push_back(castScalar(s, bound, element, i64));
+    }
+    for (unsigned i : {0, 1}) {
+      if (!l.operand(op, i + 3))
+        continue;
+      auto known = l.constantInts(op, i + 3, i ? "steps" : "axes");
+      if (failed(known))
+        return failure();
+      (i ? steps : axes) = *known;
+    }
+  }
+  size_t count = starts.size();
+  if (!axes)
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, count));
+  if (!steps)
+    steps = SmallVector<int64_t>(count, 1);
+  if (ends.size() != count || axes->size() != count || steps->size() != count)
+    return l.fail(op, "its starts, ends, axes and steps have different lengths: " + Twine(count) +
+                          ", " + Twine(ends.size()) + ", " + Twine(axes->size()) + ", " +
+                          Twine(steps->size()));
+  auto normal = l.normalizeAxes(op, *axes, data->rank());
+  if (failed(normal))
+    return failure();
+
+  SmallVector<AxisSlice> slices;
+  for (OpFoldResult dim : data->dims)
+    slices.push_back({s.integer(i64, 0), dim, 1});
+  for (auto [axis, start, end, step] : llvm::zip_equal(*normal, starts, ends, *steps)) {
+    if (step == 0)
+      return l.fail(op, "its step for axis " + Twine(axis) + " is 0");
+    slices[axis] = sliceAxis(l, op, data->dims[axis], start, end, step);
+  }
+  return slices;
+}
+
+/// Slices with negative steps, element by element.
+static Value extractReversed(Lowering &l, Location loc, Value source, ArrayRef<AxisSlice> slices,
+                             ArrayRef<OpFoldResult> dims, Type element) {
+  Scalars outer = l.scalars(loc);
+  SmallVector<Value> starts;
+  for (const AxisSlice &slice : slices)
+    starts.push_back(outer.toIndex(slice.start));
+  Value init = l.emptyTensor(loc, dims, element);
+  AffineMap map = l.builder.getMultiDimIdentityMap(dims.size());
+  SmallVector<utils::IteratorType> iterators(dims.size(), utils::IteratorType::parallel);
+  auto read = [&](OpBuilder &b, Location loc, ValueRange) {
+    Scalars s(b, loc, nullptr);
+    SmallVector<Value> indices;
+    for (auto [i, slice] : llvm::enumerate(slices)) {
+      Value index = linalg::IndexOp::create(b, loc, i);
+      Value offset = s.mul(index, s.integer(b.getIndexType(), slice.step));
+      indices.push_back(s.add(offset, s.bring(starts[i])));
+    }
+    linalg::YieldOp::create(b, loc,
+                            tensor::ExtractOp::create(b, loc, source, indices).getResult());
+  };
+  return linalg::GenericOp::create(l.builder, loc, init.getType(), ValueRange(), init, map,
+                                   iterators, read)
+      .getResult(0);
+}
+
+static LogicalResult lowerSlice(Lowering &l, Operation *op) {
+  Lowered *data = l.operand(op, 0);
+  FailureOr<SmallVector<AxisSlice>> slices = readSlices(l, op, data);
+  if (failed(slices))
+    return failure();
+  Lowered result;
+  result.element = data->element;
+  result.lowest = data->lowest;
+  result.below = data->below;
+  bool isWhole = true, isReversed = false, isStatic = true;
+  for (auto [slice, dim] : llvm::zip_equal(*slices, data->dims)) {
+    result.dims.push_back(slice.size);
+    isWhole &= slice.step == 1 && constantInteger(slice.start) == 0 &&
+               l.resolve(slice.size) == l.resolve(dim);
+    isReversed |= slice.step < 0;
+    isStatic &= constantInteger(slice.start).has_value();
+  }
+  if (isWhole) {
+    l.alias(op->getResult(0), data);
+    return success();
+  }
+  auto count = staticCount(result.dims);
+  auto known = isStatic && count ? l.elements(data) : std::nullopt;
+  if (Value scalar = l.splat(data)) {
+    result.splat = scalar;
+  } else if (known) {
+    SmallVector<int64_t> strides = stridesOf(shapeOf(data->dims));
+    int64_t offset = 0;
+    for (auto [i, slice] : llvm::enumerate(*slices)) {
+      offset += *constantInteger(slice.start) * strides[i];
+      strides[i] *= slice.step;
+    }
+    result.elements = readStrided(*known, shapeOf(result.dims), strides, offset);
+  } else {
+    Location loc = op->getLoc();
+    Value source = l.tensor(data);
+    result.stored = result.dims;
+    if (isReversed) {
+      result.tensor = extractReversed(l, loc, source, *slices, result.dims, data->element);
+    } else {
+      Dims offsets, strides;
+      for (const AxisSlice &slice : *slices) {
+        offsets.push_back(l.toDim(slice.start));
+        strides.push_back(l.indexAttr(slice.step));
+      }
+      result.tensor = tensor::ExtractSliceOp::create(
+          l.builder, loc, tensorType(result.dims, data->element), source, offsets, result.dims,
+          strides);
+    }
+  }
+  l.set(op->getResult(0), std::move(result));
+  return success();
+}
+
+void sq::registerMovement(LoweringTable &table) {
+  table.add("Concat", 1, lowerConcat);
+  table.add("Slice", 1, lowerSlice);
+  table.add("Transpose", 1, lowerTranspose);
+}

@@ -1,0 +1,32 @@
+// RUN: sq-opt %s --split-input-file --verify-diagnostics
+
+func.func @packed_matmul_c1(%x: tensor<?x4xf32>, %w: tensor<2x4x16xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs a weight [ceil(n / N), k, N] for x 'tensor<?x4xf32>' and outs 'tensor<?x8xf32>', got 'tensor<2x4x16xf32>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x4xf32>, tensor<2x4x16xf32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c2(%x: tensor<?x4xf32>, %w: tensor<1x4x16xf32>, %b: tensor<7xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs extras [n] or shaped like outs 'tensor<?x8xf32>', got 'tensor<7xf32>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x4xf32>, tensor<1x4x16xf32>) extras(%b : tensor<7xf32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32, %e: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c3(%x: tensor<?x4xf32>, %w: tensor<1x4x16xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs an epilogue of 1 arguments and one result}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x4xf32>, tensor<1x4x16xf32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32, %e: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -1,0 +1,16 @@
+// RUN: sq-opt %s --verify-roundtrip | FileCheck %s
+// RUN: sq-opt %s --mlir-print-op-generic | sq-opt | FileCheck %s
+
+// CHECK-LABEL: @bias
+func.func @bias(%x: tensor<?x4xf32>, %w: tensor<1x4x16xf32>, %b: tensor<8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // CHECK: sq.packed_matmul ins(%{{.*}}, %{{.*}} : tensor<?x4xf32>, tensor<1x4x16xf32>) extras(%{{.*}} : tensor<8xf32>) outs(%{{.*}} : tensor<?x8xf32>)
+  // CHECK: ^bb0(%[[ACC:.*]]: f32, %[[E:.*]]: f32):
+  // CHECK: %[[S:.*]] = arith.addf %[[ACC]], %[[E]]
+  // CHECK: sq.yield %[[S]] : f32
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x4xf32>, tensor<1x4x16xf32>) extras(%b : tensor<8xf32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32, %e: f32):
+    %s = arith.addf %acc, %e : f32
+    sq.yield %s : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

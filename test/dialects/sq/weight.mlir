@@ -1,0 +1,16 @@
+// RUN: sq-opt %s --verify-roundtrip | FileCheck %s
+// RUN: sq-opt %s --mlir-print-op-generic | sq-opt | FileCheck %s
+
+// CHECK-LABEL: @packed
+func.func @packed() -> tensor<1x4x16xf32> {
+  // CHECK: sq.weight dense<1.000000e+00> : tensor<4x8xf32> {pack = 16 : i64} -> tensor<1x4x16xf32>
+  %w = sq.weight dense<1.0> : tensor<4x8xf32> {pack = 16 : i64} -> tensor<1x4x16xf32>
+  return %w : tensor<1x4x16xf32>
+}
+
+// CHECK-LABEL: @placed
+func.func @placed() -> memref<2xf32> {
+  // CHECK: sq.weight dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32> {offset = 64 : i64} -> memref<2xf32>
+  %w = sq.weight dense<[1.0, 2.0]> : tensor<2xf32> {offset = 64 : i64} -> memref<2xf32>
+  return %w : memref<2xf32>
+}

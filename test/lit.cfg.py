@@ -1,0 +1,110 @@
+"""How sq's tests run: `lit build/test`, or `make test` for everything."""
+
+import os
+import re
+import sys
+
+import lit.formats
+
+sys.path.insert(0, os.path.join(config.sq_source_dir, "test"))  # gtest_cases
+sys.dont_write_bytecode = True
+
+config.name = "sq"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".onnxtxt", ".test"]
+config.excludes = ["Inputs", "models", "CMakeLists.txt", "README.md"]
+config.test_source_root = os.path.join(config.sq_source_dir, "test")
+config.test_exec_root = os.path.join(config.sq_binary_dir, "test")
+
+bin_dir = os.path.join(config.sq_binary_dir, "bin")
+config.environment["PATH"] = os.pathsep.join(
+    [bin_dir, config.llvm_tools_dir, config.environment.get("PATH", "")]
+)
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
+for name in ("HOME", "CCACHE_DIR", "CCACHE_DISABLE", "SQ_LD"):
+    if name in os.environ:
+        config.environment[name] = os.environ[name]
+# The level a test wants is the one it names, never the caller's.
+config.environment.pop("SQ_CPU", None)
+
+config.substitutions += [
+    ("%source", config.sq_source_dir),
+    ("%binary", config.sq_binary_dir),
+    ("%models", os.path.join(config.test_source_root, "models")),
+]
+
+# A feature that is missing here, and what would bring it: tests that need it
+# are skipped, and `make test` prints this reason (see summarize-tests.py).
+missing = {}
+
+
+def feature(name, present, remedy):
+    if present:
+        config.available_features.add(name)
+    else:
+        missing[name] = remedy
+
+
+# Larger models (classifier, language model): never required.
+models = (
+    os.environ.get("SQ_MODELS")
+    or config.sq_models
+    or os.path.join(config.sq_source_dir, "..", "shared", "models")
+)
+feature(
+    "models",
+    os.path.isfile(os.path.join(models, "minilm", "reference.json")),
+    "no larger models in %s; set SQ_MODELS" % os.path.normpath(models),
+)
+if "models" in config.available_features:
+    config.environment["SQ_MODELS"] = os.path.abspath(models)
+    config.substitutions.append(("%shared_models", os.path.abspath(models)))
+
+# MiniLM with its weights, as fetch-minilm.sh leaves it.
+minilm = os.environ.get("SQ_MINILM") or os.path.join(config.sq_source_dir, ".deps", "minilm")
+feature(
+    "minilm",
+    os.path.isfile(os.path.join(minilm, "model.safetensors")),
+    "no MiniLM weights in %s; run tools/scripts/fetch-minilm.sh" % minilm,
+)
+if "minilm" in config.available_features:
+    config.environment["SQ_MINILM"] = os.path.abspath(minilm)
+    config.substitutions.append(("%minilm", os.path.abspath(minilm)))
+
+onnx_tests = "/usr/share/libonnx-testdata/data/node"
+feature(
+    "onnx-testdata", os.path.isdir(onnx_tests), "install the Debian package libonnx-testdata"
+)
+config.substitutions.append(("%onnx_node_tests", onnx_tests))
+
+try:
+    with open("/proc/cpuinfo") as f:
+        cpu = set(re.search(r"^flags\s*:(.*)$", f.read(), re.M).group(1).split())
+except (OSError, AttributeError):
+    cpu = set()
+feature("x86-64-v3", {"avx2", "fma", "bmi2", "f16c"} <= cpu, "this CPU lacks AVX2 or FMA")
+feature(
+    "avx512",
+    {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= cpu,
+    "this CPU lacks AVX-512",
+)
+feature("cuda-gpu", os.path.exists("/dev/nvidia0"), "no NVIDIA GPU")
+
+# Not a thing to install: tests that measure memory or time ask for `!asan`.
+if config.sq_sanitize:
+    config.available_features.add("asan")
+    # MLIR's shared libraries are not instrumented, so containers that cross
+    # the border look overflowed; LLVM's global objects are never freed.
+    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+    config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1"
+else:
+    config.available_features.add("not-asan")
+
+config.sq_missing = missing
+os.makedirs(config.test_exec_root, exist_ok=True)
+with open(os.path.join(config.test_exec_root, "missing-features.txt"), "w") as f:
+    f.writelines("%s\t%s\n" % item for item in sorted(missing.items()))
+
+if os.environ.get("SQ_OPT_VERIFY_ROUNDTRIP"):
+    # Only the tool's name standing alone: neither a path nor another tool.
+    config.substitutions.append((r"(?<![-\w./])sq-opt(?![-\w./])", "sq-opt --verify-roundtrip"))
