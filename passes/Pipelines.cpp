@@ -12,6 +12,7 @@
 using namespace mlir;
 
 void sq::buildOnnxToGraph(OpPassManager &pm) {
+  pm.addPass(createRaiseOnnxPass());
   pm.addPass(createLowerOnnxPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
