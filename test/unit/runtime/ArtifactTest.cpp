@@ -116,6 +116,20 @@ TEST_F(ArtifactTest, StaticLibraryIsReproducible) {
   EXPECT_TRUE(readFile(path("a.a")) == readFile(path("b.a")));
 }
 
+/// The program is sq-run on itself.
+TEST_F(ArtifactTest, Executable) {
+  std::string program = writeToy(path("toy"));
+  EXPECT_EQ(files(), std::vector<std::string>{"toy"});
+  expectOnlySystemLibraries(program);
+  if (!toyRunsHere())
+    GTEST_SKIP() << "this CPU lacks avx2";
+  Outcome ran = shell("'" + program + "' --input=x=1x2xf32=1,2 --input=index=1xi64=3");
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_NE(ran.text.find("102 105"), std::string::npos) << ran.text;
+  Outcome refused = shell("SQ_CPU=x86-64 '" + program + "'");
+  EXPECT_EQ(WEXITSTATUS(refused.status), 3) << refused.text;
+}
+
 TEST_F(ArtifactTest, NoWeights) {
   sq::ArtifactSpec spec = toySpec(path("toy.so"));
   spec.weightsSize = 0;
