@@ -1,0 +1,152 @@
+// A model in, one native artifact out.
+
+#include "sq/compiler.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/Signals.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+#include "codegen/host/HostTarget.h"
+
+using namespace llvm;
+using sq::ExitCode;
+
+static cl::OptionCategory category("sq-compile options");
+
+static cl::opt<std::string> model(cl::Positional, cl::Required, cl::desc("MODEL"), cl::cat(category));
+static cl::opt<std::string>
+    output("o", cl::value_desc("OUT"), cl::cat(category),
+           cl::desc("artifact: OUT.so (shared library), OUT.a (static library, with OUT.h), "
+                    "any other name (executable)"));
+static cl::opt<std::string>
+    targetName("target", cl::init("host"), cl::cat(category), cl::value_desc("host[:LEVEL]"),
+               cl::desc("host: every CPU level, chosen when the artifact is loaded; host:native: "
+                        "the best one of this machine; host:x86-64-v3, host:avx512: that one"));
+static cl::list<std::string>
+    shapes("shape", cl::CommaSeparated, cl::cat(category), cl::value_desc("NAME=LO..HI"),
+           cl::desc("range of a symbolic dimension, or its only size (sequence=1..512,batch=8)"));
+enum class Precision { F32 };
+static cl::opt<Precision> precision("precision", cl::init(Precision::F32), cl::cat(category),
+                                    cl::desc("arithmetic of matrix products"),
+                                    cl::values(clEnumValN(Precision::F32, "f32", "float32 (default)")));
+static cl::opt<std::string>
+    emit("emit", cl::cat(category), cl::value_desc("PHASE"),
+         cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
+                  "before LLVM), llvm, asm, obj; with -o into a file"));
+static cl::opt<int> threads("threads", cl::init(0), cl::cat(category),
+                            cl::desc("threads of the compiler (0: all allowed cores)"));
+static cl::opt<std::string> progress("progress", cl::init("auto"), cl::cat(category),
+                                     cl::value_desc("auto|plain|json|none"),
+                                     cl::desc("phases on stderr; auto: when it is a terminal"));
+
+static int usage(const Twine &message) {
+  errs() << "sq-compile: " << message << "\nTry sq-compile --help\n";
+  return static_cast<int>(ExitCode::Usage);
+}
+
+/// NAME=LO..HI or NAME=N; empty on success, else what is wrong.
+static std::string parseShape(StringRef text, std::map<std::string, sq::DimRange> &ranges) {
+  auto [name, value] = text.split('=');
+  auto [low, high] = value.split("..");
+  if (!value.contains(".."))
+    high = low;
+  sq::DimRange range;
+  if (name.empty() || low.getAsInteger(10, range.min) || high.getAsInteger(10, range.max))
+    return ("--shape=" + text + " is not NAME=LO..HI or NAME=N").str();
+  if (range.min < 0 || range.max < range.min)
+    return ("--shape=" + text + " is an empty or negative range").str();
+  if (!ranges.try_emplace(name.str(), range).second)
+    return ("--shape gives '" + name + "' twice").str();
+  return "";
+}
+
+int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter([](raw_ostream &os) { os << "sq-compile 0.1.0 (LLVM " LLVM_VERSION_STRING ")\n"; });
+  std::string problem;
+  raw_string_ostream problems(problem);
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "sq-compile: compiles a transformer (.onnx, .onnxtxt, .mlir, .mlirbc, - for stdin)\n"
+          "into one native artifact with its weights.\n\n"
+          "  sq-compile model.onnx -o model.so\n"
+          "  sq-compile model.onnx -o model.so --shape=batch=1..8,sequence=1..512\n"
+          "  sq-compile model.onnx --emit=sq\n",
+          &problems)) {
+    errs() << problem;
+    return static_cast<int>(ExitCode::Usage);
+  }
+
+  sq::CompileOptions options;
+  options.output = output;
+  options.emit = emit;
+  options.threads = threads;
+  if (threads < 0)
+    return usage("--threads=" + Twine(threads) + " is negative");
+  static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};
+  if (emit.getNumOccurrences() && !is_contained(phases, StringRef(emit)))
+    return usage("--emit=" + emit + " is none of onnx, sq, kernels, llvm, asm, obj");
+  if (emit.empty() && output.empty())
+    return usage("-o OUT is missing (or --emit=PHASE to look inside)");
+  for (const std::string &shape : shapes)
+    if (std::string wrong = parseShape(shape, options.shape); !wrong.empty())
+      return usage(wrong);
+  auto [kind, level] = StringRef(targetName).split(':');
+  if (kind != "host")
+    return usage("--target=" + targetName + " is not known; host, host:native or host:LEVEL");
+  if (level == "native") {
+    std::string best = sq::bestHostLevel();
+    if (best.empty()) {
+      errs() << "sq-compile: this CPU lacks AVX2 and FMA, which the lowest level, x86-64-v3, needs; "
+                "name a level to compile for another machine\n";
+      return static_cast<int>(ExitCode::Lacking);
+    }
+    options.levels = {best};
+  } else if (!level.empty()) {
+    if (!sq::findHostTarget(level)) {
+      std::string known;
+      for (const sq::HostTarget &t : sq::hostTargets())
+        known += (", " + t.level).str();
+      return usage("--target=" + targetName + ": levels are native" + known);
+    }
+    options.levels = {level.str()};
+  }
+
+  StringRef style = progress;
+  if (style != "auto" && style != "plain" && style != "json" && style != "none")
+    return usage("--progress=" + style + " is none of auto, plain, json, none");
+  bool json = style == "json";
+  auto start = std::chrono::steady_clock::now();
+  auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  bool shown = style == "plain" || json ||
+               (style == "auto" && sys::Process::StandardErrIsDisplayed());
+  if (shown)
+    options.progress = [&](const std::string &phase, int index, int count) {
+      if (json)
+        errs() << formatv("{0}\n", json::Value(json::Object{{"phase", phase}, {"index", index},
+                                                            {"count", count}, {"seconds", seconds()}}));
+      else
+        errs() << formatv("[{0}/{1}] {2,7:f2}s {3}\n", index, count, seconds(), phase);
+    };
+
+  sq::CompileResult result = sq::compileFile(model, options);
+  if (result.code != ExitCode::Done) {
+    errs() << "sq-compile: " << result.message << '\n';
+    return static_cast<int>(result.code);
+  }
+  if (!result.message.empty()) // warnings
+    errs() << result.message << '\n';
+  if (shown && !json && emit.empty())
+    errs() << formatv("{0}: {1:f1} MB of weights, {2:f0} KB of code, {3:f2} s\n", output,
+                      result.weightBytes / 1e6, result.codeBytes / 1e3, seconds());
+  return 0;
+}
