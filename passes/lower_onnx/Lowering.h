@@ -81,6 +81,10 @@ struct LoweringTable : llvm::StringMap<LoweringRule> {
 // One per file of passes/lower_onnx.
 void registerActivations(LoweringTable &table);
 void registerArithmetic(LoweringTable &table);
+void registerWindows(LoweringTable &table);
+void registerRearrangement(LoweringTable &table);
+void registerQuantization(LoweringTable &table);
+void registerControl(LoweringTable &table);
 void registerCasts(LoweringTable &table);
 void registerContractions(LoweringTable &table);
 void registerIndexing(LoweringTable &table);
