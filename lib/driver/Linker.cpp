@@ -48,17 +48,16 @@ std::string libraryPath(StringRef name) {
 
 Expected<std::string> findLinker() {
   if (const char *chosen = getenv("SQ_LD")) {
-    if (sys::fs::can_execute(chosen))
-      return std::string(chosen);
-    if (ErrorOr<std::string> found = sys::findProgramByName(chosen))
+    // findProgramByName takes a name with a slash as it is.
+    ErrorOr<std::string> found = sys::findProgramByName(chosen);
+    if (found && sys::fs::can_execute(*found))
       return *found;
     return createStringError(Twine("SQ_LD names the linker '") + chosen +
                              "', which is not an executable file; set it to ld.lld-22 or unset it");
   }
   for (const char *name : {SQ_LLD, "ld.lld-22", "ld.lld"}) {
-    if (sys::path::is_absolute(name) && sys::fs::can_execute(name))
-      return std::string(name);
-    if (ErrorOr<std::string> found = sys::findProgramByName(name))
+    ErrorOr<std::string> found = sys::findProgramByName(name);
+    if (found && sys::fs::can_execute(*found))
       return *found;
   }
   return createStringError(
@@ -76,6 +75,8 @@ std::vector<std::string> linkArguments(const LinkJob &job, const std::string &li
   if (job.kind != ArtifactKind::Relocatable)
     add({"--gc-sections", "--build-id=none", "--hash-style=gnu", "--as-needed", "--no-undefined",
          "-z", "now", "-z", "noexecstack"});
+  if (job.kind == ArtifactKind::Relocatable)
+    add({"-r"});
   if (job.kind == ArtifactKind::Shared)
     // -Bsymbolic: a model loaded beside another one uses its own runtime.
     add({"-shared", "-Bsymbolic", "--version-script=" + versionScript});

@@ -354,14 +354,23 @@ std::string formatElement(const Tensor &tensor, int64_t i) {
   char text[40];
   if (isFloat(tensor.dtype)) {
     double value = tensor.asDouble(i);
-    // 9 digits tell floats apart, 17 doubles; fewer usually do.
-    for (int digits = 6; digits <= 17; ++digits) {
-      std::snprintf(text, sizeof text, "%.*g", digits, value);
+    auto readsBack = [&] {
       double back = std::strtod(text, nullptr);
-      if (tensor.dtype == DType::f64 ? back == value
-                                     : static_cast<float>(back) == static_cast<float>(value))
-        break;
-      if (std::isnan(value))
+      switch (tensor.dtype) {
+      case DType::f64:
+        return back == value;
+      case DType::f16:
+        return narrow(back, half) == narrow(value, half);
+      case DType::bf16:
+        return narrow(back, brain) == narrow(value, brain);
+      default:
+        return static_cast<float>(back) == static_cast<float>(value);
+      }
+    };
+    // 17 digits tell all doubles apart.
+    for (int digits = 1; digits <= 17; ++digits) {
+      std::snprintf(text, sizeof text, "%.*g", digits, value);
+      if (std::isnan(value) || readsBack())
         break;
     }
   } else if (tensor.dtype == DType::u64) {

@@ -32,7 +32,7 @@ minilm() {
   show sq-bench minilm.so --dim=batch=1 --dim=sequence=128 --threads=1,$(nproc)
 
   step "Search: the nearest of 20 package descriptions by the sentence embeddings"
-  show sq-eval minilm.so $data/retrieval --metric=retrieval --queries=5 \
+  show sq-eval minilm.so $data/retrieval --metric=retrieval --show=5 \
     --texts=$data/retrieval/texts.json
 }
 
