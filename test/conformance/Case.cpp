@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 using namespace sq;
 using numerics::Tensor;
@@ -64,7 +65,7 @@ bool isRandom(llvm::StringRef name) {
 }
 
 /// Empty when `actual` is right.
-std::string mismatch(const test::Case &testCase, const Tensors &actual, const Tensors &expected) {
+std::string firstMismatch(const test::Case &testCase, const Tensors &actual, const Tensors &expected) {
   if (actual.size() != expected.size())
     return std::to_string(actual.size()) + " outputs, expected " + std::to_string(expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
@@ -86,7 +87,7 @@ template <typename Run> test::Outcome compareAll(const test::Case &testCase, Run
     llvm::Expected<Tensors> actual = run(set.inputs);
     if (!actual)
       return {Verdict::Wrong, "the run failed: " + llvm::toString(actual.takeError())};
-    std::string difference = mismatch(testCase, *actual, set.outputs);
+    std::string difference = firstMismatch(testCase, *actual, set.outputs);
     if (!difference.empty())
       return {Verdict::Wrong, difference};
   }
@@ -140,7 +141,7 @@ test::Outcome test::runReference(const Case &testCase) {
     for (Tensor &tensor : *actual)
       for (double &value : tensor.reals)
         value = numerics::roundTo(value, tensor.dtype);
-    std::string difference = mismatch(testCase, *actual, set.outputs);
+    std::string difference = firstMismatch(testCase, *actual, set.outputs);
     if (!difference.empty())
       return {Verdict::Wrong, difference};
   }
