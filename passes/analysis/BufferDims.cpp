@@ -46,3 +46,25 @@ FailureOr<Value> sq::dimWithoutBuffer(ImplicitLocOpBuilder &b, Value memref, int
   return failure();
 }
 
+
+Value sq::denseView(ImplicitLocOpBuilder &b, Value buffer, MemRefType type,
+                    ArrayRef<OpFoldResult> sizes) {
+  auto asValue = [&](OpFoldResult r) -> Value {
+    if (auto v = dyn_cast<Value>(r))
+      return v;
+    return arith::ConstantIndexOp::create(b, *getConstantIntValue(r));
+  };
+  SmallVector<OpFoldResult> strides(sizes.size());
+  OpFoldResult stride = b.getIndexAttr(1);
+  for (int64_t d = static_cast<int64_t>(sizes.size()) - 1; d >= 0; --d) {
+    strides[d] = stride;
+    if (d == 0)
+      break;
+    auto known = getConstantIntValue(stride), extent = getConstantIntValue(sizes[d]);
+    if (known && extent)
+      stride = b.getIndexAttr(*known * *extent);
+    else
+      stride = b.createOrFold<arith::MulIOp>(asValue(stride), asValue(sizes[d]));
+  }
+  return memref::ReinterpretCastOp::create(b, type, buffer, b.getIndexAttr(0), sizes, strides);
+}

@@ -3,6 +3,7 @@
 # classifier of the repository where its weights cannot be fetched.
 source "$(dirname "$0")/common.sh"
 PATH=$build/bin:$PATH
+TIMEFORMAT='compiled in %1R s (%1U s of processor time)'
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [[ -t 1 ]] || step() { printf '\n%s\n' "$*"; }
@@ -32,14 +33,14 @@ minilm() {
   show sq-bench minilm.so --dim=batch=1 --dim=sequence=128 --threads=1,$(nproc)
 
   step "Search: the nearest of 20 package descriptions by the sentence embeddings"
-  show sq-eval minilm.so $data/retrieval --metric=retrieval --queries=5 \
+  show sq-eval minilm.so $data/retrieval --metric=retrieval --show=5 \
     --texts=$data/retrieval/texts.json
 }
 
 tiny() {
   local data=test/models/tiny/classifier
   step "Compile: a two-layer classifier of package descriptions"
-  show sq-compile $data/model.onnx -o tiny.so
+  time show sq-compile $data/model.onnx -o tiny.so
   ls -l tiny.so | awk '{ printf "tiny.so: %.1f MB\n", $5 / 1e6 }'
 
   step "Run: 400 descriptions against the stored logits"
