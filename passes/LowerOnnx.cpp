@@ -33,6 +33,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerContractions(table);
     sq::registerControl(table);
     sq::registerIndexing(table);
+    sq::registerLosses(table);
     sq::registerMovement(table);
     sq::registerNormalizations(table);
     sq::registerQuantization(table);

@@ -29,6 +29,7 @@ config.environment.pop("SQ_CPU", None)
 
 config.substitutions += [
     ("%source", config.sq_source_dir),
+    ("%exits", "sh " + os.path.join(config.sq_source_dir, "test", "exits.sh")),
     ("%binary", config.sq_binary_dir),
     ("%models", os.path.join(config.test_source_root, "models")),
 ]

@@ -17,8 +17,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/Threading.h"
-#include "llvm/Support/raw_ostream.h"
 
+#include "lib/driver/CheckedFile.h"
 #include "lib/driver/ElfObject.h"
 #include "lib/driver/Linker.h"
 #include "lib/driver/RuntimeHeader.h"
@@ -284,8 +284,11 @@ bool Writer::writeArchiveFile(const std::string &object, const std::string &path
     return false;
   }
   member->MemberName = "sq-model.o"; // not the scratch name
-  if (Error error = writeArchive(path, *member, SymtabWritingMode::NormalSymtab,
-                                 object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false)) {
+  if (Error error = writeChecked(path, WriteMode::Replace, [&](raw_ostream &os) {
+        return writeArchiveToStream(os, *member, SymtabWritingMode::NormalSymtab,
+                                    object::Archive::K_GNU, /*Deterministic=*/true,
+                                    /*Thin=*/false);
+      })) {
     failWriting(std::move(error));
     return false;
   }
@@ -293,17 +296,14 @@ bool Writer::writeArchiveFile(const std::string &object, const std::string &path
 }
 
 bool Writer::writeText(const std::string &text, const std::string &path) {
-  std::error_code error;
-  raw_fd_ostream os(path, error);
-  if (!error) {
+  Error error = writeChecked(path, WriteMode::Replace, [&](raw_ostream &os) {
     os << text;
-    os.close();
-    error = os.error();
-    os.clear_error();
-  }
-  if (error)
-    failWriting(createStringError(error, error.message()));
-  return !error;
+    return Error::success();
+  });
+  bool failed = static_cast<bool>(error);
+  if (failed)
+    failWriting(std::move(error));
+  return !failed;
 }
 
 void Writer::write() {
@@ -334,6 +334,9 @@ void Writer::write() {
     return fail(code, toString(std::move(error)));
   }
 
+  uint64_t size = 0;
+  sys::fs::file_size(linked.path, size);
+  result.codeBytes = static_cast<int64_t>(size - spec.weightsSize);
   if (kind == ArtifactKind::Relocatable) {
     SmallString<128> header(spec.output);
     sys::path::replace_extension(header, ".h");
@@ -346,9 +349,6 @@ void Writer::write() {
   }
   if (Error error = appendTrailer(linked.path))
     return failWriting(std::move(error));
-  uint64_t size = 0;
-  sys::fs::file_size(linked.path, size);
-  result.codeBytes = static_cast<int64_t>(size - spec.weightsSize);
   rename(linked.path, spec.output);
 }
 

@@ -14,8 +14,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/Signals.h"
-#include "llvm/Support/raw_ostream.h"
 
+#include "lib/driver/CheckedFile.h"
 #include "lib/driver/ElfObject.h"
 #include "lib/driver/Toolchain.h"
 #include "runtime/core/trailer.h"
@@ -119,18 +119,11 @@ Error link(const LinkJob &job, ExitCode &code) {
   });
   sys::RemoveFileOnSignal(script);
   sys::RemoveFileOnSignal(log);
-  {
-    std::error_code error;
-    raw_fd_ostream os(script, error);
-    if (!error) {
-      os << kVersionScript;
-      os.close();
-      error = os.error();
-      os.clear_error();
-    }
-    if (error)
-      return createStringError(error, error.message());
-  }
+  if (Error error = writeChecked(script, WriteMode::Replace, [](raw_ostream &os) {
+        os << kVersionScript;
+        return Error::success();
+      }))
+    return error;
 
   std::vector<std::string> args = linkArguments(job, *linker, script);
   std::vector<StringRef> argRefs(args.begin(), args.end());
@@ -145,6 +138,9 @@ Error link(const LinkJob &job, ExitCode &code) {
     output = (*text)->getBuffer().trim().str();
   if (output.empty())
     output = failure.empty() ? "exit status " + std::to_string(status) : failure;
+  // The linker writes through a mapping; on a full disk that is a SIGBUS.
+  if (StringRef(failure).contains("Bus error"))
+    output = "no space left on the device (bus error)";
   StringRef text(output);
   bool machine = status < 0 || text.contains("No space left") || text.contains("File too large") ||
                  text.contains("Disk quota") || text.contains("Cannot allocate memory") ||
@@ -200,16 +196,10 @@ Error appendTrailer(const std::string &path) {
   }
   trailer.self_hash = toHash(XXH3_128bits(&trailer, offsetof(sq_trailer, self_hash)));
 
-  std::error_code error;
-  raw_fd_ostream os(path, error, sys::fs::CD_OpenExisting, sys::fs::FA_Write,
-                    sys::fs::OF_Append);
-  if (!error) {
+  return writeChecked(path, WriteMode::Append, [&](raw_ostream &os) {
     os.write(reinterpret_cast<const char *>(&trailer), sizeof(trailer));
-    os.close();
-    error = os.error();
-    os.clear_error();
-  }
-  return error ? createStringError(error, error.message()) : Error::success();
+    return Error::success();
+  });
 }
 
 } // namespace sq

@@ -36,8 +36,8 @@ const std::vector<Flag> flagTable = {
      "of test_data_set_* runs each of them"},
     {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
     {"cpu", "LEVEL",
-     "use no more than this CPU level: x86-64-v3, avx512, vnni, amx (default:\n"
-     "the environment's SQ_CPU, else the best one)"},
+     "use no more than this CPU level: x86-64, x86-64-v3, avx512, vnni, amx\n"
+     "(default: the environment's SQ_CPU, else the best one)"},
     {"device", "cpu|auto", "where to run"},
     {"verify", nullptr, "check the hash of the weights too"},
     {"stats", nullptr,

@@ -367,10 +367,11 @@ std::string formatElement(const Tensor &tensor, int64_t i) {
         return static_cast<float>(back) == static_cast<float>(value);
       }
     };
-    // 17 digits tell all doubles apart.
+    // 17 digits tell all doubles apart. Below 6, %g would write 10 as 1e+01.
     for (int digits = 1; digits <= 17; ++digits) {
       std::snprintf(text, sizeof text, "%.*g", digits, value);
-      if (std::isnan(value) || readsBack())
+      bool plain = digits >= 6 || !std::strchr(text, 'e');
+      if (std::isnan(value) || (plain && readsBack()))
         break;
     }
   } else if (tensor.dtype == DType::u64) {

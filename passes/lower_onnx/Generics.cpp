@@ -198,12 +198,14 @@ void assertNotEmpty(Lowering &l, Operation *op, ArrayRef<OpFoldResult> sizes,
     return;
   Scalars s = l.scalars(op->getLoc());
   Value zero = s.integer(l.builder.getI64Type(), 0);
+  OpFoldResult total = l.product(count);
   for (OpFoldResult size : sizes) {
-    if (staticDim(size).value_or(0) > 0)
+    // Where the size is a factor of the count, it is 0 only if that is.
+    if (staticDim(size).value_or(0) > 0 || size == total || llvm::is_contained(count, size))
       continue;
     Value positive = s.compare(arith::CmpIPredicate::sgt, l.i64Value(size), zero);
     if (!reads) {
-      Value none = s.compare(arith::CmpIPredicate::eq, l.i64Value(l.product(count)), zero);
+      Value none = s.compare(arith::CmpIPredicate::eq, l.i64Value(total), zero);
       positive = s.make<arith::OrIOp>(positive, none);
     }
     l.assertTrue(op, positive, "a dimension that indices point into is empty");

@@ -68,6 +68,11 @@ mlir::Value loopIndex(Scalars &s, int64_t dim);
 /// Element of a tensor at indices of type index.
 mlir::Value extract(Scalars &s, mlir::Value tensor, mlir::ValueRange indices);
 
+/// x - max - log(sum exp(x - max)) along `axis` (in Normalizations.cpp).
+mlir::Value logSoftmax(Lowering &l, mlir::Location loc, mlir::Value x,
+                       llvm::ArrayRef<mlir::OpFoldResult> dims, int64_t axis,
+                       mlir::Type element);
+
 /// Index tensors from data, made safe to use: negative ones have the size added,
 /// each is asserted to be in [0, size) (message "<node>: index out of range") and
 /// clamped to it, so that nothing outside is read even where the assertion failed.

@@ -89,6 +89,7 @@ void registerCasts(LoweringTable &table);
 void registerContractions(LoweringTable &table);
 void registerControl(LoweringTable &table);
 void registerIndexing(LoweringTable &table);
+void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
 void registerQuantization(LoweringTable &table);

@@ -32,6 +32,8 @@ FailureOr<OpFoldResult> divideExactly(Lowering &l, Operation *op, OpFoldResult d
 /// The sizes of the parts along the axis.
 FailureOr<Dims> splitSizes(Lowering &l, Operation *op, OpFoldResult size) {
   int64_t parts = op->getNumResults();
+  if (parts == 0)
+    return l.fail(op, "it has no results");
   std::optional<SmallVector<int64_t>> given = l.intsAttr(op, "split");
   if (!given && l.operand(op, 1)) {
     FailureOr<SmallVector<int64_t>> constants = l.constantInts(op, 1, "split");
@@ -98,6 +100,10 @@ LogicalResult lowerSplit(Lowering &l, Operation *op) {
       ArrayRef<Value> part =
           ArrayRef<Value>(*elements).slice(*staticDim(offset), *staticDim(size));
       l.setElements(op, i, SmallVector<Value>(part), dims, x->element);
+    } else if (staticCount(dims) == 0) {
+      // extract_slice refuses offsets at the end of a dim, even to take nothing there.
+      l.setTensor(op, i, l.emptyTensor(op->getLoc(), dims, signless(x->element)), dims,
+                  x->element);
     } else {
       Dims offsets(x->rank(), l.indexAttr(0)), strides(x->rank(), l.indexAttr(1));
       offsets[*axis] = offset;

@@ -189,8 +189,8 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   if (sq_status status = readCpuCap(options.cpu, &cap))
     return status;
   const char *shown = path ? path : "this program";
+  ArtifactFile file = {};
   if (path) {
-    ArtifactFile file;
     if (sq_status status = openArtifact(path, options.verify_weights != 0, &file))
       return status;
     module->fd = file.fd;
@@ -206,6 +206,8 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   }
   if (sq_status status = checkManifest(module))
     return status;
+  if (path && file.trailer.weights_size != module->manifest->weights_size())
+    return corruptManifest("its size of the weights is not the file's");
   uint32_t variant;
   if (sq_status status = chooseVariant(module, cap, shown, &variant))
     return status;

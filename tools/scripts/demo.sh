@@ -3,6 +3,7 @@
 # classifier of the repository where its weights cannot be fetched.
 source "$(dirname "$0")/common.sh"
 PATH=$build/bin:$PATH
+TIMEFORMAT='compiled in %1R s (%1U s of processor time)'
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [[ -t 1 ]] || step() { printf '\n%s\n' "$*"; }
@@ -39,7 +40,7 @@ minilm() {
 tiny() {
   local data=test/models/tiny/classifier
   step "Compile: a two-layer classifier of package descriptions"
-  show sq-compile $data/model.onnx -o tiny.so
+  time show sq-compile $data/model.onnx -o tiny.so
   ls -l tiny.so | awk '{ printf "tiny.so: %.1f MB\n", $5 / 1e6 }'
 
   step "Run: 400 descriptions against the stored logits"

@@ -308,7 +308,7 @@ private:
       std::snprintf(tokens, sizeof tokens, "%.1f", row.tokens / row.median);
     if (row.peakKiB >= 0)
       std::snprintf(peak, sizeof peak, "%.1f MiB", row.peakKiB / 1024.0);
-    std::printf("%-28s %7d %11.3f %11.3f %11.3f %11.1f %11s %12s\n",
+    std::printf("%-28s %7d %11.5g %11.5g %11.5g %11.1f %11s %12s\n",
                 row.shape.empty() ? "fixed" : row.shape.c_str(), row.threads, 1e3 * row.median,
                 1e3 * row.min, 1e3 * row.p90, row.items / row.median, tokens, peak);
     double total = 0;
@@ -316,9 +316,9 @@ private:
       total += k.seconds;
     for (const sq_kernel_time &k : row.kernels)
       if (k.calls)
-        std::printf("  %-60s %8.1f calls %10.3f ms %5.1f %%\n", k.name,
-                    static_cast<double>(k.calls) / row.profiledRuns, 1e3 * k.seconds / row.profiledRuns,
-                    total > 0 ? 100 * k.seconds / total : 0.0);
+        std::printf("  %10.5g ms %5.1f %% %8.1f calls  %s\n", 1e3 * k.seconds / row.profiledRuns,
+                    total > 0 ? 100 * k.seconds / total : 0.0,
+                    static_cast<double>(k.calls) / row.profiledRuns, k.name);
   }
 
   void printJson(const Row &row) {

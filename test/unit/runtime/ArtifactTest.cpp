@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <dlfcn.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -206,6 +207,24 @@ TEST_F(ArtifactTest, FullDiskLeavesNothing) {
     EXPECT_TRUE(files().empty()) << limit << ": " << files()[0];
   }
   EXPECT_EQ(sq::writeArtifact(spec).code, sq::ExitCode::Done);
+}
+
+/// A real one: the linker, which writes through a mapping, meets a SIGBUS.
+TEST_F(ArtifactTest, FullFileSystemLeavesNothing) {
+  std::string disk = path("disk");
+  ASSERT_EQ(mkdir(disk.c_str(), 0700), 0);
+  for (int kilobytes : {8, 32, 48, 64}) {
+    std::string size = "size=" + std::to_string(kilobytes) + "k";
+    if (mount("none", disk.c_str(), "tmpfs", 0, size.c_str()))
+      GTEST_SKIP() << "cannot mount a small file system here";
+    for (const char *name : {"/toy.so", "/toy.a", "/toy"}) {
+      sq::CompileResult result = sq::writeArtifact(toySpec(disk + name));
+      EXPECT_EQ(result.code, sq::ExitCode::Lacking) << result.message;
+      EXPECT_NE(result.message.find("o space left on"), std::string::npos) << result.message;
+      EXPECT_TRUE(std::filesystem::is_empty(disk));
+    }
+    umount2(disk.c_str(), MNT_DETACH);
+  }
 }
 
 TEST_F(ArtifactTest, UnresolvedSymbolIsADefect) {

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <thread>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "runtime/core/trailer.h"
 #include "test/unit/runtime/ToyArtifact.h"
 
@@ -334,6 +337,83 @@ TEST_F(RuntimeTest, BitFlips) {
   close(fd);
   EXPECT_GT(flips, 4096u);
   EXPECT_EQ(tryLoad(toy, nullptr, 1), SQ_STATUS_OK);
+}
+
+sq_hash128 hash(const std::string &bytes) {
+  XXH128_hash_t h = XXH3_128bits(bytes.data(), bytes.size());
+  return {h.low64, h.high64};
+}
+
+/// `payload` with a trailer whose hashes are right.
+std::string sealed(const std::string &payload, sq_trailer trailer) {
+  if (trailer.weights_offset <= payload.size() &&
+      trailer.weights_size <= payload.size() - trailer.weights_offset) {
+    trailer.code_hash =
+        hash(payload.substr(0, trailer.weights_offset) +
+             payload.substr(trailer.weights_offset + trailer.weights_size));
+    trailer.weights_hash = hash(payload.substr(trailer.weights_offset, trailer.weights_size));
+  }
+  trailer.self_hash = hash({reinterpret_cast<char *>(&trailer), offsetof(sq_trailer, self_hash)});
+  return payload + std::string(reinterpret_cast<char *>(&trailer), sizeof(trailer));
+}
+
+class SealedTest : public RuntimeTest {
+protected:
+  void SetUp() override {
+    RuntimeTest::SetUp();
+    if (IsSkipped())
+      return;
+    payload = readFile(toy);
+    memcpy(&trailer, payload.data() + payload.size() - sizeof(trailer), sizeof(trailer));
+    payload.resize(payload.size() - sizeof(trailer));
+    writeFile(toy, sealed(payload, trailer));
+    ASSERT_EQ(tryLoad(toy, nullptr, 1), SQ_STATUS_OK) << sq_last_error();
+  }
+
+  std::string payload;
+  sq_trailer trailer;
+};
+
+/// Sizes and offsets that lie, with hashes that do not.
+TEST_F(SealedTest, Trailer) {
+  for (uint64_t lie : {uint64_t(1), uint64_t(payload.size()), uint64_t(payload.size() + 1),
+                       uint64_t(1) << 40, uint64_t(INT64_MAX), UINT64_MAX, UINT64_MAX - 255})
+    for (uint64_t sq_trailer::*field :
+         {&sq_trailer::payload_size, &sq_trailer::weights_offset, &sq_trailer::weights_size,
+          &sq_trailer::manifest_offset, &sq_trailer::manifest_size}) {
+      sq_trailer changed = trailer;
+      changed.*field = lie;
+      if (changed.*field == trailer.*field)
+        continue;
+      writeFile(toy, sealed(payload, changed));
+      sq_status status = tryLoad(toy, nullptr, 1);
+      // Where the weights lie matters for hashing alone.
+      bool harmless = field == &sq_trailer::weights_offset &&
+                      lie <= payload.size() - changed.weights_size;
+      EXPECT_EQ(status, harmless ? SQ_STATUS_OK : SQ_STATUS_CORRUPT) << lie << sq_last_error();
+    }
+  sq_trailer newer = trailer;
+  newer.version = SQ_TRAILER_VERSION + 1;
+  writeFile(toy, sealed(payload, newer));
+  EXPECT_EQ(tryLoad(toy), SQ_STATUS_UNSUPPORTED);
+}
+
+/// The Verifier and the checks of meaning stand alone: every byte of the
+/// manifest, changed in one of three ways, is refused or harmless.
+TEST_F(SealedTest, Manifest) {
+  size_t refused = 0;
+  for (size_t i = 0; i < trailer.manifest_size; ++i) {
+    const int masks[] = {1 << i % 8, 0x80, 0xff};
+    std::string changed = payload;
+    changed[trailer.manifest_offset + i] ^= static_cast<char>(masks[i % 3]);
+    writeFile(toy, sealed(changed, trailer));
+    sq_status status = tryLoad(toy);
+    EXPECT_TRUE(status == SQ_STATUS_OK || status == SQ_STATUS_CORRUPT ||
+                status == SQ_STATUS_UNSUPPORTED)
+        << i << ": " << status << sq_last_error();
+    refused += status != SQ_STATUS_OK;
+  }
+  EXPECT_GT(refused, trailer.manifest_size / 2);
 }
 
 } // namespace

@@ -36,7 +36,7 @@ uint16_t bitsOf16(DType dtype, double value) {
 TEST(Tensor, TextRoundTrip) {
   for (const char *text :
        {"2x3xi64=1,-2,3,4,5,6", "f32=0.1", "3xf32=inf,-inf,nan", "2xf64=0.1,1e-300",
-        "4xbool8=0,1,1,0", "2xu64=18446744073709551615,0", "2xi8=-128,127", "1x1xf16=0.333",
+        "4xbool8=0,1,1,0", "2xu64=18446744073709551615,0", "2xi8=-128,127", "1x1xf16=0.333", "3xf32=10,100000,1e+10",
         "2xbf16=1,3.14", "0x4xi32="})
     EXPECT_EQ(formatTensor(parsed(text), 100), text);
   EXPECT_EQ(formatTensor(parsed("2xbool8=true,false"), 9), "2xbool8=1,0");
