@@ -143,10 +143,11 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
       Operation *add = bodyOp(generic);
       if (!add || masked || !isa<arith::AddFOp>(add) || generic.getNumDpsInputs() != 2)
         return rewriter.notifyMatchFailure(op, "the scores are no product, scaled and masked");
-      Block *body = generic.getBody();
-      if (llvm::any_of(add->getOperands(), [&](Value v) { return v.getParentBlock() != body; }) ||
-          add->getOperand(0) == add->getOperand(1) ||
-          !body->getArgument(2).use_empty())
+      Value left = add->getOperand(0), right = add->getOperand(1);
+      auto isInput = [&](Value v) {
+        return v == generic.getBody()->getArgument(0) || v == generic.getBody()->getArgument(1);
+      };
+      if (left == right || !isInput(left) || !isInput(right))
         return rewriter.notifyMatchFailure(op, "the addition is not that of its two inputs");
       unsigned score = 2;
       for (unsigned i : {0u, 1u}) {
