@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <optional>
 
 using namespace sq;
 using numerics::Tensor;
@@ -64,11 +65,28 @@ bool isRandom(llvm::StringRef name) {
          (name.starts_with("test_training_dropout") && !name.contains("zero_ratio"));
 }
 
+/// The test data of onnx 1.12 hold bf16 as u16 of the same bits.
+void reinterpretBF16(Tensor &stored, numerics::DType wanted) {
+  if (stored.dtype != numerics::DType::U16 || wanted != numerics::DType::BF16)
+    return;
+  stored.dtype = wanted;
+  for (int64_t bits : stored.integers)
+    stored.reals.push_back(numerics::decodeBF16(uint16_t(bits)));
+  stored.integers.clear();
+}
+
+/// Their input "like" has shape [1] in the data and [3, 4] in the model (onnx 1.12).
+bool contradictsItsModel(llvm::StringRef name) {
+  return name == "test_castlike_FLOAT_to_BFLOAT16" ||
+         name == "test_castlike_FLOAT_to_BFLOAT16_expanded";
+}
+
 /// Empty when `actual` is right.
-std::string firstMismatch(const test::Case &testCase, const Tensors &actual, const Tensors &expected) {
+std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Tensors expected) {
   if (actual.size() != expected.size())
     return std::to_string(actual.size()) + " outputs, expected " + std::to_string(expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
+    reinterpretBF16(expected[i], actual[i].dtype);
     double infinite = std::numeric_limits<double>::infinity();
     std::string difference = test::mismatch(actual[i], expected[i], rtol,
                                             isRandom(testCase.name) ? infinite : atol);
@@ -78,12 +96,20 @@ std::string firstMismatch(const test::Case &testCase, const Tensors &actual, con
   return "";
 }
 
-template <typename Run> test::Outcome compareAll(const test::Case &testCase, Run run) {
+/// The verdict of run(inputs) on all data sets; `inputTypes` are the model's.
+template <typename Run>
+test::Outcome compareAll(const test::Case &testCase,
+                         const std::vector<std::optional<numerics::DType>> &inputTypes, Run run) {
   using test::Verdict;
+  if (contradictsItsModel(testCase.name))
+    return {Verdict::Refused, "the data contradict the model"};
   llvm::Expected<std::vector<DataSet>> sets = readDataSets(testCase);
   if (!sets)
-    return {Verdict::Wrong, llvm::toString(sets.takeError())};
-  for (const DataSet &set : *sets) {
+    return {Verdict::Refused, llvm::toString(sets.takeError())};
+  for (DataSet &set : *sets) {
+    for (size_t i = 0; i < std::min(set.inputs.size(), inputTypes.size()); ++i)
+      if (inputTypes[i])
+        reinterpretBF16(set.inputs[i], *inputTypes[i]);
     llvm::Expected<Tensors> actual = run(set.inputs);
     if (!actual)
       return {Verdict::Wrong, "the run failed: " + llvm::toString(actual.takeError())};
@@ -120,30 +146,30 @@ test::Outcome test::runCompiled(const Case &testCase, const std::string &artifac
   llvm::Expected<Program> program = Program::load(artifact);
   if (!program)
     return {Verdict::Wrong, "the artifact does not load: " + llvm::toString(program.takeError())};
-  return compareAll(testCase, [&](const Tensors &inputs) { return program->run(inputs); });
+  std::vector<std::optional<numerics::DType>> inputTypes;
+  for (int32_t i = 0; i < program->numInputs(); ++i)
+    inputTypes.push_back(program->inputType(i));
+  return compareAll(testCase, inputTypes,
+                    [&](const Tensors &inputs) { return program->run(inputs); });
 }
 
 test::Outcome test::runReference(const Case &testCase) {
   llvm::Expected<ImportedModel> model = ImportedModel::import(testCase.directory + "/model.onnx");
   if (!model)
     return {Verdict::Refused, llvm::toString(model.takeError())};
-  llvm::Expected<std::vector<DataSet>> sets = readDataSets(testCase);
-  if (!sets)
-    return {Verdict::Refused, llvm::toString(sets.takeError())};
-  for (const DataSet &set : *sets) {
-    llvm::Expected<Tensors> actual = reference::run(model->module(), set.inputs);
-    if (!actual) {
-      std::string message = llvm::toString(actual.takeError());
-      bool unknown = message.find("unknown to the reference") != std::string::npos;
-      return {unknown ? Verdict::Refused : Verdict::Wrong, message};
-    }
+  std::vector<std::optional<numerics::DType>> inputTypes;
+  for (const reference::Argument &argument : reference::inputsOf(model->module()))
+    inputTypes.push_back(argument.dtype);
+  Outcome outcome = compareAll(testCase, inputTypes, [&](const Tensors &inputs) {
+    llvm::Expected<Tensors> outputs = reference::run(model->module(), inputs);
     // The oracle does not round its results; the stored ones are rounded.
-    for (Tensor &tensor : *actual)
-      for (double &value : tensor.reals)
-        value = numerics::roundTo(value, tensor.dtype);
-    std::string difference = firstMismatch(testCase, *actual, set.outputs);
-    if (!difference.empty())
-      return {Verdict::Wrong, difference};
-  }
-  return {Verdict::Passed, ""};
+    if (outputs)
+      for (Tensor &tensor : *outputs)
+        for (double &value : tensor.reals)
+          value = numerics::roundTo(value, tensor.dtype);
+    return outputs;
+  });
+  if (outcome.message.find("unknown to the reference") != std::string::npos)
+    outcome.verdict = Verdict::Refused;
+  return outcome;
 }
