@@ -68,31 +68,13 @@ struct BindOutputsPass : sq::impl::BindOutputsPassBase<BindOutputsPass> {
       b.setInsertionPoint(alloc);
       Value out = sq::OutputOp::create(b, type, index, sizes);
       if (alloc.getType() != type) {
-        SmallVector<OpFoldResult> shape, strides(alloc.getType().getRank());
+        SmallVector<OpFoldResult> shape;
         unsigned dynamic = 0;
         for (int64_t d : alloc.getType().getShape())
           shape.push_back(ShapedType::isDynamic(d)
                               ? OpFoldResult(alloc.getDynamicSizes()[dynamic++])
                               : OpFoldResult(b.getIndexAttr(d)));
-        OpFoldResult stride = b.getIndexAttr(1);
-        for (int64_t d = shape.size() - 1; d >= 0; --d) {
-          strides[d] = stride;
-          if (d == 0)
-            break;
-          auto asValue = [&](OpFoldResult r) {
-            if (auto v = dyn_cast<Value>(r))
-              return v;
-            return Value(arith::ConstantIndexOp::create(
-                b, cast<IntegerAttr>(cast<Attribute>(r)).getInt()));
-          };
-          auto known = getConstantIntValue(stride), extent = getConstantIntValue(shape[d]);
-          if (known && extent)
-            stride = b.getIndexAttr(*known * *extent);
-          else
-            stride = b.createOrFold<arith::MulIOp>(asValue(stride), asValue(shape[d]));
-        }
-        Value flat = memref::ReinterpretCastOp::create(b, alloc.getType(), out,
-                                                       b.getIndexAttr(0), shape, strides);
+        Value flat = sq::denseView(b, out, alloc.getType(), shape);
         alloc.replaceAllUsesWith(flat);
       } else {
         alloc.replaceAllUsesWith(out);

@@ -31,13 +31,18 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerArithmetic(table);
     sq::registerCasts(table);
     sq::registerContractions(table);
+    sq::registerControl(table);
     sq::registerIndexing(table);
+    sq::registerLosses(table);
     sq::registerMovement(table);
     sq::registerNormalizations(table);
+    sq::registerQuantization(table);
+    sq::registerRearrangement(table);
     sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerShapes(table);
     sq::registerUnary(table);
+    sq::registerWindows(table);
     return success();
   }
 

@@ -29,6 +29,7 @@ config.environment.pop("SQ_CPU", None)
 
 config.substitutions += [
     ("%source", config.sq_source_dir),
+    ("%exits", "sh " + os.path.join(config.sq_source_dir, "test", "exits.sh")),
     ("%binary", config.sq_binary_dir),
     ("%models", os.path.join(config.test_source_root, "models")),
 ]
@@ -90,17 +91,10 @@ feature(
 )
 feature("cuda-gpu", os.path.exists("/dev/nvidia0"), "no NVIDIA GPU")
 
-# Not a thing to install: tests that measure memory or time ask for `!asan`.
+# Tests that measure memory or time say `UNSUPPORTED: asan`.
 if config.sq_sanitize:
     config.available_features.add("asan")
-    # MLIR's shared libraries are not instrumented, so containers that cross
-    # the border look overflowed; LLVM's global objects are never freed.
-    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
-    config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1"
-else:
-    config.available_features.add("not-asan")
 
-config.sq_missing = missing
 os.makedirs(config.test_exec_root, exist_ok=True)
 with open(os.path.join(config.test_exec_root, "missing-features.txt"), "w") as f:
     f.writelines("%s\t%s\n" % item for item in sorted(missing.items()))

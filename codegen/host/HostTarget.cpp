@@ -1,5 +1,9 @@
 #include "codegen/host/HostTarget.h"
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+
 using namespace sq;
 
 static const llvm::StringRef kV3Features[] = {"avx2", "fma",   "bmi1", "bmi2",
@@ -22,4 +26,14 @@ std::optional<HostTarget> sq::findHostTarget(llvm::StringRef level) {
     if (target.level == level)
       return target;
   return std::nullopt;
+}
+
+std::string sq::bestHostLevel() {
+  // LLVM asks cpuid and xgetbv; only the CPU's *name* is not to be trusted.
+  llvm::StringMap<bool> has = llvm::sys::getHostCPUFeatures();
+  std::string best;
+  for (const HostTarget &target : kTargets)
+    if (llvm::all_of(target.features, [&](llvm::StringRef f) { return has.lookup(f == "bmi1" ? "bmi" : f); }))
+      best = target.level.str();
+  return best;
 }

@@ -6,6 +6,7 @@
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace sq {
 
@@ -27,6 +28,10 @@ struct HostTarget {
 /// From the least to the most demanding.
 llvm::ArrayRef<HostTarget> hostTargets();
 std::optional<HostTarget> findHostTarget(llvm::StringRef level);
+
+/// The most demanding level that this machine has, by cpuid and the OS's saved
+/// state; empty when it has none.
+std::string bestHostLevel();
 
 } // namespace sq
 

@@ -11,6 +11,7 @@
 
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
+#include "passes/analysis/BufferDims.h"
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERKERNELSPASS
@@ -42,6 +43,13 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerLinalg(rewriter, cast<linalg::LinalgOp>(copy));
     }
     if (auto o = dyn_cast<linalg::LinalgOp>(op)) {
+      // Only a check is left (its result was not used): it belongs to the schedule.
+      if (op->getNumOperands() == 0) {
+        for (Operation &inner : llvm::make_early_inc_range(o.getBlock()->without_terminator()))
+          rewriter.moveOpBefore(&inner, op);
+        rewriter.eraseOp(op);
+        return success();
+      }
       if (!o.hasPureBufferSemantics())
         return op->emitOpError("still has tensors; bufferize before --sq-lower-kernels");
       return sq::lowerLinalg(rewriter, o);
@@ -69,7 +77,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
           kernels.push_back(op);
       });
       if (kernels.empty())
-        return;
+        break;
       for (Operation *op : kernels)
         if (failed(lower(rewriter, op, *target))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
@@ -77,6 +85,20 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
           return signalPassFailure();
         }
     }
+    flattenExpansions(rewriter);
+  }
+
+  /// memref.expand_shape with the strides written out: upstream's
+  /// --expand-strided-metadata (22.1) crashes on a group with two dynamic dims.
+  void flattenExpansions(IRRewriter &rewriter) {
+    getOperation().walk([&](memref::ExpandShapeOp op) {
+      if (!op.getSrcType().getLayout().isIdentity() || !op.getResultType().getLayout().isIdentity())
+        return;
+      rewriter.setInsertionPoint(op);
+      ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+      rewriter.replaceOp(op, sq::denseView(b, op.getSrc(), op.getResultType(),
+                                           op.getMixedOutputShape()));
+    });
   }
 };
 

@@ -25,7 +25,10 @@ FailureOr<Value> sq::dimWithoutBuffer(ImplicitLocOpBuilder &b, Value memref, int
     return expand.getOutputShape()[type.getDynamicDimIndex(dim)];
   if (auto collapse = dyn_cast<memref::CollapseShapeOp>(op)) {
     Value result;
-    for (int64_t source : collapse.getReassociationIndices()[dim]) {
+    // A name of its own: the list is a temporary, which a loop over an element
+    // of it would not keep alive.
+    ReassociationIndices group = collapse.getReassociationIndices()[dim];
+    for (int64_t source : group) {
       FailureOr<Value> extent = dimWithoutBuffer(b, collapse.getSrc(), source);
       if (failed(extent))
         return failure();
@@ -46,3 +49,25 @@ FailureOr<Value> sq::dimWithoutBuffer(ImplicitLocOpBuilder &b, Value memref, int
   return failure();
 }
 
+
+Value sq::denseView(ImplicitLocOpBuilder &b, Value buffer, MemRefType type,
+                    ArrayRef<OpFoldResult> sizes) {
+  auto asValue = [&](OpFoldResult r) -> Value {
+    if (auto v = dyn_cast<Value>(r))
+      return v;
+    return arith::ConstantIndexOp::create(b, *getConstantIntValue(r));
+  };
+  SmallVector<OpFoldResult> strides(sizes.size());
+  OpFoldResult stride = b.getIndexAttr(1);
+  for (int64_t d = static_cast<int64_t>(sizes.size()) - 1; d >= 0; --d) {
+    strides[d] = stride;
+    if (d == 0)
+      break;
+    auto known = getConstantIntValue(stride), extent = getConstantIntValue(sizes[d]);
+    if (known && extent)
+      stride = b.getIndexAttr(*known * *extent);
+    else
+      stride = b.createOrFold<arith::MulIOp>(asValue(stride), asValue(sizes[d]));
+  }
+  return memref::ReinterpretCastOp::create(b, type, buffer, b.getIndexAttr(0), sizes, strides);
+}

@@ -13,6 +13,11 @@ namespace sq {
 mlir::FailureOr<mlir::Value> dimWithoutBuffer(mlir::ImplicitLocOpBuilder &b, mlir::Value memref,
                                               int64_t dim);
 
+/// `buffer`, dense and without an offset, as a dense memref of `type` with
+/// `sizes`: a reinterpret_cast whose strides are computed from the sizes.
+mlir::Value denseView(mlir::ImplicitLocOpBuilder &b, mlir::Value buffer, mlir::MemRefType type,
+                      llvm::ArrayRef<mlir::OpFoldResult> sizes);
+
 } // namespace sq
 
 #endif

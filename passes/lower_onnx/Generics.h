@@ -48,6 +48,8 @@ Dims dimsWithout(llvm::ArrayRef<mlir::OpFoldResult> dims, llvm::ArrayRef<int64_t
 Dims dimsKept(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> dims,
               llvm::ArrayRef<int64_t> axes);
 
+/// A dim is 0, whatever the dynamic ones are.
+bool isStaticallyEmpty(llvm::ArrayRef<mlir::OpFoldResult> dims);
 /// `value` as a tensor of exactly `dims`, to which it must broadcast.
 mlir::Value broadcastTo(Lowering &l, mlir::Location loc, Lowered *value,
                         llvm::ArrayRef<mlir::OpFoldResult> dims);
@@ -67,6 +69,11 @@ mlir::Value toFloat(Scalars &s, mlir::Value value, mlir::Type to, bool isUnsigne
 mlir::Value loopIndex(Scalars &s, int64_t dim);
 /// Element of a tensor at indices of type index.
 mlir::Value extract(Scalars &s, mlir::Value tensor, mlir::ValueRange indices);
+
+/// x - max - log(sum exp(x - max)) along `axis` (in Normalizations.cpp).
+mlir::Value logSoftmax(Lowering &l, mlir::Location loc, mlir::Value x,
+                       llvm::ArrayRef<mlir::OpFoldResult> dims, int64_t axis,
+                       mlir::Type element);
 
 /// Index tensors from data, made safe to use: negative ones have the size added,
 /// each is asserted to be in [0, size) (message "<node>: index out of range") and

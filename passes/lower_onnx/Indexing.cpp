@@ -78,7 +78,7 @@ LogicalResult lowerGather(Lowering &l, Operation *op) {
           elements && staticCount(dims).value_or(maxKnownElements + 1) <= maxKnownElements)
         return gatherElements(l, op, data, *elements, **constants, *axis, dims);
     // One constant index is a slice.
-    if (*constants && (*constants)->size() == 1 && *staticSize > 0) {
+    if (*constants && (*constants)->size() == 1 && !isStaticallyEmpty(data->dims)) {
       Dims offsets(data->rank(), l.indexAttr(0)), strides(data->rank(), l.indexAttr(1));
       offsets[*axis] = l.indexAttr((**constants)[0]);
       Dims sizes = data->dims;
@@ -411,8 +411,7 @@ LogicalResult lowerOneHot(Lowering &l, Operation *op) {
   Value result = pointwise(
       l, op->getLoc(), Input{tensor, mapWithout(l, dims.size(), *axis)}, dims,
       signless(values->element), [&](Scalars &s, ValueRange args) {
-        Value index = indices->isFloat() ? s.make<arith::FPToSIOp>(i64, args[0])
-                                         : convertInteger(s, args[0], i64, indices->isUnsigned());
+        Value index = castScalar(s, args[0], indices->element, i64);
         Value isNegative = s.compare(arith::CmpIPredicate::slt, index, s.integer(i64, 0));
         index = s.select(isNegative, s.add(index, size), index);
         // An index outside [-depth, depth) matches nothing: all off.

@@ -61,7 +61,11 @@ LogicalResult Lowering::fail(Operation *op, const Twine &reason) {
 
 void Lowering::reportFailures() {
   for (Failure &failure : failures) {
-    InFlightDiagnostic error = emitError(failure.loc)
+    // The text names the node; only a position in a file says more.
+    Location loc = failure.loc;
+    while (auto named = dyn_cast<NameLoc>(loc))
+      loc = named.getChildLoc();
+    InFlightDiagnostic error = emitError(loc)
                                << "cannot lower " << failure.op << ": " << failure.reason;
     if (failure.count == 1)
       error << " (node '" << failure.firstNode << "')";

@@ -81,15 +81,24 @@ struct LoweringTable : llvm::StringMap<LoweringRule> {
 // One per file of passes/lower_onnx.
 void registerActivations(LoweringTable &table);
 void registerArithmetic(LoweringTable &table);
+void registerWindows(LoweringTable &table);
+void registerRearrangement(LoweringTable &table);
+void registerQuantization(LoweringTable &table);
+void registerControl(LoweringTable &table);
 void registerCasts(LoweringTable &table);
 void registerContractions(LoweringTable &table);
+void registerControl(LoweringTable &table);
 void registerIndexing(LoweringTable &table);
+void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
+void registerQuantization(LoweringTable &table);
+void registerRearrangement(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerUnary(LoweringTable &table);
+void registerWindows(LoweringTable &table);
 
 /// The onnx element type (`ui8`, `i1`, `f32`...) of a TensorProto data type; null for
 /// those that no lowered tensor has.

@@ -74,35 +74,10 @@ LogicalResult lowerSoftmax(Lowering &l, Operation *op) {
   });
 }
 
-/// x - max - log(sum exp(x - max))
 LogicalResult lowerLogSoftmax(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
-  Type type = accumulatorType(x->element);
-  Location loc = op->getLoc();
-  return alongAxis(l, op, [&](Value tensor, ArrayRef<OpFoldResult> dims) -> Value {
-    int64_t last = dims.size() - 1;
-    Scalars scalars = l.scalars(loc);
-    AffineMap all = identityMap(l, dims.size()), row = mapWithout(l, dims.size(), last);
-    Value maximum = reduceAxes(l, loc, tensor, dims, last, scalars.number(type, -INFINITY),
-                               [&](Scalars &s, ValueRange args) {
-                                 Value value = convertFloat(s, args[0], type);
-                                 return s.make<arith::MaximumFOp>(args[1], value);
-                               });
-    Value init = l.filledTensor(loc, dimsWithout(dims, last), scalars.number(type, 0));
-    Value sum = generic(l, loc, {{tensor, all}, {maximum, row}}, Input{init, row}, last,
-                        [&](Scalars &s, ValueRange args) {
-                          Value value = convertFloat(s, args[0], type);
-                          Value shifted = s.make<arith::SubFOp>(value, args[1]);
-                          Value power = s.make<math::ExpOp>(shifted);
-                          return SmallVector<Value>{s.make<arith::AddFOp>(args[2], power)};
-                        })[0];
-    return pointwise(l, loc, {{tensor, all}, {maximum, row}, {sum, row}}, dims, x->element,
-                     [&](Scalars &s, ValueRange args) {
-                       Value value = convertFloat(s, args[0], type);
-                       Value shifted = s.make<arith::SubFOp>(value, args[1]);
-                       Value log = s.make<math::LogOp>(args[2]);
-                       return convertFloat(s, s.make<arith::SubFOp>(shifted, log), x->element);
-                     });
+  return alongAxis(l, op, [&](Value tensor, ArrayRef<OpFoldResult> dims) {
+    return logSoftmax(l, op->getLoc(), tensor, dims, dims.size() - 1, x->element);
   });
 }
 
@@ -498,6 +473,32 @@ LogicalResult lowerMeanVarianceNormalization(Lowering &l, Operation *op) {
 }
 
 } // namespace
+
+Value sq::logSoftmax(Lowering &l, Location loc, Value x, ArrayRef<OpFoldResult> dims,
+                     int64_t axis, Type element) {
+  Type type = accumulatorType(element);
+  Scalars scalars = l.scalars(loc);
+  AffineMap all = identityMap(l, dims.size()), row = mapWithout(l, dims.size(), axis);
+  Value maximum = reduceAxes(l, loc, x, dims, axis, scalars.number(type, -INFINITY),
+                             [&](Scalars &s, ValueRange args) {
+                               Value value = convertFloat(s, args[0], type);
+                               return s.make<arith::MaximumFOp>(args[1], value);
+                             });
+  Value init = l.filledTensor(loc, dimsWithout(dims, axis), scalars.number(type, 0));
+  Value sum = generic(l, loc, {{x, all}, {maximum, row}}, Input{init, row}, axis,
+                      [&](Scalars &s, ValueRange args) {
+                        Value value = convertFloat(s, args[0], type);
+                        Value power = s.make<math::ExpOp>(s.make<arith::SubFOp>(value, args[1]));
+                        return SmallVector<Value>{s.make<arith::AddFOp>(args[2], power)};
+                      })[0];
+  return pointwise(l, loc, {{x, all}, {maximum, row}, {sum, row}}, dims, element,
+                   [&](Scalars &s, ValueRange args) {
+                     Value value = convertFloat(s, args[0], type);
+                     Value shifted = s.make<arith::SubFOp>(value, args[1]);
+                     Value log = s.make<math::LogOp>(args[2]);
+                     return convertFloat(s, s.make<arith::SubFOp>(shifted, log), element);
+                   });
+}
 
 void sq::registerNormalizations(LoweringTable &table) {
   table.add("Softmax", 1, lowerSoftmax);

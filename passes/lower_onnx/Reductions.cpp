@@ -134,12 +134,8 @@ struct Reduction {
 Value toAccumulator(Scalars &s, Value x, Type type, bool isUnsigned) {
   return isa<FloatType>(type) ? toFloat(s, x, type, isUnsigned) : x;
 }
-Value fromAccumulator(Scalars &s, Value x, Type type, bool isUnsigned) {
-  if (x.getType() == type)
-    return x;
-  if (isa<FloatType>(type))
-    return convertFloat(s, x, type);
-  return isUnsigned ? s.make<arith::FPToUIOp>(type, x) : s.make<arith::FPToSIOp>(type, x);
+Value fromAccumulator(Scalars &s, Value x, Type element) {
+  return x.getType() == signless(element) ? x : castScalar(s, x, x.getType(), element);
 }
 
 /// Reduces few known elements as scalars: shape arithmetic.
@@ -168,7 +164,7 @@ void reduceElements(Lowering &l, Operation *op, Lowered *x, ArrayRef<Value> elem
   int64_t count = outCount ? elements.size() / outCount : 0;
   for (Value &total : totals) {
     total = reduction.finish(s, total, s.integer(l.builder.getI64Type(), count));
-    total = fromAccumulator(s, total, signless(x->element), x->isUnsigned());
+    total = fromAccumulator(s, total, x->element);
   }
   l.setElements(op, 0, totals, dims, x->element);
 }
@@ -258,7 +254,7 @@ LogicalResult lowerReduce(Lowering &l, Operation *op) {
     total = pointwise(l, loc, Input{total, identity}, dims, element,
                       [&](Scalars &s, ValueRange args) {
                         return fromAccumulator(s, reduction.finish(s, args[0], countValue),
-                                               element, reduction.isUnsigned);
+                                               x->element);
                       });
   }
   if (keepDims) {

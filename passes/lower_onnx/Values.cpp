@@ -330,6 +330,13 @@ FailureOr<Lowered> Lowering::mapElements(Operation *op, ArrayRef<Lowered *> oper
         linalg::YieldOp::create(b, loc, fn(inner, args));
       });
   result.tensor = generic.getResult(0);
+  // What only passes an input on (And with true, Add of 0 known by folding) is none.
+  auto arg = dyn_cast<BlockArgument>(generic.getBody()->getTerminator()->getOperand(0));
+  if (arg && arg.getArgNumber() < inputs.size() && maps[arg.getArgNumber()].isIdentity() &&
+      inputs[arg.getArgNumber()].getType() == result.tensor.getType()) {
+    result.tensor = inputs[arg.getArgNumber()];
+    generic->erase();
+  }
   return result;
 }
 

@@ -30,6 +30,11 @@ endfunction()
 function(sq_add_executable name)
   cmake_parse_arguments(A "MLIR" "" "SOURCES;LINKS;DEPENDS" ${ARGN})
   add_executable(${name} ${A_SOURCES})
+  if(SQ_SANITIZE)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tools/cmake/SanitizerDefaults.cpp)
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/tools/cmake/SanitizerDefaults.cpp
+                                PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endif()
   # The precompiled header is -fPIC; -fPIE objects cannot read it.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(${name} PRIVATE -fPIC)

@@ -9,5 +9,6 @@ rm -f "$build/test/results.json"
 status=0
 "$(/usr/bin/llvm-config-22 --bindir)/lit" -sv --timeout 900 --output "$build/test/results.json" \
   "$build/test" "$@" || status=$?
+[[ -f $build/test/results.json ]] || die "lit ended without results"
 "$python" tools/scripts/summarize-tests.py "$build/test" || status=1
 exit $status

@@ -64,7 +64,7 @@ TEST_F(SqDialectCoverage, HasTestFiles) {
 }
 
 TEST_F(SqDialectCoverage, ExamplesParse) {
-  std::string reference = readFile(SQ_BINARY_DIR "/docs/Sq.md");
+  std::string reference = readFile(SQ_BINARY_DIR "/docs/dialects/sq/Sq.md");
   ASSERT_FALSE(reference.empty()) << "build the target SqDocs first";
   for (const std::string &op : mnemonics) {
     SCOPED_TRACE("sq." + op);

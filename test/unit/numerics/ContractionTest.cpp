@@ -4,7 +4,7 @@
 #include "lib/numerics/Layout.h"
 #include "lib/numerics/Packing.h"
 #include "lib/numerics/Reduce.h"
-#include "test/unit/numerics/Random.h"
+#include "test/support/Random.h"
 
 #include <gtest/gtest.h>
 

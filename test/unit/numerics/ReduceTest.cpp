@@ -1,7 +1,7 @@
 #include "lib/numerics/Reduce.h"
 
 #include "lib/numerics/Elementwise.h"
-#include "test/unit/numerics/Random.h"
+#include "test/support/Random.h"
 
 #include <gtest/gtest.h>
 

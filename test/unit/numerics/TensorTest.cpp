@@ -1,6 +1,6 @@
 #include "lib/numerics/Tensor.h"
 
-#include "test/unit/numerics/Random.h"
+#include "test/support/Random.h"
 
 #include <gtest/gtest.h>
 

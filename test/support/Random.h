@@ -1,6 +1,6 @@
 /// Random operands for property tests; the seed is printed by each failure.
-#ifndef SQ_TEST_UNIT_NUMERICS_RANDOM_H
-#define SQ_TEST_UNIT_NUMERICS_RANDOM_H
+#ifndef SQ_TEST_SUPPORT_RANDOM_H
+#define SQ_TEST_SUPPORT_RANDOM_H
 
 #include "lib/numerics/Tensor.h"
 

@@ -1,0 +1,55 @@
+/// The command line of the tools that run artifacts. LLVM's cl would do, but
+/// executables made by sq-compile contain this and must not need LLVM.
+#ifndef SQ_LIB_RUN_FLAGS_H
+#define SQ_LIB_RUN_FLAGS_H
+
+#include "lib/tensorio/Tensor.h"
+
+namespace sq {
+
+/// One flag: `--name` or `--name=VALUE`.
+struct Flag {
+  const char *name;
+  const char *value;    // what VALUE is called in the help; null: takes none
+  const char *help;     // lines are indented by the printer
+  bool repeatable = false;
+};
+
+/// A command line taken apart. `--help` and `--version` are always known.
+class Flags {
+public:
+  explicit Flags(std::vector<Flag> known) : known(std::move(known)) {}
+
+  /// ExitCode::Usage when a flag is unknown, lacks its value, has one it does
+  /// not take, or is repeated without being repeatable. `--` ends the flags.
+  Status parse(int argc, const char *const *argv);
+
+  bool has(const char *name) const { return !all(name).empty(); }
+  /// The value of `name`, or `fallback` when it was not given.
+  std::string get(const char *name, const char *fallback = "") const;
+  std::vector<std::string> all(const char *name) const;
+  const std::vector<std::string> &positional() const { return rest; }
+
+  /// A number in [min, max], or usage.
+  Status number(const char *name, double min, double max, double &value) const;
+  Status integer(const char *name, int64_t min, int64_t max, int64_t &value) const;
+
+  /// `usage`, then a line or more per flag.
+  void printHelp(const char *usage) const;
+
+private:
+  const Flag *find(const std::string &name) const;
+
+  std::vector<Flag> known;
+  std::vector<std::pair<std::string, std::string>> given;
+  std::vector<std::string> rest;
+};
+
+/// A whole string as an integer in [min, max].
+bool parseInteger(const std::string &text, int64_t min, int64_t max, int64_t &value);
+/// The parts of `text` between `separator`s.
+std::vector<std::string> split(const std::string &text, char separator);
+
+} // namespace sq
+
+#endif

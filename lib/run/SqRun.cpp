@@ -1,0 +1,351 @@
+#include "lib/run/SqRun.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "lib/run/Compare.h"
+#include "lib/run/Flags.h"
+#include "lib/run/Memory.h"
+#include "lib/run/Module.h"
+#include "lib/tensorio/File.h"
+#include "lib/tensorio/Npy.h"
+#include "lib/tensorio/TensorProto.h"
+
+namespace sq {
+namespace {
+
+constexpr int64_t printedElements = 10;
+constexpr int64_t maxThreads = 1024;
+
+const std::vector<Flag> flagTable = {
+    {"input", "NAME=VALUE",
+     "an input: NAME=@file.npy, NAME=@file.pb (an ONNX TensorProto) or\n"
+     "NAME=2x3xi64=1,2,3,4,5,6 (one value: for all elements); integers of a\n"
+     "file are widened to the input's type where they fit", true},
+    {"output", "NAME=@FILE.npy", "write an output to a file instead of printing it", true},
+    {"expect", "NAME=@FILE", "compare an output with a .npy or .pb file; exit code 4 when it differs", true},
+    {"rtol", "X", "relative tolerance of --expect and --test-data (floats: 1e-3, integers: 0)"},
+    {"atol", "X",
+     "absolute tolerance (floats: 1e-5, integers: 0); an element fails only\n"
+     "when it exceeds both"},
+    {"test-data", "DIR",
+     "run DIR/input_0.pb ... and compare with DIR/output_0.pb ...; a folder\n"
+     "of test_data_set_* runs each of them"},
+    {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
+    {"cpu", "LEVEL",
+     "use no more than this CPU level: x86-64, x86-64-v3, avx512, vnni, amx\n"
+     "(default: the environment's SQ_CPU, else the best one)"},
+    {"device", "cpu|auto", "where to run"},
+    {"verify", nullptr, "check the hash of the weights too"},
+    {"stats", nullptr,
+     "print the memory: arena, outputs, mapped weights, and the anonymous\n"
+     "memory that loading, the session and its first run added to the process"},
+};
+
+std::string usageText(const char *program, bool positional) {
+  std::string name = program;
+  name = name.substr(name.rfind('/') + 1);
+  return "Runs a model compiled by sq-compile.\n\n"
+         "Usage: " + name + (positional ? " ARTIFACT" : "") + " --input=NAME=VALUE ... [flags]\n\n"
+         "Without --input, a model that needs inputs prints its signature. Outputs that are\n"
+         "neither written nor compared are printed with their first elements.\n\n"
+         "  " + name + (positional ? " minilm.so" : "") +
+         " --input=input_ids=@ids.npy --input=attention_mask=1x47xi64=1 \\\n"
+         "      --input=token_type_ids=1x47xi64=0 --output=last_hidden_state=@out.npy\n\n"
+         "Exit codes: 0 done; 1 the artifact or a tensor was refused; 2 usage; 3 the machine\n"
+         "lacks something; 4 a comparison failed; 70 a defect of sq.\n";
+}
+
+bool endsWith(const std::string &text, const char *end) {
+  size_t n = std::strlen(end);
+  return text.size() >= n && text.compare(text.size() - n, n, end) == 0;
+}
+
+Status readTensorFile(const std::string &path, Tensor &tensor) {
+  if (endsWith(path, ".npy"))
+    return readNpy(path, tensor);
+  if (endsWith(path, ".pb"))
+    return readTensorProto(path, tensor);
+  return Status::usage("'" + path + "' is neither a .npy nor a .pb file");
+}
+
+/// Takes `NAME=VALUE` apart. Names may contain '=', so the signature decides.
+Status matchPort(const char *flag, const std::string &text, const Module &module,
+                 const std::vector<Port> &ports, int &index, std::string &value) {
+  index = -1;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const std::string &name = ports[i].name;
+    bool better = index < 0 || name.size() > ports[index].name.size();
+    if (better && text.compare(0, name.size(), name) == 0 && text[name.size()] == '=')
+      index = static_cast<int>(i);
+  }
+  if (index < 0)
+    return Status::usage(std::string("--") + flag + "=" + text.substr(0, 60) +
+                         ": no such name; the artifact has\n" + module.signature());
+  value = text.substr(ports[index].name.size() + 1);
+  return {};
+}
+
+/// The path of `@path`.
+Status filePath(const char *flag, const std::string &value, std::string &path) {
+  if (value.size() < 2 || value[0] != '@')
+    return Status::usage(std::string("--") + flag + ": expected NAME=@FILE, given '" + value + "'");
+  path = value.substr(1);
+  return {};
+}
+
+/// One invocation.
+class Run {
+public:
+  explicit Run(const Flags &flags) : flags(flags) {}
+
+  Status execute(const char *path) {
+    int64_t threads = 0;
+    for (Status s : {flags.number("rtol", 0, HUGE_VAL, tolerance.relative),
+                     flags.number("atol", 0, HUGE_VAL, tolerance.absolute),
+                     flags.integer("threads", 1, maxThreads, threads), checkDevice()})
+      if (!s.ok())
+        return s;
+    std::string testData = flags.get("test-data");
+    for (const char *other : {"input", "output", "expect"})
+      if (flags.has("test-data") && flags.has(other))
+        return Status::usage(std::string("--test-data and --") + other + " exclude each other");
+
+    anonymousAtStart = anonymousKiB();
+    if (Status s = module.load(path, flags.get("cpu"), flags.has("verify")); !s.ok())
+      return s;
+    anonymousOfLoad = anonymousKiB() - anonymousAtStart;
+    // The tool's own buffers are not counted: inputs are read between the two
+    // measured spans.
+    std::vector<Tensor> inputs;
+    if (testData.empty())
+      if (Status s = readInputs(inputs); !s.ok())
+        return s;
+    anonymousBeforeSession = anonymousKiB();
+    if (Status s = session.create(module, static_cast<int>(threads)); !s.ok())
+      return s;
+    Status s = testData.empty() ? runOnce(inputs) : runTestData(testData);
+    if (s.code != ExitCode::Done && s.code != ExitCode::Comparison)
+      return s;
+    if (flags.has("stats"))
+      printStats();
+    return s;
+  }
+
+private:
+  Status checkDevice() const {
+    std::string device = flags.get("device", "cpu");
+    if (device == "cpu" || device == "auto")
+      return {};
+    if (device.compare(0, 4, "cuda") == 0)
+      return Status::lacking("--device=" + device + ": this build of sq runs on cpu only");
+    return Status::usage("--device=" + device + ": expected cpu or auto");
+  }
+
+  Status readInputs(std::vector<Tensor> &inputs) {
+    const std::vector<Port> &ports = module.inputs();
+    inputs.resize(ports.size());
+    std::vector<bool> given(ports.size());
+    for (const std::string &text : flags.all("input")) {
+      int index;
+      std::string value;
+      if (Status s = matchPort("input", text, module, ports, index, value); !s.ok())
+        return s;
+      const std::string &name = ports[index].name;
+      if (given[index])
+        return Status::usage("--input=" + name + " is given twice");
+      given[index] = true;
+      Status s = value[0] == '@' ? readTensorFile(value.substr(1), inputs[index])
+                                 : parseTensor(value, inputs[index]);
+      if (!s.ok()) {
+        s.message = "input '" + name + "': " + s.message;
+        return s;
+      }
+      if (Status s = fitInput(ports[index], inputs[index]); !s.ok())
+        return s;
+    }
+    std::string missing;
+    for (size_t i = 0; i < ports.size(); ++i)
+      if (!given[i])
+        missing += " '" + ports[i].name + "'";
+    if (!missing.empty())
+      return Status::usage("no --input for" + missing + "; the artifact has\n" +
+                           module.signature());
+    return {};
+  }
+
+  Status runOnce(const std::vector<Tensor> &inputs) {
+    // Wrong names are told before a long run, not after it.
+    const std::vector<Port> &ports = module.outputs();
+    struct File {
+      int index;
+      std::string path;
+    };
+    std::vector<File> writes;
+    std::vector<Tensor> expected(ports.size());
+    std::vector<bool> isExpected(ports.size());
+    for (const char *flag : {"output", "expect"})
+      for (const std::string &text : flags.all(flag)) {
+        File file;
+        std::string value;
+        if (Status s = matchPort(flag, text, module, ports, file.index, value); !s.ok())
+          return s;
+        if (Status s = filePath(flag, value, file.path); !s.ok())
+          return s;
+        if (flag[0] == 'o') {
+          if (!endsWith(file.path, ".npy"))
+            return Status::usage("--output writes .npy files, given '" + file.path + "'");
+          writes.push_back(std::move(file));
+          continue;
+        }
+        if (Status s = readTensorFile(file.path, expected[file.index]); !s.ok())
+          return s;
+        isExpected[file.index] = true;
+      }
+
+    session.bind(inputs);
+    if (Status s = run(); !s.ok())
+      return s;
+    bool passed = true;
+    for (size_t i = 0; i < ports.size(); ++i) {
+      Tensor output;
+      if (Status s = session.output(static_cast<int>(i), output); !s.ok())
+        return s;
+      bool silent = isExpected[i];
+      for (const File &file : writes)
+        if (file.index == static_cast<int>(i)) {
+          if (Status s = writeNpy(file.path, output); !s.ok())
+            return s;
+          silent = true;
+        }
+      if (isExpected[i])
+        passed &= check(ports[i].name, output, expected[i]);
+      if (!silent)
+        std::printf("output[%zu] %s: %s\n", i, ports[i].name.c_str(),
+                    formatTensor(output, printedElements).c_str());
+    }
+    return passed ? Status() : Status{ExitCode::Comparison, "an output differs from what was expected"};
+  }
+
+  Status runTestData(const std::string &folder) {
+    std::vector<std::string> sets;
+    if (exists(folder + "/input_0.pb") || exists(folder + "/output_0.pb"))
+      sets.push_back(folder);
+    for (int i = 0; exists(folder + "/test_data_set_" + std::to_string(i)); ++i)
+      sets.push_back(folder + "/test_data_set_" + std::to_string(i));
+    if (sets.empty())
+      return Status::refused("'" + folder + "' holds neither input_0.pb, output_0.pb nor test_data_set_0");
+    bool passed = true;
+    for (const std::string &set : sets)
+      if (Status s = runTestSet(set, passed); !s.ok())
+        return s;
+    return passed ? Status() : Status{ExitCode::Comparison, "an output differs from the test data"};
+  }
+
+  Status runTestSet(const std::string &set, bool &passed) {
+    std::vector<Tensor> inputs(module.inputs().size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (Status s = readTensorProto(set + "/input_" + std::to_string(i) + ".pb", inputs[i]); !s.ok())
+        return s;
+      if (Status s = fitInput(module.inputs()[i], inputs[i]); !s.ok())
+        return s;
+    }
+    session.bind(inputs);
+    if (Status s = run(); !s.ok())
+      return s;
+    int compared = 0;
+    for (size_t i = 0; i < module.outputs().size(); ++i) {
+      std::string path = set + "/output_" + std::to_string(i) + ".pb";
+      if (!exists(path))
+        continue;
+      Tensor expected, output;
+      if (Status s = readTensorProto(path, expected); !s.ok())
+        return s;
+      if (Status s = session.output(static_cast<int>(i), output); !s.ok())
+        return s;
+      passed &= check(set + " " + module.outputs()[i].name, output, expected);
+      ++compared;
+    }
+    if (!compared)
+      return Status::refused("'" + set + "' holds no output_0.pb to compare with");
+    return {};
+  }
+
+  bool check(const std::string &what, const Tensor &output, const Tensor &expected) {
+    Comparison c = compare(output, expected, tolerance);
+    std::printf("%s: %s %s\n", what.c_str(), c.passed ? "PASSED" : "FAILED", c.text.c_str());
+    return c.passed;
+  }
+
+  /// Runs what is bound; measures the memory after the first time.
+  Status run() {
+    Status s = session.run();
+    if (!ran)
+      anonymousOfSession = anonymousKiB() - anonymousBeforeSession;
+    ran = true;
+    return s;
+  }
+
+  void printStats() {
+    sq_session_stats stats{};
+    stats.size = sizeof stats;
+    if (sq_session_get_stats(session.get(), &stats) != SQ_STATUS_OK)
+      return;
+    auto kib = [](int64_t bytes) { return (bytes + 1023) / 1024; };
+    std::printf("stats.cpu_level %s\n", sq_module_cpu_level(module.get()));
+    std::printf("stats.threads %d\n", stats.threads);
+    std::printf("stats.arena_kib %" PRId64 "\n", kib(stats.arena_bytes));
+    std::printf("stats.outputs_kib %" PRId64 "\n", kib(stats.output_bytes));
+    std::printf("stats.weights_mapped_kib %" PRId64 "\n", kib(sq_module_weight_bytes(module.get())));
+    if (anonymousAtStart < 0)
+      std::printf("stats.anonymous_added_kib unknown\n"); // no /proc/self/smaps_rollup
+    else
+      std::printf("stats.anonymous_added_kib %" PRId64 "\n", anonymousOfLoad + anonymousOfSession);
+  }
+
+  const Flags &flags;
+  Tolerance tolerance;
+  Module module;
+  Session session; // after the module: released before it
+  int64_t anonymousAtStart = -1, anonymousOfLoad = 0;
+  int64_t anonymousBeforeSession = 0, anonymousOfSession = 0;
+  bool ran = false;
+};
+
+} // namespace
+} // namespace sq
+
+extern "C" int sq_run_main(int argc, char **argv, const char *artifact) {
+  using namespace sq;
+  const char *program = argc > 0 ? argv[0] : "sq-run";
+  std::string name = program;
+  name = name.substr(name.rfind('/') + 1);
+  Flags flags(flagTable);
+  if (Status s = flags.parse(argc, argv); !s.ok())
+    return report(name.c_str(), s);
+  if (flags.has("help")) {
+    flags.printHelp(usageText(program, !artifact).c_str());
+    return 0;
+  }
+  if (flags.has("version")) {
+    std::printf("sq %s\n", sq_runtime_version());
+    return 0;
+  }
+  size_t expected = artifact ? 0 : 1;
+  if (flags.positional().size() != expected)
+    return report(name.c_str(),
+                  Status::usage(artifact ? "takes no positional argument; --help explains"
+                                         : "expected one artifact; --help explains"));
+  const char *path = artifact ? (*artifact ? artifact : nullptr) : flags.positional()[0].c_str();
+  // The buffer of stdout must not count as the model's memory.
+  static char buffer[1 << 14];
+  std::setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+  Status status = Run(flags).execute(path);
+  bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
+  if (status.ok() && !written)
+    status = Status::lacking("cannot write to stdout");
+  return report(name.c_str(), status);
+}

@@ -1,0 +1,39 @@
+/* A loaded artifact. */
+#ifndef SQ_RUNTIME_CORE_MODULE_H
+#define SQ_RUNTIME_CORE_MODULE_H
+
+#include <atomic>
+
+#include "runtime/core/manifest_generated.h"
+#include "sq/kernel_abi.h"
+#include "sq/runtime.h"
+
+struct sq_module {
+  std::atomic<int32_t> references;
+  void *library;      /* of dlopen; NULL when linked in */
+  /* Kept open: dlopen identifies a library also by its name, which is
+   * /proc/self/fd/<fd>; a number used again would name another file. */
+  int fd;
+  uint8_t *ownedManifest;
+  const uint8_t *manifestBytes;
+  size_t manifestSize;
+  const sq::manifest::Manifest *manifest; /* in manifestBytes, verified */
+  const sq_artifact_descriptor *artifact;
+  const sq_variant *variant; /* the one for this CPU */
+  int32_t numInputs, numOutputs;
+  sq_tensor_info *inputs, *outputs;
+  sq_dim_info *dims;      /* of all tensors, inputs first */
+  /* Of every entry of `dims`: a number for its symbol, -1 without; equal names
+   * have equal numbers below numSymbols. */
+  int32_t *symbols;
+  int32_t numSymbols, numDims;
+};
+
+namespace sq {
+
+/* "f32", "i64", ...: as in sq.dtype; "?" for a type sq does not have. */
+const char *dtypeName(DLDataType dtype);
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,188 @@
+#include "runtime/core/thread_pool.h"
+
+#include <atomic>
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/core/cores.h"
+#include "runtime/core/error.h"
+
+namespace sq {
+namespace {
+
+/* Longer than the gap between two kernels of a run, shorter than what a core
+ * should be kept busy for nothing. */
+constexpr int64_t spinNanoseconds = 50000;
+
+int64_t now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<int64_t>(t.tv_sec) * 1000000000 + t.tv_nsec;
+}
+
+void futexWait(std::atomic<uint32_t> *word, uint32_t value) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+
+void futexWake(std::atomic<uint32_t> *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+/* A 32-bit word that one thread waits on and others change. */
+struct alignas(64) Signal {
+  std::atomic<uint32_t> word{0};
+  std::atomic<uint32_t> sleeping{0};
+
+  /* Returns when done(word) holds. */
+  template <typename Done> void wait(bool spin, Done done) {
+    if (done(word.load(std::memory_order_acquire)))
+      return;
+    if (spin) {
+      int64_t end = now() + spinNanoseconds;
+      do {
+        for (int i = 0; i < 32; ++i) {
+          __builtin_ia32_pause();
+          if (done(word.load(std::memory_order_acquire)))
+            return;
+        }
+      } while (now() < end);
+    }
+    /* `sleeping` and `word` are both sequentially consistent: either the
+     * changer sees the sleeper and wakes it, or the sleeper sees the change. */
+    sleeping.store(1);
+    for (uint32_t value; !done(value = word.load());)
+      futexWait(&word, value);
+    sleeping.store(0);
+  }
+  void wakeIfSleeping() {
+    if (sleeping.load())
+      futexWake(&word);
+  }
+};
+
+struct alignas(64) Worker {
+  Signal start; /* counts the jobs given to this worker */
+  ThreadPool *pool;
+  pthread_t thread;
+  int32_t index; /* thread number in kernels: 1 and up */
+  bool quit;
+  sq_kernel_fn fn;
+  const void *captures;
+  int64_t begin, end;
+};
+
+} // namespace
+
+class ThreadPool {
+public:
+  int threads;   /* workers + 1 */
+  int started;   /* workers whose thread exists */
+  bool spin;     /* off when there are more threads than cores: spinning would keep others from work */
+  Signal pending; /* ranges of the current job that workers have not finished */
+  Worker *workers;
+};
+
+namespace {
+
+void *workerMain(void *argument) {
+  Worker &worker = *static_cast<Worker *>(argument);
+  ThreadPool &pool = *worker.pool;
+  for (uint32_t seen = 0;; ++seen) {
+    worker.start.wait(pool.spin, [&](uint32_t word) { return word != seen; });
+    if (worker.quit)
+      return nullptr;
+    worker.fn(worker.captures, worker.begin, worker.end, worker.index);
+    if (pool.pending.word.fetch_sub(1) == 1)
+      pool.pending.wakeIfSleeping();
+  }
+}
+
+void post(Worker &worker) {
+  worker.start.word.fetch_add(1);
+  worker.start.wakeIfSleeping();
+}
+
+} // namespace
+
+sq_status poolCreate(int threads, ThreadPool **result) {
+  void *memory = nullptr;
+  size_t workersSize = sizeof(Worker) * static_cast<size_t>(threads - 1);
+  if (posix_memalign(&memory, 64, sizeof(ThreadPool) + workersSize))
+    return fail(SQ_STATUS_OUT_OF_MEMORY, "out of memory for %d threads", threads);
+  memset(memory, 0, sizeof(ThreadPool) + workersSize); /* all of it is valid as zero */
+  auto *pool = static_cast<ThreadPool *>(memory);
+  static_assert(sizeof(ThreadPool) % alignof(Worker) == 0, "workers follow the pool");
+  pool->workers = reinterpret_cast<Worker *>(pool + 1);
+  pool->threads = threads;
+  pool->spin = threads <= allowedCores();
+
+  /* Signals belong to the program's own threads; workers inherit this mask. */
+  sigset_t all, previous;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  int error = 0;
+  for (int i = 1; i < threads && !error; ++i) {
+    Worker &worker = pool->workers[i - 1];
+    worker.pool = pool;
+    worker.index = i;
+    error = pthread_create(&worker.thread, nullptr, workerMain, &worker);
+    pool->started += !error;
+  }
+  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  if (error) {
+    int started = pool->started;
+    poolDestroy(pool);
+    return fail(SQ_STATUS_OUT_OF_MEMORY, "cannot start thread %d of %d: %s; ask for fewer",
+                started + 2, threads, strerror(error));
+  }
+  *result = pool;
+  return SQ_STATUS_OK;
+}
+
+void poolDestroy(ThreadPool *pool) {
+  if (!pool)
+    return;
+  for (int i = 0; i < pool->started; ++i) {
+    pool->workers[i].quit = true;
+    post(pool->workers[i]);
+  }
+  for (int i = 0; i < pool->started; ++i)
+    pthread_join(pool->workers[i].thread, nullptr);
+  free(pool);
+}
+
+int poolThreads(const ThreadPool *pool) { return pool->threads; }
+
+void poolRun(ThreadPool *pool, sq_kernel_fn fn, const void *captures, int64_t count, int64_t grain) {
+  if (count <= 0)
+    return;
+  int64_t parts = grain > 1 ? count / grain : count;
+  parts = parts < pool->threads ? parts : pool->threads;
+  if (parts <= 1) {
+    fn(captures, 0, count, 0);
+    return;
+  }
+  int64_t size = count / parts, longer = count % parts; /* the first `longer` ranges have one more */
+  auto begin = [&](int64_t part) { return part * size + (part < longer ? part : longer); };
+  pool->pending.word.store(static_cast<uint32_t>(parts - 1));
+  for (int64_t i = 1; i < parts; ++i) {
+    Worker &worker = pool->workers[i - 1];
+    worker.fn = fn;
+    worker.captures = captures;
+    worker.begin = begin(i);
+    worker.end = begin(i + 1);
+    post(worker);
+  }
+  fn(captures, 0, begin(1), 0);
+  pool->pending.wait(pool->spin, [](uint32_t word) { return word == 0; });
+}
+
+} // namespace sq

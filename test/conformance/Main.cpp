@@ -1,0 +1,156 @@
+/// sq-conformance: runs the ONNX node tests through the compiler and the
+/// runtime and compares the outcome with a list of the tests that are to pass.
+#include "test/conformance/Case.h"
+#include "test/support/Program.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <fcntl.h>
+#include <fstream>
+#include <set>
+#include <unistd.h>
+
+using namespace sq::test;
+
+namespace {
+
+llvm::cl::OptionCategory category("sq-conformance options");
+llvm::cl::opt<std::string> root("root", llvm::cl::init(SQ_NODE_TESTS), llvm::cl::value_desc("dir"),
+                                llvm::cl::desc("Folder with the cases; default " SQ_NODE_TESTS),
+                                llvm::cl::cat(category));
+llvm::cl::opt<std::string> shard("shard", llvm::cl::init("0/1"), llvm::cl::value_desc("i/n"),
+                                 llvm::cl::desc("Only every n-th case, from the i-th; default 0/1"),
+                                 llvm::cl::cat(category));
+llvm::cl::opt<std::string> expectedFile("expected", llvm::cl::value_desc("file"),
+                                        llvm::cl::desc("List of the cases that must pass"),
+                                        llvm::cl::cat(category));
+llvm::cl::opt<bool> update("update", llvm::cl::desc("Rewrite the list with what passes now"),
+                           llvm::cl::cat(category));
+llvm::cl::opt<unsigned> minimum("minimum", llvm::cl::init(0), llvm::cl::value_desc("count"),
+                                llvm::cl::desc("Fail when fewer cases are found; default 0"),
+                                llvm::cl::cat(category));
+llvm::cl::opt<std::string> filter("filter", llvm::cl::value_desc("text"),
+                                  llvm::cl::desc("Only cases whose name contains the text"),
+                                  llvm::cl::cat(category));
+llvm::cl::list<Verdict> show(
+    "show", llvm::cl::CommaSeparated, llvm::cl::cat(category),
+    llvm::cl::desc("Print the cases with this outcome; wrong and crashed ones always are"),
+    llvm::cl::values(clEnumValN(Verdict::Passed, "passed", "the outputs are right"),
+                     clEnumValN(Verdict::Refused, "refused", "not supported, with the reason")));
+llvm::cl::opt<bool> reference("reference",
+                              llvm::cl::desc("Check the float64 oracle instead of the compiler"),
+                              llvm::cl::cat(category));
+llvm::cl::opt<int> limit("time-limit", llvm::cl::init(60), llvm::cl::value_desc("seconds"),
+                         llvm::cl::desc("For one case; default 60"), llvm::cl::cat(category));
+llvm::cl::opt<bool> verbose("verbose", llvm::cl::desc("Keep what compiler and runtime print"),
+                            llvm::cl::cat(category));
+
+const char *name(Verdict verdict) {
+  static const char *const names[] = {"passed", "refused", "wrong", "crashed"};
+  return names[static_cast<int>(verdict)];
+}
+
+std::set<std::string> readList(const std::string &path) {
+  std::set<std::string> names;
+  std::ifstream file(path);
+  if (!file) {
+    llvm::errs() << "cannot read " << path << "\n";
+    std::exit(2);
+  }
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty() && line[0] != '#')
+      names.insert(line);
+  return names;
+}
+
+void writeList(const std::string &path, const std::set<std::string> &names) {
+  std::ofstream file(path);
+  file << "# The ONNX node tests that pass; written by sq-conformance --update.\n";
+  for (const std::string &name : names)
+    file << name << "\n";
+  if (!file.flush()) {
+    llvm::errs() << "cannot write " << path << "\n";
+    std::exit(2);
+  }
+}
+
+std::vector<Case> select(const std::vector<Case> &all) {
+  unsigned index, count;
+  auto [first, second] = llvm::StringRef(shard).split('/');
+  if (first.getAsInteger(10, index) || second.getAsInteger(10, count) || index >= count) {
+    llvm::errs() << "--shard=" << shard << ": expected i/n with i < n\n";
+    std::exit(2);
+  }
+  std::vector<Case> selected;
+  for (size_t i = 0; i < all.size(); ++i)
+    if (i % count == index && all[i].name.find(filter) != std::string::npos)
+      selected.push_back(all[i]);
+  return selected;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::cl::HideUnrelatedOptions(category);
+  llvm::cl::ParseCommandLineOptions(argc, argv, "Runs the ONNX node tests.\n");
+  std::vector<Case> all = findCases(root), cases = select(all);
+  if (update && (expectedFile.empty() || cases.size() != all.size())) {
+    llvm::errs() << "--update needs --expected=FILE and all cases\n";
+    return 2;
+  }
+  std::set<std::string> expected;
+  if (!expectedFile.empty() && !update)
+    expected = readList(expectedFile);
+
+  TemporaryDirectory directory;
+  auto run = [&](size_t i) {
+    // In the child: refusals are expected, and hundreds of them hide the rest.
+    if (!verbose)
+      dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+    return reference ? runReference(cases[i]) : runCompiled(cases[i], directory.file("case.so"));
+  };
+  std::set<std::string> passed, broken;
+  size_t counts[4] = {};
+  runIsolated(cases.size(), limit, run, [&](size_t i, const Outcome &outcome) {
+    ++counts[static_cast<int>(outcome.verdict)];
+    if (outcome.verdict == Verdict::Passed)
+      passed.insert(cases[i].name);
+    bool regressed = outcome.verdict != Verdict::Passed && expected.count(cases[i].name);
+    if (regressed || outcome.verdict == Verdict::Wrong || outcome.verdict == Verdict::Crashed)
+      broken.insert(cases[i].name);
+    if (broken.count(cases[i].name) || llvm::is_contained(show, outcome.verdict))
+      llvm::outs() << name(outcome.verdict) << (regressed ? ", but listed as passing" : "") << ": "
+                   << cases[i].name << (outcome.message.empty() ? "" : ": ") << outcome.message
+                   << "\n";
+  });
+
+  llvm::outs() << cases.size() << " of " << all.size() << " cases";
+  for (Verdict verdict : {Verdict::Passed, Verdict::Refused, Verdict::Wrong, Verdict::Crashed})
+    llvm::outs() << ", " << counts[static_cast<int>(verdict)] << " " << name(verdict);
+  llvm::outs() << "\n";
+
+  bool failed = !broken.empty();
+  if (failed)
+    llvm::outs() << "repeat one with: " << argv[0] << " --root=" << root
+                 << (reference ? " --reference" : "") << " --verbose --filter=" << *broken.begin()
+                 << "\n";
+  if (all.size() < minimum) {
+    llvm::outs() << all.size() << " cases found in " << root << ", expected at least " << minimum
+                 << "; install libonnx-testdata or give --root\n";
+    failed = true;
+  }
+  // A name that no longer exists would otherwise hide a lost case.
+  for (const std::string &name : expected)
+    if (filter.empty() && llvm::none_of(all, [&](const Case &c) { return c.name == name; })) {
+      llvm::outs() << "listed but not found: " << name << "\n";
+      failed = true;
+    }
+  if (update)
+    writeList(expectedFile, passed);
+  else if (!expected.empty())
+    for (const std::string &name : passed)
+      if (!expected.count(name))
+        llvm::outs() << "passes now; add it with --update: " << name << "\n";
+  return failed ? 1 : 0;
+}

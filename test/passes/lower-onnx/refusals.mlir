@@ -1,0 +1,70 @@
+// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics
+
+// What a graph asks for and cannot have: each with its reason.
+
+func.func @main(%a: tensor<4x3xf32>, %b: tensor<5x2xf32>) -> tensor<4x2xf32> {
+  // expected-error @below {{cannot lower MatMul: the contraction dimension of its inputs differs: 3 and 5 (node 'MatMul')}}
+  %y = onnx.MatMul(%a, %b) : (tensor<4x3xf32>, tensor<5x2xf32>) -> tensor<4x2xf32>
+  return %y : tensor<4x2xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<4x8xf32>, %axes: tensor<1xi64>) -> tensor<4x1xf32> {
+  // expected-error @below {{cannot lower ReduceSum: its axes depends on run-time data; make it an initializer or compute it from the shapes of inputs (node 'ReduceSum')}}
+  %y = onnx.ReduceSum(%x, %axes) : (tensor<4x8xf32>, tensor<1xi64>) -> tensor<4x1xf32>
+  return %y : tensor<4x1xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<3x5xf32>) -> tensor<3xf32> {
+  %i = onnx.Constant() {value = dense<5> : tensor<i64>} : () -> tensor<i64>
+  // expected-error @below {{cannot lower Gather: index 5 is outside the dimension of size 5 (node 'Gather')}}
+  %y = onnx.Gather(%x, %i) {axis = 1 : i64} : (tensor<3x5xf32>, tensor<i64>) -> tensor<3xf32>
+  return %y : tensor<3xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<3x5xf32>) -> (tensor<3x2xf32>, tensor<3x2xf32>) {
+  // expected-error @below {{cannot lower Split: the split dimension (5) is not a multiple of 2 (node 'Split')}}
+  %a, %b = onnx.Split(%x) {axis = 1 : i64} : (tensor<3x5xf32>) -> (tensor<3x2xf32>, tensor<3x2xf32>)
+  return %a, %b : tensor<3x2xf32>, tensor<3x2xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<1x2x5xf32>) -> tensor<1x2x1xf32> {
+  // expected-error @below {{cannot lower MaxPool: the window is larger than spatial dimension 0 with its padding (node 'MaxPool')}}
+  %y = onnx.MaxPool(%x) {kernel_shape = array<i64: 7>} : (tensor<1x2x5xf32>) -> tensor<1x2x1xf32>
+  return %y : tensor<1x2x1xf32>
+}
+
+// -----
+
+func.func @main(%a: tensor<4x3xf32>) -> tensor<4xf32> {
+  // expected-error @below {{cannot lower Einsum: equation 'ijk->i' does not fit an operand of rank 2 (node 'Einsum')}}
+  %y = onnx.Einsum(%a) {equation = "ijk->i"} : (tensor<4x3xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<4xf32>, %c: tensor<i1>) -> tensor<4xf32> {
+  // expected-error @below {{cannot lower If: the condition depends on run-time data; only a constant one is supported (node 'If')}}
+  %y = onnx.If(%c) attributes {region_names = ["then_branch", "else_branch"]} : (tensor<i1>) -> tensor<4xf32> {
+    onnx.Yield %x : tensor<4xf32>
+  }, {
+    onnx.Yield %x : tensor<4xf32>
+  }
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<1x2x4x4xf32>, %p: tensor<2xf32>) -> tensor<1x2x4x4xf32> {
+  // expected-error @below {{cannot lower BatchNormalization: training mode is not supported; export the model for inference (node 'BatchNormalization')}}
+  %y = onnx.BatchNormalization(%x, %p, %p, %p, %p) {training_mode = 1 : i64} : (tensor<1x2x4x4xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x4x4xf32>
+  return %y : tensor<1x2x4x4xf32>
+}

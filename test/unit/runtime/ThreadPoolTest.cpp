@@ -1,0 +1,78 @@
+/// Ranges cover [0, count) once, whatever the number of threads.
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "runtime/core/cores.h"
+#include "runtime/core/thread_pool.h"
+
+namespace {
+
+struct Coverage {
+  std::vector<std::atomic<int>> seen;
+  std::atomic<int> ranges{0};
+  std::atomic<unsigned> threads{0}; // bit set
+  explicit Coverage(int64_t count) : seen(static_cast<size_t>(count)) {}
+};
+
+void cover(const void *captures, int64_t begin, int64_t end, int32_t thread) {
+  auto &coverage = *static_cast<Coverage *>(const_cast<void *>(captures));
+  ++coverage.ranges;
+  coverage.threads |= 1u << thread;
+  for (int64_t i = begin; i < end; ++i)
+    ++coverage.seen[static_cast<size_t>(i)];
+}
+
+TEST(ThreadPool, CoversEveryIndexOnce) {
+  for (int threads : {1, 2, 3, 8}) {
+    sq::ThreadPool *pool;
+    ASSERT_EQ(sq::poolCreate(threads, &pool), SQ_STATUS_OK);
+    EXPECT_EQ(sq::poolThreads(pool), threads);
+    for (int64_t grain : {0, 1, 3, 10})
+      for (int64_t count = 0; count < 60; ++count) {
+        Coverage coverage(count);
+        sq::poolRun(pool, cover, &coverage, count, grain);
+        for (auto &seen : coverage.seen)
+          ASSERT_EQ(seen, 1) << threads << " threads, " << count << " by " << grain;
+        int64_t most = count / std::max<int64_t>(grain, 1);
+        int64_t expected = count ? std::max<int64_t>(1, std::min<int64_t>(threads, most)) : 0;
+        ASSERT_EQ(coverage.ranges, expected);
+        ASSERT_EQ(coverage.threads, (1u << expected) - 1); // each thread one range
+      }
+    sq::poolDestroy(pool);
+  }
+}
+
+/// Workers that fell asleep wake again.
+TEST(ThreadPool, WakesAfterSleep) {
+  sq::ThreadPool *pool;
+  ASSERT_EQ(sq::poolCreate(3, &pool), SQ_STATUS_OK);
+  for (int i = 0; i < 20; ++i) {
+    Coverage coverage(3);
+    sq::poolRun(pool, cover, &coverage, 3, 1);
+    ASSERT_EQ(coverage.ranges, 3);
+    std::this_thread::sleep_for(std::chrono::microseconds(i * 100));
+  }
+  sq::poolDestroy(pool);
+}
+
+TEST(ThreadPool, ManyShortJobs) {
+  sq::ThreadPool *pool;
+  ASSERT_EQ(sq::poolCreate(4, &pool), SQ_STATUS_OK);
+  Coverage coverage(4);
+  for (int i = 0; i < 5000; ++i)
+    sq::poolRun(pool, cover, &coverage, 4, 1);
+  EXPECT_EQ(coverage.ranges, 20000);
+  sq::poolDestroy(pool);
+}
+
+TEST(Cores, AtLeastOne) {
+  EXPECT_GE(sq::allowedCores(), 1);
+  EXPECT_LE(sq::allowedCores(), static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+} // namespace

@@ -1,0 +1,163 @@
+// A model in, one native artifact out.
+
+#include "sq/compiler.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/Signals.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+#include "codegen/host/HostTarget.h"
+
+using namespace llvm;
+using sq::ExitCode;
+
+static cl::OptionCategory category("sq-compile options");
+enum class Precision { F32 };
+
+/// LLVM's library registers options of its own (lld's --threads among them),
+/// which are neither ours to offer nor to collide with.
+static void dropLibraryOptions() {
+  SmallVector<cl::Option *> foreign;
+  for (auto &entry : cl::getRegisteredOptions())
+    if (!is_contained({"help", "help-hidden", "help-list", "help-list-hidden", "version"}, entry.first))
+      foreign.push_back(entry.second);
+  for (cl::Option *option : foreign)
+    option->removeArgument();
+}
+
+struct Options {
+  cl::opt<std::string> model{cl::Positional, cl::Required, cl::desc("MODEL"), cl::cat(category)};
+  cl::opt<std::string> output{"o", cl::value_desc("OUT"), cl::cat(category),
+           cl::desc("artifact: OUT.so (shared library), OUT.a (static library, with OUT.h), "
+                    "any other name (executable)")};
+  cl::opt<std::string> targetName{"target", cl::init("host"), cl::cat(category), cl::value_desc("host[:LEVEL]"),
+               cl::desc("host: every CPU level, chosen when the artifact is loaded; host:native: "
+                        "the best one of this machine; host:x86-64-v3, host:avx512: that one")};
+  cl::list<std::string> shapes{"shape", cl::CommaSeparated, cl::cat(category), cl::value_desc("NAME=LO..HI"),
+           cl::desc("range of a symbolic dimension, or its only size (sequence=1..512,batch=8)")};
+  cl::opt<Precision> precision{"precision", cl::init(Precision::F32), cl::cat(category),
+                                    cl::desc("arithmetic of matrix products"),
+                                    cl::values(clEnumValN(Precision::F32, "f32", "float32 (default)"))};
+  cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
+         cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
+                  "before LLVM), llvm, asm, obj; with -o into a file")};
+  cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
+                            cl::desc("threads of the compiler (0: all allowed cores)")};
+  cl::opt<std::string> progress{"progress", cl::init("auto"), cl::cat(category),
+                                     cl::value_desc("auto|plain|json|none"),
+                                     cl::desc("phases on stderr; auto: when it is a terminal")};
+};
+
+static int usage(const Twine &message) {
+  errs() << "sq-compile: " << message << "\nTry sq-compile --help\n";
+  return static_cast<int>(ExitCode::Usage);
+}
+
+/// NAME=LO..HI or NAME=N; empty on success, else what is wrong.
+static std::string parseShape(StringRef text, std::map<std::string, sq::DimRange> &ranges) {
+  auto [name, value] = text.split('=');
+  auto [low, high] = value.split("..");
+  if (!value.contains(".."))
+    high = low;
+  sq::DimRange range;
+  if (name.empty() || low.getAsInteger(10, range.min) || high.getAsInteger(10, range.max))
+    return ("--shape=" + text + " is not NAME=LO..HI or NAME=N").str();
+  if (range.min < 0 || range.max < range.min)
+    return ("--shape=" + text + " is an empty or negative range").str();
+  if (!ranges.try_emplace(name.str(), range).second)
+    return ("--shape gives '" + name + "' twice").str();
+  return "";
+}
+
+int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  dropLibraryOptions();
+  Options cli;
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter([](raw_ostream &os) { os << "sq-compile 0.1.0 (LLVM " LLVM_VERSION_STRING ")\n"; });
+  std::string problem;
+  raw_string_ostream problems(problem);
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "sq-compile: compiles a transformer (.onnx, .onnxtxt, .mlir, .mlirbc, - for stdin)\n"
+          "into one native artifact with its weights.\n\n"
+          "  sq-compile model.onnx -o model.so\n"
+          "  sq-compile model.onnx -o model.so --shape=batch=1..8,sequence=1..512\n"
+          "  sq-compile model.onnx --emit=sq\n",
+          &problems)) {
+    errs() << problem;
+    return static_cast<int>(ExitCode::Usage);
+  }
+
+  sq::CompileOptions options;
+  options.output = cli.output;
+  options.emit = cli.emit;
+  options.threads = cli.threads;
+  if (cli.threads < 0)
+    return usage("--threads=" + Twine(cli.threads) + " is negative");
+  static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};
+  if (cli.emit.getNumOccurrences() && !is_contained(phases, StringRef(cli.emit)))
+    return usage("--emit=" + cli.emit + " is none of onnx, sq, kernels, llvm, asm, obj");
+  if (cli.emit.empty() && cli.output.empty())
+    return usage("-o OUT is missing (or --emit=PHASE to look inside)");
+  for (const std::string &shape : cli.shapes)
+    if (std::string wrong = parseShape(shape, options.shape); !wrong.empty())
+      return usage(wrong);
+  auto [kind, level] = StringRef(cli.targetName).split(':');
+  if (kind != "host")
+    return usage("--target=" + cli.targetName + " is not known; host, host:native or host:LEVEL");
+  if (level == "native") {
+    std::string best = sq::bestHostLevel();
+    if (best.empty()) {
+      errs() << "sq-compile: this CPU lacks AVX2 and FMA, which the lowest level, x86-64-v3, needs; "
+                "name a level to compile for another machine\n";
+      return static_cast<int>(ExitCode::Lacking);
+    }
+    options.levels = {best};
+  } else if (!level.empty()) {
+    if (!sq::findHostTarget(level)) {
+      std::string known;
+      for (const sq::HostTarget &t : sq::hostTargets())
+        known += (", " + t.level).str();
+      return usage("--target=" + cli.targetName + ": levels are native" + known);
+    }
+    options.levels = {level.str()};
+  }
+
+  StringRef style = cli.progress;
+  if (style != "auto" && style != "plain" && style != "json" && style != "none")
+    return usage("--progress=" + style + " is none of auto, plain, json, none");
+  bool json = style == "json";
+  auto start = std::chrono::steady_clock::now();
+  auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  bool shown = style == "plain" || json ||
+               (style == "auto" && sys::Process::StandardErrIsDisplayed());
+  if (shown)
+    options.progress = [&](const std::string &phase, int index, int count) {
+      if (json)
+        errs() << formatv("{0}\n", json::Value(json::Object{{"phase", phase}, {"index", index},
+                                                            {"count", count}, {"seconds", seconds()}}));
+      else
+        errs() << formatv("[{0}/{1}] {2,7:f2}s {3}\n", index, count, seconds(), phase);
+    };
+
+  sq::CompileResult result = sq::compileFile(cli.model, options);
+  if (result.code != ExitCode::Done) {
+    errs() << "sq-compile: " << result.message << '\n';
+    return static_cast<int>(result.code);
+  }
+  if (!result.message.empty()) // warnings
+    errs() << result.message << '\n';
+  if (shown && !json && cli.emit.empty())
+    errs() << formatv("{0}: {1:f1} MB of weights, {2:f0} KB of code, {3:f2} s\n", cli.output,
+                      result.weightBytes / 1e6, result.codeBytes / 1e3, seconds());
+  return 0;
+}

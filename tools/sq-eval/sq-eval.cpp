@@ -1,0 +1,342 @@
+//===-- sq-eval.cpp - how good an artifact is ---------------------------------===//
+
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Signals.h"
+
+#include "lib/run/Flags.h"
+#include "lib/tensorio/File.h"
+#include "lib/tensorio/Npy.h"
+#include "tools/sq-eval/DataSet.h"
+#include "tools/sq-eval/Metrics.h"
+
+using namespace sq;
+
+namespace {
+
+const std::vector<Flag> flagTable = {
+    {"metric", "METRIC", "what to measure, see above"},
+    {"reference", "MODEL",
+     "agreement, cosine, sqnr: compare with this artifact or model (default:\n"
+     "the data set's <output name>.npy)"},
+    {"output", "NAME", "which output (default: 'logits' if there is one, else the first)"},
+    {"batch-size", "N", "samples per run (default: 8, or what the model's ranges allow)"},
+    {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
+    {"cpu", "LEVEL", "use no more than this CPU level (default: SQ_CPU, else the best one)"},
+    {"texts", "FILE.json", "retrieval: {\"query\": [...], \"document\": [...]}, a text per sample"},
+    {"show", "N", "retrieval: print the nearest document of the first N queries (needs --texts)"},
+};
+
+constexpr const char *usageText =
+    "Measures the quality of a model over a data set.\n\n"
+    "Usage: sq-eval ARTIFACT|MODEL DIR --metric=METRIC [flags]\n\n"
+    "  sq-eval classifier.so models/classifier/test --metric=accuracy\n"
+    "  sq-eval minilm.so models/minilm/retrieval --metric=retrieval --texts=texts.json --show=3\n\n"
+    "A MODEL (.onnx, .onnxtxt, .mlir, .mlirbc) is compiled in float first: the reference.\n"
+    "DIR holds one <input name>.npy per input, first dimension = samples, or tokens.npy\n"
+    "[rows, T+1] for language models. The first line of stdout is `METRIC value`.\n\n"
+    "Metrics:\n"
+    "  accuracy    share of samples whose argmax is that of labels.npy\n"
+    "  agreement   share of rows (along the last dimension) with the reference's argmax\n"
+    "  cosine      mean over rows of the cosine with the reference's row\n"
+    "  sqnr        10 log10(sum ref^2 / sum (x - ref)^2), in dB\n"
+    "  retrieval   DIR/query and DIR/document: share of queries whose own document has the\n"
+    "              largest dot product; embeddings are means over unmasked tokens, normalised\n"
+    "  perplexity  exp of the mean negative log likelihood of tokens.npy's next tokens\n\n"
+    "Exit codes: 0 done; 1 model or data were refused; 2 usage; 3 the machine lacks\n"
+    "something; 70 a defect of sq.\n";
+
+/// An artifact, or a model compiled to a temporary one.
+class Model {
+public:
+  ~Model() {
+    if (temporary.empty())
+      return;
+    llvm::sys::fs::remove(temporary);
+    llvm::sys::DontRemoveFileOnSignal(temporary);
+  }
+
+  Status load(const std::string &path, const Flags &flags) {
+    llvm::StringRef name(path);
+    bool isModel = name.ends_with(".onnx") || name.ends_with(".onnxtxt") ||
+                   name.ends_with(".mlir") || name.ends_with(".mlirbc");
+    if (isModel)
+      if (Status s = compile(path); !s.ok())
+        return s;
+    return module.load((isModel ? temporary.str() : name).str().c_str(), flags.get("cpu"));
+  }
+
+  Module module;
+
+private:
+  Status compile(const std::string &path) {
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile("sq-eval", "so", temporary))
+      return Status::lacking("cannot make a temporary file: " + error.message());
+    llvm::sys::RemoveFileOnSignal(temporary);
+    std::fprintf(stderr, "sq-eval: compiling '%s'\n", path.c_str());
+    CompileOptions options;
+    options.output = temporary.str().str();
+    CompileResult result = compileFile(path, options);
+    return {result.code, result.message};
+  }
+
+  llvm::SmallString<128> temporary;
+};
+
+class Eval {
+public:
+  explicit Eval(const Flags &flags) : flags(flags) {}
+
+  Status execute() {
+    std::string metric = flags.get("metric");
+    if (Status s = flags.integer("batch-size", 1, INT32_MAX, batch); !s.ok())
+      return s;
+    if (Status s = flags.integer("threads", 1, 1024, threads); !s.ok())
+      return s;
+    if (Status s = flags.integer("show", 1, INT32_MAX, show); !s.ok())
+      return s;
+    using Measure = Status (Eval::*)(double &);
+    Measure measure = metric == "accuracy"     ? &Eval::accuracy
+                      : metric == "retrieval"  ? &Eval::retrieval
+                      : metric == "perplexity" ? &Eval::perplexity
+                      : metric == "agreement" || metric == "cosine" || metric == "sqnr"
+                          ? &Eval::similarity
+                          : nullptr;
+    if (!measure)
+      return Status::usage("--metric=" + metric +
+                           ": expected accuracy, agreement, cosine, retrieval, perplexity or sqnr");
+    if (flags.has("show") != flags.has("texts"))
+      return Status::usage("--show and --texts need each other");
+    for (const char *only : {"texts", "show"})
+      if (flags.has(only) && metric != "retrieval")
+        return Status::usage(std::string("--") + only + " is only for --metric=retrieval");
+    if (flags.has("reference") && measure != &Eval::similarity)
+      return Status::usage("--reference is only for agreement, cosine and sqnr");
+
+    folder = flags.positional()[1];
+    if (Status s = model.load(flags.positional()[0], flags); !s.ok())
+      return s;
+    if (Status s = chooseOutput(model.module, index); !s.ok())
+      return s;
+    double value = 0;
+    if (Status s = (this->*measure)(value); !s.ok())
+      return s;
+    std::printf("%s %.9g\n%s", metric.c_str(), value, shown.c_str());
+    return {};
+  }
+
+private:
+  Status chooseOutput(const Module &module, int &chosen) const {
+    std::string name = flags.get("output");
+    chosen = findPort(module.outputs(), name.empty() ? "logits" : name);
+    if (chosen < 0 && name.empty() && !module.outputs().empty())
+      chosen = 0;
+    if (chosen < 0)
+      return Status::usage("--output=" + name + ": no such output; the model has\n" +
+                           module.signature());
+    return {};
+  }
+
+  Status accuracy(double &value) {
+    DataSet data;
+    Tensor labels;
+    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+      return s;
+    if (Status s = readNpy(folder + "/labels.npy", labels); !s.ok())
+      return s;
+    if (isFloat(labels.dtype) || labels.shape != std::vector<int64_t>{data.samples})
+      return Status::refused("'" + folder + "/labels.npy' is " + typeString(labels) +
+                             ", expected an integer for each of the " +
+                             std::to_string(data.samples) + " samples");
+    int64_t right = 0;
+    Status s = runDataSet(
+        model.module, data, batch, threads, index,
+        [&](int64_t first, int64_t skip, const Tensor &output) -> Status {
+          if (output.shape.size() != 2 || output.shape[1] == 0)
+            return Status::refused("output '" + output.name + "' is " + typeString(output) +
+                                   ", expected [samples, classes]; choose one with --output");
+          for (int64_t i = skip; i < output.shape[0]; ++i)
+            right += argmax(output, i * output.shape[1], output.shape[1]) == labels.asInt(first + i);
+          return {};
+        });
+    value = static_cast<double>(right) / data.samples;
+    return s;
+  }
+
+  /// agreement, cosine and sqnr.
+  Status similarity(double &value) {
+    DataSet data, referenceData;
+    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+      return s;
+    Tensor stored;
+    Model reference;
+    Session session;
+    int referenceIndex = 0;
+    bool isRun = flags.has("reference");
+    if (isRun) {
+      if (Status s = reference.load(flags.get("reference"), flags); !s.ok())
+        return s;
+      if (Status s = chooseOutput(reference.module, referenceIndex); !s.ok())
+        return s;
+      if (Status s = readDataSet(folder, reference.module, referenceData); !s.ok())
+        return s;
+      if (Status s = session.create(reference.module, threads); !s.ok())
+        return s;
+    } else {
+      std::string path = folder + "/" + model.module.outputs()[index].name + ".npy";
+      if (!exists(path))
+        return Status::refused("there is no '" + path +
+                               "' to compare with; give --reference=MODEL");
+      if (Status s = readNpy(path, stored); !s.ok())
+        return s;
+      if (stored.shape.empty() || stored.shape[0] != data.samples)
+        return Status::refused("'" + path + "' is " + typeString(stored) + ", expected " +
+                               std::to_string(data.samples) + " samples");
+    }
+    Similarity sum;
+    Status s = runDataSet(model.module, data, batch, threads, index,
+                          [&](int64_t first, int64_t skip, const Tensor &output) -> Status {
+                            if (!isRun)
+                              return sum.add(output, first, skip, stored);
+                            if (Status s = runReference(session, referenceData, referenceIndex,
+                                                        first, output.shape[0], stored);
+                                !s.ok())
+                              return s;
+                            return sum.add(output, 0, skip, stored);
+                          });
+    std::string metric = flags.get("metric");
+    value = metric == "agreement" ? sum.agreement() : metric == "cosine" ? sum.cosine() : sum.sqnr();
+    return s;
+  }
+
+  static Status runReference(Session &session, const DataSet &data, int index, int64_t first,
+                             int64_t count, Tensor &output) {
+    std::vector<Tensor> inputs(data.inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (Status s = slice(data.inputs[i], first, count, inputs[i]); !s.ok())
+        return s;
+    session.bind(inputs);
+    if (Status s = session.run(); !s.ok())
+      return s;
+    return session.output(index, output);
+  }
+
+  Status perplexity(double &value) {
+    DataSet data;
+    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+      return s;
+    if (!data.hasTokens)
+      return Status::refused("'" + folder + "' holds no tokens.npy");
+    Perplexity sum;
+    Status s = runDataSet(model.module, data, batch, threads, index,
+                          [&](int64_t first, int64_t skip, const Tensor &output) {
+                            return sum.add(output, first, skip, data.tokens);
+                          });
+    value = sum.value();
+    return s;
+  }
+
+  Status embed(const std::string &folder, std::vector<double> &embeddings, int64_t &hidden) {
+    DataSet data;
+    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+      return s;
+    Tensor read;
+    const Tensor *mask = nullptr;
+    int port = findPort(model.module.inputs(), "attention_mask");
+    if (port >= 0) {
+      mask = &data.inputs[port];
+    } else if (std::string path = folder + "/attention_mask.npy"; exists(path)) {
+      if (Status s = readNpy(path, read); !s.ok())
+        return s;
+      mask = &read;
+      if (read.shape.size() != 2 || read.shape[0] != data.samples)
+        return Status::refused("'" + path + "' is " + typeString(read) + ", expected [" +
+                               std::to_string(data.samples) + ", tokens]");
+    }
+    return runDataSet(model.module, data, batch, threads, index,
+                      [&](int64_t first, int64_t skip, const Tensor &output) {
+                        return appendEmbeddings(output, first, skip, mask, embeddings, hidden);
+                      });
+  }
+
+  Status retrieval(double &value) {
+    std::vector<std::string> queryTexts, documentTexts;
+    if (flags.has("texts"))
+      if (Status s = readTexts(queryTexts, documentTexts); !s.ok())
+        return s;
+    std::vector<double> queries, documents;
+    int64_t hidden = 0, documentHidden = 0;
+    if (Status s = embed(folder + "/query", queries, hidden); !s.ok())
+      return s;
+    if (Status s = embed(folder + "/document", documents, documentHidden); !s.ok())
+      return s;
+    if (queries.size() != documents.size() || hidden != documentHidden)
+      return Status::refused("'" + folder + "' has " + std::to_string(queries.size() / hidden) +
+                             " queries and " +
+                             std::to_string(documents.size() / documentHidden) +
+                             " documents, expected a document per query");
+    std::vector<int64_t> found = nearest(queries, documents, hidden);
+    int64_t count = static_cast<int64_t>(found.size()), right = 0;
+    for (int64_t q = 0; q < count; ++q)
+      right += found[q] == q;
+    value = static_cast<double>(right) / count;
+    if (!flags.has("texts"))
+      return {};
+    if (static_cast<int64_t>(queryTexts.size()) != count ||
+        static_cast<int64_t>(documentTexts.size()) != count)
+      return Status::refused("'" + flags.get("texts") + "' has " +
+                             std::to_string(queryTexts.size()) + " queries and " +
+                             std::to_string(documentTexts.size()) + " documents, expected " +
+                             std::to_string(count) + " each");
+    for (int64_t q = 0; q < count && q < show; ++q)
+      shown += "\nquery:    " + queryTexts[q] + "\ndocument: " + documentTexts[found[q]] +
+               (found[q] == q ? "\n" : "\n          (not its own: " + documentTexts[q] + ")\n");
+    return {};
+  }
+
+  Status readTexts(std::vector<std::string> &queries, std::vector<std::string> &documents) {
+    std::string path = flags.get("texts");
+    auto buffer = llvm::MemoryBuffer::getFile(path);
+    if (!buffer)
+      return Status::refused("cannot read '" + path + "': " + buffer.getError().message());
+    llvm::Expected<llvm::json::Value> json = llvm::json::parse((*buffer)->getBuffer());
+    if (!json)
+      return Status::refused("'" + path + "' is not JSON: " + llvm::toString(json.takeError()));
+    llvm::json::Path::Root root;
+    llvm::json::ObjectMapper map(*json, root);
+    if (!map || !map.map("query", queries) || !map.map("document", documents))
+      return Status::refused("'" + path + "' is not {\"query\": [texts], \"document\": [texts]}");
+    return {};
+  }
+
+  const Flags &flags;
+  Model model;
+  std::string folder;
+  int64_t batch = 0, threads = 0, show = 0;
+  int index = 0;
+  std::string shown;
+};
+
+} // namespace
+
+int main(int argc, char **argv) {
+  Flags flags(flagTable);
+  if (Status s = flags.parse(argc, argv); !s.ok())
+    return report("sq-eval", s);
+  if (flags.has("help")) {
+    flags.printHelp(usageText);
+    return 0;
+  }
+  if (flags.has("version")) {
+    std::printf("sq %s\n", sq_runtime_version());
+    return 0;
+  }
+  if (flags.positional().size() != 2 || !flags.has("metric"))
+    return report("sq-eval", Status::usage("expected ARTIFACT DIR --metric=METRIC; --help explains"));
+  return report("sq-eval", Eval(flags).execute());
+}
