@@ -122,8 +122,7 @@ func.func @to_scalar(%x: memref<?xf32>, %y: memref<f32>) {
 
 // -----
 
-// A transposition through its map; a constant result is a row that is read
-// once per element.
+// A transposition through its map; a constant in the map is a constant index.
 // CHECK-LABEL: @maps
 // CHECK-SAME: (%[[X:.*]]: memref<4x?x1xf32>, %[[Y:.*]]: memref<?x4xf32>)
 // CHECK: scf.for %[[I:.*]] =
@@ -175,10 +174,10 @@ func.func @copy(%x: memref<4x8xf32, strided<[16, 1]>>, %y: memref<4x8xf32>) {
 // CHECK-NOT: sq.parallel
 // CHECK: cf.assert %{{.*}}, "index out of range"
 func.func @check_only(%ok: i1) {
-  linalg.generic {indexing_maps = [], iterator_types = []} {
+  "linalg.generic"() <{indexing_maps = [], iterator_types = [], operandSegmentSizes = array<i32: 0, 0>}> ({
     cf.assert %ok, "index out of range"
     linalg.yield
-  }
+  }) : () -> ()
   return
 }
 

@@ -1,4 +1,4 @@
-// RUN: sq-opt %s --allow-unregistered-dialect --sq-plan-arena --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: sq-opt %s --allow-unregistered-dialect --sq-plan-arena --canonicalize --cse --canonicalize --split-input-file | FileCheck %s
 
 // Three buffers in a chain: the third may lie where the first was, not where
 // the second is, which is read while the third is written. Sizes are rounded
