@@ -103,10 +103,10 @@ func.func @symbolic(%x: memref<?x?xf32>) {
 // CHECK-LABEL: @best_fit
 // CHECK-SAME: (%[[X:.*]]: memref<?x16xf32>
 // CHECK-NOT: arith.maxui
-// CHECK: memref.view %{{.*}}[%c0][] : memref<?xi8> to memref<16xf32>
-// CHECK: memref.view %{{.*}}[%c64][%{{.*}}] : memref<?xi8> to memref<?x16xf32>
-// CHECK: memref.view %{{.*}}[%c64][%{{.*}}] : memref<?xi8> to memref<?x16xf32>
-// CHECK: memref.view %{{.*}}[%c0][] : memref<?xi8> to memref<16xf32>
+// CHECK: %[[S:.*]] = memref.view %{{.*}}[%c0][] : memref<?xi8> to memref<16xf32>
+// CHECK: %[[L:.*]] = memref.view %{{.*}}[%c64][%{{.*}}] : memref<?xi8> to memref<?x16xf32>
+// CHECK: "test.kernel"(%[[S]], %[[L]])
+// CHECK: "test.kernel"(%[[S]], %[[L]])
 func.func @best_fit(%x: memref<?x16xf32>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %x, %c0 : memref<?x16xf32>
@@ -121,14 +121,13 @@ func.func @best_fit(%x: memref<?x16xf32>) {
 
 // -----
 
-// Large against larger: the sizes of both depend on the dims.
+// The same where both sizes depend on the dims.
 // CHECK-LABEL: @best_fit_symbolic
 // CHECK-NOT: arith.maxui
-// CHECK: %[[A0:.*]] = sq.arena
-// CHECK: memref.view %[[A0]][%c0][%{{.*}}] : memref<?xi8> to memref<?xf32>
-// CHECK: memref.view %[[A0]][%[[AT:.*]]][%{{.*}}] : memref<?xi8> to memref<?x64xf32>
-// CHECK: memref.view %[[A0]][%[[AT]]][%{{.*}}] : memref<?xi8> to memref<?x64xf32>
-// CHECK: memref.view %[[A0]][%c0][%{{.*}}] : memref<?xi8> to memref<?xf32>
+// CHECK: %[[S:.*]] = memref.view %{{.*}}[%c0][%{{.*}}] : memref<?xi8> to memref<?xf32>
+// CHECK: %[[L:.*]] = memref.view %{{.*}} : memref<?xi8> to memref<?x64xf32>
+// CHECK: "test.kernel"(%[[S]], %[[L]])
+// CHECK: "test.kernel"(%[[S]], %[[L]])
 func.func @best_fit_symbolic(%x: memref<?x16xf32>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %x, %c0 : memref<?x16xf32>
