@@ -122,7 +122,7 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     SmallVector<Buffer> buffers;
     WalkResult nested = func.walk([&](memref::AllocOp op) {
       if (op->getBlock() == schedule) {
-        buffers.push_back({op});
+        buffers.emplace_back().op = op;
         return WalkResult::advance();
       }
       op.emitOpError("lies inside a kernel; scratch memory must be allocated outside");
