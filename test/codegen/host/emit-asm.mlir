@@ -8,8 +8,7 @@
 // 8 x 3 accumulators: three vectors of the weight and one broadcast at a time,
 // 24 multiplications, and nothing is spilled within the loop.
 // AVX512: sq_kernel_0:
-// AVX512: [[LOOP:\.LBB[0-9_]+]]:
-// AVX512-NEXT: vmovups {{.*}}, %zmm
+// AVX512: vmovups {{.*}}, %zmm
 // AVX512-NEXT: vmovups {{.*}}, %zmm
 // AVX512-NEXT: vmovups {{.*}}, %zmm
 // AVX512-NEXT: vbroadcastss {{.*}}({{.*}}), %zmm
@@ -17,19 +16,18 @@
 // AVX512-COUNT-24: vfmadd231ps %zmm{{[0-9]+}}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
 // AVX512-NEXT: addq
 // AVX512-NEXT: addq
-// AVX512-NEXT: jne [[LOOP]]
+// AVX512-NEXT: jne .LBB
 
 // 6 x 2 accumulators fill the 16 registers of AVX2.
 // V3: sq_kernel_0:
-// V3: [[LOOP:\.LBB[0-9_]+]]:
-// V3-NEXT: vmovups {{.*}}, %ymm
+// V3: vmovups {{.*}}, %ymm
 // V3-NEXT: vmovups {{.*}}, %ymm
 // V3-NEXT: vbroadcastss {{.*}}({{.*}}), %ymm
 // V3-NOT: (%rsp)
 // V3-COUNT-12: vfmadd231ps %ymm{{[0-9]+}}, %ymm{{[0-9]+}}, %ymm{{[0-9]+}}
 // V3-NEXT: addq
 // V3-NEXT: addq
-// V3-NEXT: jne [[LOOP]]
+// V3-NEXT: jne .LBB
 // V3-NOT: zmm
 
 // A panel of one vector: each broadcast has one user and is folded into it.
