@@ -405,6 +405,25 @@ func.func @shared_key_head(%q: tensor<2x5x4x8xf32>, %k: tensor<2x5x1x8xf32>) -> 
   return %o : tensor<2x4x5x8xf32>
 }
 
+// The same along the batch, whose extent is known at run time only: with the
+// keys of one batch for all, a kernel would read past their end.
+// CHECK-LABEL: @shared_key_batch
+// CHECK-NOT: sq.attention
+// CHECK: sq.softmax
+func.func @shared_key_batch(%q: tensor<?x5x4x8xf32>, %k: tensor<1x5x4x8xf32>, %b: index) -> tensor<?x4x5x8xf32> {
+  %eq = tensor.empty(%b) : tensor<?x4x5x8xf32>
+  %ek = tensor.empty() : tensor<1x4x8x5xf32>
+  %ev = tensor.empty() : tensor<1x4x5x8xf32>
+  %es = tensor.empty(%b) : tensor<?x4x5x5xf32>
+  %qt = linalg.transpose ins(%q : tensor<?x5x4x8xf32>) outs(%eq : tensor<?x4x5x8xf32>) permutation = [0, 2, 1, 3]
+  %kt = linalg.transpose ins(%k : tensor<1x5x4x8xf32>) outs(%ek : tensor<1x4x8x5xf32>) permutation = [0, 2, 3, 1]
+  %vt = linalg.transpose ins(%k : tensor<1x5x4x8xf32>) outs(%ev : tensor<1x4x5x8xf32>) permutation = [0, 2, 1, 3]
+  %s = sq.matmul ins(%qt, %kt : tensor<?x4x5x8xf32>, tensor<1x4x8x5xf32>) outs(%es : tensor<?x4x5x5xf32>) -> tensor<?x4x5x5xf32>
+  %p = sq.softmax ins(%s : tensor<?x4x5x5xf32>) outs(%es : tensor<?x4x5x5xf32>) -> tensor<?x4x5x5xf32>
+  %o = sq.matmul ins(%p, %vt : tensor<?x4x5x5xf32>, tensor<1x4x5x8xf32>) outs(%eq : tensor<?x4x5x8xf32>) -> tensor<?x4x5x8xf32>
+  return %o : tensor<?x4x5x8xf32>
+}
+
 // f64 has no attention kernel.
 // CHECK-LABEL: @f64
 // CHECK-NOT: sq.attention

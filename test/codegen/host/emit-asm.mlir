@@ -1,16 +1,41 @@
-// RUN: sq-compile %s --emit=asm --target=host:avx512 | FileCheck %s
-// RUN: sq-compile %s --emit=asm --target=host:x86-64-v3 | FileCheck %s --check-prefix=V3
+// RUN: split-file %s %t
+// RUN: sq-compile %t/full.mlir --emit=asm --target=host:avx512 | FileCheck %s --check-prefix=AVX512
+// RUN: sq-compile %t/full.mlir --emit=asm --target=host:x86-64-v3 | FileCheck %s --check-prefix=V3
+// RUN: sq-compile %t/narrow.mlir --emit=asm --target=host:avx512 | FileCheck %s --check-prefix=NARROW
 
-// The inner loop of a packed product: the elements of x are broadcast from
-// memory by the multiplication itself with AVX-512, in an instruction of its
-// own with AVX2. 8 x 3 accumulators, 6 x 2 accumulators, none of them spilled.
-// CHECK: sq_kernel_0:
-// CHECK-COUNT-24: vfmadd231ps {{.*}}(%{{r[a-z0-9]+.*}}){1to16}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
-// CHECK: j{{[a-z]+}} .LBB
+// The inner loops of packed products.
+
+// 8 x 3 accumulators: three vectors of the weight and one broadcast at a time,
+// 24 multiplications, and nothing is spilled within the loop.
+// AVX512: sq_kernel_0:
+// AVX512: vmovups {{.*}}, %zmm
+// AVX512-NEXT: vmovups {{.*}}, %zmm
+// AVX512-NEXT: vmovups {{.*}}, %zmm
+// AVX512-NEXT: vbroadcastss {{.*}}({{.*}}), %zmm
+// AVX512-NOT: (%rsp)
+// AVX512-COUNT-24: vfmadd231ps %zmm{{[0-9]+}}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
+// AVX512-NEXT: addq
+// AVX512-NEXT: addq
+// AVX512-NEXT: jne .LBB
+
+// 6 x 2 accumulators fill the 16 registers of AVX2.
 // V3: sq_kernel_0:
-// V3: vbroadcastss ({{.*}}), %ymm
-// V3: vfmadd231ps {{.*}}, %ymm{{[0-9]+}}, %ymm{{[0-9]+}}
+// V3: vmovups {{.*}}, %ymm
+// V3-NEXT: vmovups {{.*}}, %ymm
+// V3-NEXT: vbroadcastss {{.*}}({{.*}}), %ymm
+// V3-NOT: (%rsp)
+// V3-COUNT-12: vfmadd231ps %ymm{{[0-9]+}}, %ymm{{[0-9]+}}, %ymm{{[0-9]+}}
+// V3-NEXT: addq
+// V3-NEXT: addq
+// V3-NEXT: jne .LBB
 // V3-NOT: zmm
+
+// A panel of one vector: each broadcast has one user and is folded into it.
+// NARROW: sq_kernel_0:
+// NARROW-COUNT-8: vfmadd231ps {{.*}}({{.*}}){1to16}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
+// NARROW-NEXT: addq
+
+//--- full.mlir
 func.func @main(%x: tensor<?x64xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "x"}) -> (tensor<?x96xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "y"}) {
   %c0 = arith.constant 0 : index
   %n = tensor.dim %x, %c0 : tensor<?x64xf32>
@@ -18,4 +43,14 @@ func.func @main(%x: tensor<?x64xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", 
   %e = tensor.empty(%n) : tensor<?x96xf32>
   %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x96xf32>) outs(%e : tensor<?x96xf32>) -> tensor<?x96xf32>
   return %y : tensor<?x96xf32>
+}
+
+//--- narrow.mlir
+func.func @main(%x: tensor<?x64xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "x"}) -> (tensor<?x16xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "y"}) {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x64xf32>
+  %w = arith.constant dense<0.25> : tensor<64x16xf32>
+  %e = tensor.empty(%n) : tensor<?x16xf32>
+  %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x16xf32>) outs(%e : tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
 }

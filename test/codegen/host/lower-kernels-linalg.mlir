@@ -159,8 +159,10 @@ func.func @fill(%v: f32, %y: memref<?x4xf32>) {
 // CHECK-SAME: (%[[X:.*]]: memref<4x8xf32, strided<[16, 1]>>, %[[Y:.*]]: memref<4x8xf32>)
 // CHECK-NOT: memref.copy
 // CHECK: sq.parallel
-// CHECK: %[[E:.*]] = memref.load %[[X]][%[[I:[^,]*]], %[[J:[^]]*]]]
-// CHECK: memref.store %[[E]], %[[Y]][%[[I]], %[[J]]]
+// CHECK: scf.for %[[I:.*]] = %{{.*}} to
+// CHECK-NEXT: scf.for %[[J:.*]] = %c0 to %c8
+// CHECK-NEXT: %[[E:.*]] = memref.load %[[X]][%[[I]], %[[J]]]
+// CHECK-NEXT: memref.store %[[E]], %[[Y]][%[[I]], %[[J]]]
 func.func @copy(%x: memref<4x8xf32, strided<[16, 1]>>, %y: memref<4x8xf32>) {
   memref.copy %x, %y : memref<4x8xf32, strided<[16, 1]>> to memref<4x8xf32>
   return
