@@ -94,7 +94,7 @@ def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"48",
-           "columns of a panel (default 48), a multiple of 16">
+           "columns of a panel (default 48, the only width that has a host kernel)">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];

@@ -26,12 +26,12 @@ struct sq_kernel_context {
   const uint8_t *weights;
   /* Returns the session's arena with at least `bytes` usable bytes, 64-byte
    * aligned, or NULL when memory ran out (the runtime has noted it). Called
-   * at most once a run, before any kernel. Contents are undefined. */
+   * at most once a run. Contents are undefined. */
   uint8_t *(*arena)(sq_kernel_context *, int64_t bytes);
   /* Returns the memory of output `index`, dense row-major, for `shape` (as
    * many entries as the manifest's rank), 64-byte aligned unless the caller of
    * the run gave his own, or NULL (noted) when a caller's buffer does not fit.
-   * Called once per output and run, before any kernel. */
+   * Called once per output and run, before the first kernel that writes it. */
   uint8_t *(*output)(sq_kernel_context *, int32_t index, const int64_t *shape);
   /* Runs fn for ranges covering [0, count), on at most count / grain threads;
    * returns when all are done. `kernel` is the index of the kernel in the

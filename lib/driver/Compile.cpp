@@ -77,6 +77,7 @@ struct Compiler {
   const CompileOptions &options;
   MLIRContext &context;
   Messages &messages;
+  const std::string &path;
   int phase = 0;
   static constexpr int kPhases = 7;
 
@@ -92,6 +93,12 @@ struct Compiler {
     result.message = messages.take();
     if (result.message.empty())
       result.message = fallback.str();
+    if (code == ExitCode::Defect)
+      result.message += "\nthis is a defect of sq, not of the model; please report it with the file that "
+                        "this command leaves:\n  sq-opt " + path +
+                        " --sq-onnx-to-graph --sq-graph-to-buffers --sq-buffers-to-kernels "
+                        "--sq-kernels-to-llvm --mlir-pass-pipeline-crash-reproducer=reproducer.mlir "
+                        "-o /dev/null";
     return result;
   }
 
@@ -156,7 +163,7 @@ struct Compiler {
     return {};
   }
 
-  CompileResult compile(const std::string &path) {
+  CompileResult compile() {
     begin("import");
     OwningOpRef<ModuleOp> module = loadModel(path, context);
     if (!module)
@@ -321,5 +328,5 @@ CompileResult sq::compileFile(const std::string &path, const CompileOptions &opt
   }
   context.loadAllAvailableDialects();
   Messages messages(&context);
-  return Compiler{options, context, messages}.compile(path);
+  return Compiler{options, context, messages, path}.compile();
 }
