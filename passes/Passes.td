@@ -34,8 +34,32 @@ def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
 def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
   let summary = "turn `onnx` ops into `sq` composites and upstream dialects";
   let description = [{
-    The end of `onnx`: afterwards no op of it is left. Every op that cannot be
-    lowered is reported, all of them together.
+    The end of `onnx`. Before: `func.func @main` as the importer makes it, any opset. After: @main
+    on tensors of signless elements, with `sq.name`, `sq.dims` and `sq.dtype` on arguments and
+    results, made of sq, linalg, tensor, arith, math and `cf.assert` only.
+
+    - Sizes: a symbol is one `tensor.dim` at the entry, equal sizes are one SSA value, shape
+      arithmetic is folded, result types are as static as can be known. Shapes that depend on the
+      contents of inputs are refused.
+    - `sq.dims = {sequence = array<i64: 1, 512>}` on the module gives symbols ranges; a range of
+      one number makes the dim static. The pass adds the limits that the graph implies (a position
+      table of 512 rows).
+    - What must hold and cannot be proved (two dims that broadcasting wants equal, indices in
+      range) is a `cf.assert` that names the node.
+    - Broadcasts are left to the reader: a size of 1 is read at the constant index 0.
+
+    Every op that cannot be lowered is reported, all of them together, equal reasons once with
+    their count. Running the pass again changes nothing.
+
+    ```mlir
+    %0 = onnx.Add(%x, %y) : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+    ```
+    ==>
+    ```mlir
+    %0 = tensor.empty(%n) : tensor<?x8xf32>
+    %1 = linalg.generic {indexing_maps = [(d0, d1) -> (d0, d1), (d0, d1) -> (d1), ...]}
+        ins(%x, %y) outs(%0) { arith.addf ... } -> tensor<?x8xf32>
+    ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",

@@ -143,6 +143,12 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
       Operation *add = bodyOp(generic);
       if (!add || masked || !isa<arith::AddFOp>(add) || generic.getNumDpsInputs() != 2)
         return rewriter.notifyMatchFailure(op, "the scores are no product, scaled and masked");
+      Value left = add->getOperand(0), right = add->getOperand(1);
+      auto isInput = [&](Value v) {
+        return v == generic.getBody()->getArgument(0) || v == generic.getBody()->getArgument(1);
+      };
+      if (left == right || !isInput(left) || !isInput(right))
+        return rewriter.notifyMatchFailure(op, "the addition is not that of its two inputs");
       unsigned score = 2;
       for (unsigned i : {0u, 1u}) {
         Value in = generic.getDpsInputs()[i];
@@ -162,6 +168,12 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
     SmallVector<int64_t> heads = {0, 2, 1, 3}, keys = {0, 2, 3, 1};
     if (q.permutation != heads || k.permutation != keys || v.permutation != heads || v.scale != 1.0)
       return rewriter.notifyMatchFailure(op, "q, k, v are not [b, s, h, d] transposed");
+    // sq.matmul broadcasts leading dims of extent 1, sq.attention does not.
+    for (Value source : {q.source, k.source, v.source}) {
+      auto shape = cast<RankedTensorType>(source.getType()).getShape();
+      if ((shape[0] == 1 && type.getDimSize(0) != 1) || (shape[2] == 1 && type.getDimSize(1) != 1))
+        return rewriter.notifyMatchFailure(op, "q, k or v is broadcast along batch or heads");
+    }
     auto empty = op.getOuts().getDefiningOp<tensor::EmptyOp>();
     if (!empty)
       return rewriter.notifyMatchFailure(op, "the result has no tensor.empty to take its sizes from");

@@ -1,4 +1,5 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -21,6 +22,8 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
     // What has neither an approximation nor a name in libm for f32.
     math::populateExpansionPatterns(patterns, {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh",
                                                "roundeven"});
+    // x86-64 has no conversion to bf16 below AVX-512 BF16, and libgcc 12 no function for it.
+    arith::populateExpandBFloat16Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -231,6 +231,11 @@ LogicalResult sq::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
   auto outType = cast<MemRefType>(op.getOuts().getType());
   if (!outType.getElementType().isF32() || !outType.getLayout().isIdentity())
     return op.emitOpError("needs a dense f32 result, got ") << outType;
+  auto weightType = cast<MemRefType>(op.getWeight().getType());
+  if (weightType.getShape().back() != kPanelColumns)
+    return op.emitOpError("needs a weight in panels of ")
+           << kPanelColumns << " columns, got " << weightType
+           << "; run --sq-pack-linear with columns=" << kPanelColumns;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Emitter e{op, target, asRows(b, denseMemref(b, op.getX())), op.getWeight(),
             asRows(b, op.getOuts()), {}, 0, 0, VectorType::get({target.lanes}, b.getF32Type())};

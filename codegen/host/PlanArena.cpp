@@ -56,6 +56,8 @@ int64_t typicalValue(Value v, unsigned depth = 0) {
     return arg(0) * arg(1);
   if (isa<arith::AddIOp>(op))
     return arg(0) + arg(1);
+  if (isa<arith::AndIOp>(op)) // sizeOf's rounding
+    return arg(0);
   if (isa<arith::SubIOp>(op))
     return std::max<int64_t>(arg(0) - arg(1), 0);
   if (isa<arith::MinUIOp, arith::MinSIOp>(op))

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 #include "onnx/inliner/inliner.h"
 
@@ -47,10 +48,12 @@ public:
         return emitError(loc) << "function " << quoted(identifier(function))
                               << " is defined twice";
     // Also those that nothing calls: the inliner looks at all.
-    for (auto &entry : functions)
+    Expansion total;
+    for (auto &entry : functions) {
       if (failed(expand(entry.getValue(), /*depth=*/1)))
         return failure();
-    Expansion total;
+      total.add(entry.getValue().expansion);
+    }
     if (failed(addNodes(model.graph().node(), total, /*depth=*/1)))
       return failure();
     if (total.nodes > kMostInlinedNodes || total.bytes > kMostInlinedBytes)
@@ -127,8 +130,11 @@ private:
       if (failed(expand(found->second, depth + 1)))
         return failure();
       Expansion call = found->second.expansion;
-      call.bytes = llvm::SaturatingMultiplyAdd(call.references, uint64_t(node.ByteSizeLong()),
-                                               call.bytes);
+      uint64_t given = node.ByteSizeLong();
+      for (const auto &attribute : found->second.function->attribute_proto())
+        given += attribute.ByteSizeLong(); // see addDefaults
+      call.bytes = llvm::SaturatingMultiplyAdd(llvm::SaturatingAdd(call.references, uint64_t(1)),
+                                               given, call.bytes);
       sum.add(call);
     }
     return success();
@@ -139,13 +145,39 @@ private:
   llvm::StringMap<Entry> functions;
 };
 
+/// Gives every call the attributes that it leaves to the function's defaults: onnx's inliner binds
+/// only those of the call and would drop the others.
+template <typename Nodes> void addDefaults(Nodes &nodes, const ExpansionCounter &functions) {
+  for (NodeProto &node : nodes) {
+    for (auto &attribute : *node.mutable_attribute()) {
+      if (attribute.has_g())
+        addDefaults(*attribute.mutable_g()->mutable_node(), functions);
+      for (GraphProto &graph : *attribute.mutable_graphs())
+        addDefaults(*graph.mutable_node(), functions);
+    }
+    const FunctionProto *callee = functions.callee(node);
+    if (!callee)
+      continue;
+    llvm::StringSet<> given;
+    for (const auto &attribute : node.attribute())
+      given.insert(attribute.name());
+    for (const auto &attribute : callee->attribute_proto())
+      if (given.insert(attribute.name()).second)
+        *node.add_attribute() = attribute;
+  }
+}
+
 } // namespace
 
 LogicalResult inlineFunctions(ModelProto &model, Location loc) {
   if (model.functions().empty())
     return success();
-  if (failed(ExpansionCounter(model, loc).run()))
+  ExpansionCounter functions(model, loc);
+  if (failed(functions.run()))
     return failure();
+  addDefaults(*model.mutable_graph()->mutable_node(), functions);
+  for (FunctionProto &function : *model.mutable_functions())
+    addDefaults(*function.mutable_node(), functions);
   // Bodies bring their domains along.
   for (const FunctionProto &function : model.functions())
     for (const auto &import : function.opset_import())

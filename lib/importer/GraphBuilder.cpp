@@ -438,6 +438,8 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
                      << " and is a " << value.getType();
       return {};
     }
+    if (auto shaped = dyn_cast<ShapedType>(value.getType()); shaped && shaped.hasRank())
+      dims.resize(shaped.getRank()); // the file may leave the shape to inference
     resultAttributes.push_back(valueAttributes(output.name(), dims));
   }
   func::ReturnOp::create(b, loc, *outputs);

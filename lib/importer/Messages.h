@@ -2,6 +2,7 @@
 #ifndef SQ_LIB_IMPORTER_MESSAGES_H
 #define SQ_LIB_IMPORTER_MESSAGES_H
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/raw_ostream.h"
 

@@ -197,7 +197,7 @@ private:
       try {
         schema->Verify(node);
       } catch (const std::exception &exception) {
-        return emitError(loc) << "is not a valid " << node.op_type() << " of opset "
+        return emitError(loc) << "not a valid " << node.op_type() << " of opset "
                               << importedVersion(model, node.domain()) << ": "
                               << exception.what();
       }
@@ -218,12 +218,15 @@ private:
         attribute.has_g() != (type == AttributeProto::GRAPH) ||
         attribute.has_sparse_tensor() != (type == AttributeProto::SPARSE_TENSOR) ||
         attribute.has_tp() != (type == AttributeProto::TYPE_PROTO) ||
+        (attribute.ints_size() && type != AttributeProto::INTS) ||
+        (attribute.floats_size() && type != AttributeProto::FLOATS) ||
+        (attribute.strings_size() && type != AttributeProto::STRINGS) ||
         (attribute.tensors_size() && type != AttributeProto::TENSORS) ||
         (attribute.graphs_size() && type != AttributeProto::GRAPHS) ||
         (attribute.sparse_tensors_size() && type != AttributeProto::SPARSE_TENSORS) ||
         (attribute.type_protos_size() && type != AttributeProto::TYPE_PROTOS))
-      return emitError(loc) << what << " has no value of its type "
-                            << ::onnx::AttributeProto_AttributeType_Name(type);
+      return emitError(loc) << what << " has another value than its type "
+                            << ::onnx::AttributeProto_AttributeType_Name(type) << " says";
     switch (type) {
     case AttributeProto::TENSOR:
       return checkTensor(attribute.t(), loc, what, files);

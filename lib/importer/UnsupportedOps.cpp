@@ -22,7 +22,7 @@ LogicalResult sq::reportUnsupportedOps(ModuleOp module) {
   });
   if (operators.empty())
     return success();
-  InFlightDiagnostic error = module.emitError()
+  InFlightDiagnostic error = emitError(module.getLoc())
                              << operators.size()
                              << (operators.size() == 1 ? " operator is" : " operators are")
                              << " not supported; replace or remove the nodes";

@@ -25,7 +25,10 @@ FailureOr<Value> sq::dimWithoutBuffer(ImplicitLocOpBuilder &b, Value memref, int
     return expand.getOutputShape()[type.getDynamicDimIndex(dim)];
   if (auto collapse = dyn_cast<memref::CollapseShapeOp>(op)) {
     Value result;
-    for (int64_t source : collapse.getReassociationIndices()[dim]) {
+    // A name of its own: the list is a temporary, which a loop over an element
+    // of it would not keep alive.
+    ReassociationIndices group = collapse.getReassociationIndices()[dim];
+    for (int64_t source : group) {
       FailureOr<Value> extent = dimWithoutBuffer(b, collapse.getSrc(), source);
       if (failed(extent))
         return failure();

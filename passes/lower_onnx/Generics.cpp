@@ -89,6 +89,10 @@ Dims dimsKept(Lowering &l, ArrayRef<OpFoldResult> dims, ArrayRef<int64_t> axes) 
   return result;
 }
 
+bool isStaticallyEmpty(ArrayRef<OpFoldResult> dims) {
+  return llvm::any_of(dims, [](OpFoldResult dim) { return staticDim(dim) == 0; });
+}
+
 Value broadcastTo(Lowering &l, Location loc, Lowered *value, ArrayRef<OpFoldResult> dims) {
   if (Value scalar = l.splat(value))
     return l.filledTensor(loc, dims, scalar);
@@ -193,9 +197,9 @@ Value checkedIndices(Lowering &l, Operation *op, Lowered *indices, ArrayRef<OpFo
 
 void assertNotEmpty(Lowering &l, Operation *op, ArrayRef<OpFoldResult> sizes,
                     ArrayRef<OpFoldResult> count) {
-  std::optional<int64_t> reads = staticCount(count);
-  if (reads == 0)
+  if (isStaticallyEmpty(count))
     return;
+  std::optional<int64_t> reads = staticCount(count);
   Scalars s = l.scalars(op->getLoc());
   Value zero = s.integer(l.builder.getI64Type(), 0);
   OpFoldResult total = l.product(count);

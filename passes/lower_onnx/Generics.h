@@ -48,6 +48,8 @@ Dims dimsWithout(llvm::ArrayRef<mlir::OpFoldResult> dims, llvm::ArrayRef<int64_t
 Dims dimsKept(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> dims,
               llvm::ArrayRef<int64_t> axes);
 
+/// A dim is 0, whatever the dynamic ones are.
+bool isStaticallyEmpty(llvm::ArrayRef<mlir::OpFoldResult> dims);
 /// `value` as a tensor of exactly `dims`, to which it must broadcast.
 mlir::Value broadcastTo(Lowering &l, mlir::Location loc, Lowered *value,
                         llvm::ArrayRef<mlir::OpFoldResult> dims);

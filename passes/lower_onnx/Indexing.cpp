@@ -78,7 +78,7 @@ LogicalResult lowerGather(Lowering &l, Operation *op) {
           elements && staticCount(dims).value_or(maxKnownElements + 1) <= maxKnownElements)
         return gatherElements(l, op, data, *elements, **constants, *axis, dims);
     // One constant index is a slice.
-    if (*constants && (*constants)->size() == 1 && staticCount(data->dims) != 0) {
+    if (*constants && (*constants)->size() == 1 && !isStaticallyEmpty(data->dims)) {
       Dims offsets(data->rank(), l.indexAttr(0)), strides(data->rank(), l.indexAttr(1));
       offsets[*axis] = l.indexAttr((**constants)[0]);
       Dims sizes = data->dims;

@@ -327,7 +327,10 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
     Location loc = op->getLoc();
     Value source = l.tensor(data);
     result.stored = result.dims;
-    if (isReversed) {
+    if (count == 0) {
+      // (extract_slice refuses an offset at the end even of nothing.)
+      result.tensor = l.emptyTensor(loc, result.dims, data->element);
+    } else if (isReversed) {
       result.tensor = extractReversed(l, loc, source, *slices, result.dims, data->element);
     } else {
       Dims offsets, strides;

@@ -20,15 +20,16 @@ struct Product {
     else
       times(cast<Value>(dim));
   }
-  /// Products, which `Lowering::multiply` made, are taken apart.
-  void times(Value size) {
+  /// Products, which `Lowering::multiply` made, are taken apart; not without end, as
+  /// x * x, squared again and again, has exponentially many factors.
+  void times(Value size, unsigned depth = 0) {
     if (auto cast = size.getDefiningOp<arith::IndexCastOp>())
       size = cast.getIn();
     if (auto constant = constantInteger(size)) {
       valid &= !llvm::MulOverflow(number, *constant, number);
-    } else if (auto product = size.getDefiningOp<arith::MulIOp>()) {
-      times(product.getLhs());
-      times(product.getRhs());
+    } else if (auto product = size.getDefiningOp<arith::MulIOp>(); product && depth < 6) {
+      times(product.getLhs(), depth + 1);
+      times(product.getRhs(), depth + 1);
     } else {
       symbols.push_back(size);
     }

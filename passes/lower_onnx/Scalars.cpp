@@ -50,19 +50,18 @@ static int64_t saturate(__int128 value) {
   return value > INT64_MAX ? INT64_MAX : value < INT64_MIN ? INT64_MIN : int64_t(value);
 }
 
-Interval ScalarFacts::interval(Value scalar, unsigned depth) const {
+Interval ScalarFacts::interval(Value scalar) const {
   if (auto value = constantInteger(scalar))
     return {*value, *value};
-  if (auto it = ranges.find(scalar); it != ranges.end())
-    return it->second;
-  // The definitions form a DAG: a walk without a bound could take exponential time.
-  Operation *op = scalar.getDefiningOp();
-  if (!op || depth >= 8)
-    return {};
-  auto of = [&](unsigned i) { return interval(op->getOperand(i), depth + 1); };
+  auto it = ranges.find(scalar);
+  return it == ranges.end() ? Interval() : it->second;
+}
+
+Interval ScalarFacts::derive(Operation *op) const {
+  auto of = [&](unsigned i) { return interval(op->getOperand(i)); };
   if (isa<arith::IndexCastOp, arith::ExtSIOp>(op) && !op->getOperand(0).getType().isInteger(1)) {
     Interval x = of(0);
-    auto integer = dyn_cast<IntegerType>(scalar.getType());
+    auto integer = dyn_cast<IntegerType>(op->getResult(0).getType());
     if (!integer || integer.getWidth() >= 64)
       return x;
     return {};
@@ -113,6 +112,8 @@ Value Scalars::share(Value value) {
   if (!facts || !op || op->getNumRegions() != 0 || op->getNumResults() != 1)
     return value;
   auto [it, isNew] = facts->operations.insert(op);
+  if (isNew && value.getType().isIntOrIndex())
+    facts->ranges[value] = facts->derive(op);
   if (isNew || *it == op)
     return value;
   // A second copy was just made; nothing uses it yet.

@@ -32,12 +32,15 @@ struct SameOperation : llvm::DenseMapInfo<mlir::Operation *> {
 /// scalar operations that exist already, and the ranges of symbolic dims.
 struct ScalarFacts {
   llvm::DenseSet<mlir::Operation *, SameOperation> operations;
-  /// Ranges of values that no operation tells anything about (`tensor.dim`).
+  /// Ranges of symbolic dims and of the results of `operations`, derived when these
+  /// were made: nothing here recurses, however long the shape arithmetic of a model.
   llvm::DenseMap<mlir::Value, Interval> ranges;
 
   /// The range of an integer or index scalar, as far as its definition tells.
-  /// Arithmetic is taken not to overflow: these are sizes of tensors.
-  Interval interval(mlir::Value scalar, unsigned depth = 0) const;
+  Interval interval(mlir::Value scalar) const;
+  /// That of the result of an operation, from those of its operands. Arithmetic is
+  /// taken not to overflow: these are sizes of tensors.
+  Interval derive(mlir::Operation *op) const;
 };
 
 /// A builder of scalar code at one insertion point. With `facts` it builds code

@@ -143,28 +143,43 @@ std::optional<SmallVector<Value>> Lowering::elements(Lowered *value) {
   return result;
 }
 
-Value Lowering::storedTensor(Lowered *value) {
-  if (value->tensor)
-    return value->tensor;
-  Location loc = target->getLoc();
-  value->stored = value->dims;
+/// The SSA tensor of a value that has none yet.
+static Value materialize(Lowering &l, Location loc, Lowered *value) {
+  OpBuilder &builder = l.builder;
   auto type = tensorType(value->dims, value->element);
+  auto constant = [&](DenseElementsAttr attr) {
+    return arith::ConstantOp::create(builder, loc, attr);
+  };
   if (value->constant)
-    return value->tensor = arith::ConstantOp::create(builder, loc, cast<TypedAttr>(value->constant));
+    return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(value->constant));
   if (value->elements) {
     SmallVector<Attribute> constants;
     for (Value element : *value->elements)
       if (TypedAttr attr = constantOf(element))
         constants.push_back(attr);
     if (constants.size() == value->elements->size())
-      return value->tensor = arith::ConstantOp::create(builder, loc,
-                                                       DenseElementsAttr::get(type, constants));
-    return value->tensor = tensor::FromElementsOp::create(builder, loc, type, *value->elements);
+      return constant(DenseElementsAttr::get(type, constants));
+    return tensor::FromElementsOp::create(builder, loc, type, *value->elements);
   }
   if (TypedAttr attr = constantOf(value->splat); attr && type.hasStaticShape())
-    return value->tensor = arith::ConstantOp::create(
-               builder, loc, DenseElementsAttr::get(type, ArrayRef<Attribute>(attr)));
-  return value->tensor = filledTensor(loc, value->dims, value->splat);
+    return constant(DenseElementsAttr::get(type, ArrayRef<Attribute>(attr)));
+  return l.filledTensor(loc, value->dims, value->splat);
+}
+
+Value Lowering::storedTensor(Lowered *value) {
+  Location loc = target->getLoc();
+  if (!value->tensor) {
+    value->stored = value->dims;
+    value->tensor = materialize(*this, loc, value);
+  }
+  // What has been found out about dims since belongs into the type: most verifiers
+  // want equal types.
+  for (OpFoldResult &dim : value->stored)
+    dim = resolve(dim);
+  auto type = tensorType(value->stored, value->element);
+  if (value->tensor.getType() != type)
+    value->tensor = tensor::CastOp::create(builder, loc, type, value->tensor);
+  return value->tensor;
 }
 
 /// The map by which a loop nest over `loops` reads an operand whose dims, aligned at
@@ -181,6 +196,8 @@ static AffineMap broadcastMap(ArrayRef<OpFoldResult> operand, ArrayRef<OpFoldRes
 }
 
 Value Lowering::tensor(Lowered *value) {
+  for (OpFoldResult &dim : value->dims)
+    dim = resolve(dim);
   Value stored = storedTensor(value);
   bool isWhole = value->stored.size() == value->dims.size() &&
                  llvm::all_of(llvm::zip(value->stored, value->dims), [](auto pair) {
@@ -206,11 +223,11 @@ Value Lowering::tensor(Lowered *value) {
 FailureOr<SmallVector<Value>> Lowering::knownElements(Operation *op, unsigned i, StringRef what) {
   Lowered *value = operand(op, i);
   if (!value)
-    return fail(op, "its input " + Twine(i) + " (" + what + ") is missing");
+    return fail(op, "its input `" + what + "` is missing");
   if (auto known = elements(value))
     return *known;
-  return fail(op, "its " + what +
-                      " depends on run-time data; make it an initializer or compute it from the "
+  return fail(op, "its input `" + what +
+                      "` depends on run-time data; make it an initializer or compute it from the "
                       "shapes of inputs");
 }
 
@@ -222,7 +239,7 @@ FailureOr<SmallVector<int64_t>> Lowering::constantInts(Operation *op, unsigned i
   for (Value scalar : *scalars) {
     auto value = constantInteger(scalar);
     if (!value)
-      return fail(op, "its " + what + " is not constant; make it an initializer");
+      return fail(op, "its input `" + what + "` is not constant; make it an initializer");
     result.push_back(*value);
   }
   return result;

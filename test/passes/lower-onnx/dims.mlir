@@ -60,10 +60,25 @@ func.func @main(%x: tensor<?x?xf32> {onnx.dims = ["batch", "sequence"]}) -> tens
 // Near miss: a declared minimum above the table's length leaves the check to run time.
 module attributes {sq.dims = {sequence = array<i64: 3, 8>}} {
   // CHECK: module attributes {sq.dims = {sequence = array<i64: 3, 8>}}
+  // CHECK-LABEL: func.func @main
   // CHECK: cf.assert {{.*}}, "Add: dimension 1 of the operands differs"
   func.func @main(%x: tensor<?x?xf32> {onnx.dims = ["batch", "sequence"]}) -> tensor<?x?xf32> {
     %table = onnx.Constant() {value = dense<[[1.0, 2.0]]> : tensor<1x2xf32>} : () -> tensor<1x2xf32>
     %a = onnx.Add(%x, %table) : (tensor<?x?xf32>, tensor<1x2xf32>) -> tensor<?x?xf32>
     return %a : tensor<?x?xf32>
   }
+}
+
+// -----
+
+// What an assertion has established is in the types of what follows.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: -> (tensor<2x4xf32>
+func.func @main(%x: tensor<?x2xf32> {onnx.dims = ["n", ""]}, %y: tensor<4x2xf32>) -> tensor<?x?xf32> {
+  // CHECK: cf.assert
+  // CHECK: tensor.cast %arg0 : tensor<?x2xf32> to tensor<4x2xf32>
+  // CHECK: linalg.transpose
+  %a = onnx.Add(%x, %y) : (tensor<?x2xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %t = onnx.Transpose(%x) : (tensor<?x2xf32>) -> tensor<?x?xf32>
+  return %t : tensor<?x?xf32>
 }

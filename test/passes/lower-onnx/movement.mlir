@@ -95,3 +95,15 @@ module attributes {onnx.opset_imports = {"ai.onnx" = 9 : i64}} {
     return %a : tensor<2xf32>
   }
 }
+
+// -----
+
+// An empty slice at the end, which extract_slice would refuse.
+// CHECK-LABEL: func.func @main
+// CHECK-NEXT: %[[E:.*]] = tensor.empty() : tensor<0xf32>
+// CHECK-NEXT: return %[[E]]
+func.func @main(%x: tensor<8xf32>) -> tensor<?xf32> {
+  %far = onnx.Constant() {value = dense<100> : tensor<1xi64>} : () -> tensor<1xi64>
+  %a = onnx.Slice(%x, %far, %far) : (tensor<8xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<?xf32>
+  return %a : tensor<?xf32>
+}

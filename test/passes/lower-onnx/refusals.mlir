@@ -11,7 +11,7 @@ func.func @main(%a: tensor<4x3xf32>, %b: tensor<5x2xf32>) -> tensor<4x2xf32> {
 // -----
 
 func.func @main(%x: tensor<4x8xf32>, %axes: tensor<1xi64>) -> tensor<4x1xf32> {
-  // expected-error @below {{cannot lower ReduceSum: its axes depends on run-time data; make it an initializer or compute it from the shapes of inputs (node 'ReduceSum')}}
+  // expected-error @below {{cannot lower ReduceSum: its input `axes` depends on run-time data; make it an initializer or compute it from the shapes of inputs (node 'ReduceSum')}}
   %y = onnx.ReduceSum(%x, %axes) : (tensor<4x8xf32>, tensor<1xi64>) -> tensor<4x1xf32>
   return %y : tensor<4x1xf32>
 }

@@ -3,7 +3,7 @@
 // All failures at once, equal ones counted; what depends on a failure is not reported.
 // CHECK: error: cannot lower com.example.Frob (opset 2): not supported yet (2 nodes, the first is 'frob 1')
 // CHECK: error: cannot lower Erf: it is not defined for elements of type bool8 (node 'Erf')
-// CHECK: error: cannot lower Expand: its shape depends on run-time data; make it an initializer or compute it from the shapes of inputs (node 'grow')
+// CHECK: error: cannot lower Expand: its input `shape` depends on run-time data; make it an initializer or compute it from the shapes of inputs (node 'grow')
 // CHECK-NOT: error:
 module attributes {onnx.opset_imports = {"ai.onnx" = 17 : i64, "com.example" = 2 : i64}} {
   func.func @main(%x: tensor<4xf32>, %p: tensor<4xi1>, %n: tensor<1xi64>) -> (tensor<4xf32>, tensor<*xf32>) {

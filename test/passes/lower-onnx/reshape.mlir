@@ -77,3 +77,22 @@ module attributes {onnx.opset_imports = {"ai.onnx" = 1 : i64}} {
     return %c : tensor<3x1x2xf32>
   }
 }
+
+// -----
+
+// A size squared eight times is compared as a whole beyond a depth, not by its 2^n factors.
+// CHECK-LABEL: func.func @main
+// CHECK: cf.assert {{.*}}, "Reshape: the new shape has another number of elements"
+func.func @main(%x: tensor<?xf32> {onnx.dims = ["n"]}) -> tensor<?xf32> {
+  %0 = onnx.Shape(%x) : (tensor<?xf32>) -> tensor<1xi64>
+  %1 = onnx.Mul(%0, %0) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %2 = onnx.Mul(%1, %1) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %3 = onnx.Mul(%2, %2) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %4 = onnx.Mul(%3, %3) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %5 = onnx.Mul(%4, %4) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %6 = onnx.Mul(%5, %5) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %7 = onnx.Mul(%6, %6) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %8 = onnx.Mul(%7, %7) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %y = onnx.Reshape(%x, %8) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
