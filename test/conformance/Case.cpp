@@ -77,8 +77,7 @@ void reinterpretBF16(Tensor &stored, numerics::DType wanted) {
 
 /// Their input "like" has shape [1] in the data and [3, 4] in the model (onnx 1.12).
 bool contradictsItsModel(llvm::StringRef name) {
-  return name == "test_castlike_FLOAT_to_BFLOAT16" ||
-         name == "test_castlike_FLOAT_to_BFLOAT16_expanded";
+  return name.starts_with("test_castlike_") && name.contains("BFLOAT16");
 }
 
 /// Empty when `actual` is right.
@@ -88,7 +87,10 @@ std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Ten
   for (size_t i = 0; i < actual.size(); ++i) {
     reinterpretBF16(expected[i], actual[i].dtype);
     double infinite = std::numeric_limits<double>::infinity();
-    std::string difference = test::mismatch(actual[i], expected[i], rtol,
+    // onnx 1.12 made its bf16 data by cutting f32, the standard rounds: one
+    // unit of the last place, 2^-7, between the two.
+    bool isBF16 = actual[i].dtype == numerics::DType::BF16;
+    std::string difference = test::mismatch(actual[i], expected[i], isBF16 ? 1.0 / 128 : rtol,
                                             isRandom(testCase.name) ? infinite : atol);
     if (!difference.empty())
       return "output " + std::to_string(i) + ": " + difference;
