@@ -242,15 +242,16 @@ void Lowering::lowerBlock(Block &block) {
 void Lowering::lowerOp(Operation *op) {
   if (op->getName().getStringRef() == "onnx.NoValue")
     return;
-  // The cause has been recorded where it arose.
-  for (Value operand : op->getOperands())
-    if (!isa<NoneType>(operand.getType()) && !map.count(operand))
-      return;
+  // Unknown ops are all named, those that follow another failure too.
   auto rule = table.find(op->getName().getStringRef());
   if (rule == table.end()) {
     (void)fail(op, "not supported yet");
     return;
   }
+  // The cause has been recorded where it arose.
+  for (Value operand : op->getOperands())
+    if (!isa<NoneType>(operand.getType()) && !map.count(operand))
+      return;
   for (unsigned i = 0; i < rule->second.minOperands; ++i) {
     if (!operand(op, i)) {
       (void)fail(op, "its input " + Twine(i) + " is missing");
