@@ -103,13 +103,13 @@ ExternalReference::parse(ArrayRef<std::pair<std::string, std::string>> entries) 
     }
   }
   if (Error error = checkLocation(reference.location))
-    return std::move(error);
+    return error;
   return reference;
 }
 
 Expected<int> openBeneathByWalk(int directory, StringRef path) {
   if (Error error = checkLocation(path))
-    return std::move(error);
+    return error;
   SmallVector<StringRef> components;
   path.split(components, '/', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
   int current = dup(directory);
@@ -142,7 +142,7 @@ Expected<int> openBeneathByWalk(int directory, StringRef path) {
 
 Expected<int> openBeneath(int directory, StringRef path) {
   if (Error error = checkLocation(path))
-    return std::move(error);
+    return error;
   open_how how = {};
   how.flags = kOpenFlags;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
