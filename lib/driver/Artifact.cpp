@@ -192,6 +192,21 @@ std::string headerText(const Manifest &m) {
   return text;
 }
 
+/// lld writes to OUTPUT.tmp<random> first, and does not always get to remove
+/// it when a full disk kills it.
+void removeLinkerScratch(StringRef linked) {
+  std::string prefix = (sys::path::filename(linked) + ".tmp").str();
+  StringRef directory = sys::path::parent_path(linked);
+  std::error_code error;
+  SmallVector<std::string> found;
+  for (sys::fs::directory_iterator it(directory.empty() ? "." : directory, error), end;
+       !error && it != end; it.increment(error))
+    if (sys::path::filename(it->path()).starts_with(prefix))
+      found.push_back(it->path());
+  for (const std::string &path : found)
+    sys::fs::remove(path);
+}
+
 /// One call of writeArtifact.
 class Writer {
 public:
@@ -329,6 +344,7 @@ void Writer::write() {
   job.objects.push_back(data.path);
   ExitCode code;
   if (Error error = link(job, code)) {
+    removeLinkerScratch(linked.path);
     if (code == ExitCode::Lacking)
       return failWriting(std::move(error));
     return fail(code, toString(std::move(error)));
