@@ -2,6 +2,7 @@
 #ifndef SQ_CODEGEN_COMMON_CONTRACTIONTILE_H
 #define SQ_CODEGEN_COMMON_CONTRACTIONTILE_H
 
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/Value.h"
 
