@@ -11,7 +11,8 @@ if(SQ_SANITIZE)
   target_link_options(SqFlags INTERFACE -fsanitize=address,undefined -fno-sanitize=vptr)
 endif()
 find_program(SQ_LLD_FLAG NAMES ld.lld-22 ld.lld)
-if(SQ_LLD_FLAG)
+# g++ takes no path here; its default linker will do.
+if(SQ_LLD_FLAG AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_link_options(SqFlags INTERFACE -fuse-ld=${SQ_LLD_FLAG})
 endif()
 
