@@ -11,6 +11,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
 #include "sq/kernel_abi.h"
@@ -58,7 +59,8 @@ static llvm::Error generate(llvm::Module &ir, llvm::TargetMachine &machine, llvm
 }
 
 llvm::Expected<llvm::SmallVector<char, 0>> sq::emitObject(ModuleOp module, const HostTarget &target,
-                                                          llvm::StringRef entry, ObjectKind kind) {
+                                                          llvm::StringRef entry, ObjectKind kind,
+                                                          bool sanitize) {
   auto made = machineFor(target.cpu, target.attributes);
   if (!made)
     return made.takeError();
@@ -79,6 +81,8 @@ llvm::Expected<llvm::SmallVector<char, 0>> sq::emitObject(ModuleOp module, const
     // Without it LLVM splits what it vectorises itself to 256 bits.
     f.addFnAttr("prefer-vector-width", std::to_string(target.lanes * 32));
     f.addFnAttr(llvm::Attribute::NoUnwind);
+    if (sanitize)
+      f.addFnAttr(llvm::Attribute::SanitizeAddress);
     if (f.getName() != entry)
       f.setLinkage(llvm::GlobalValue::InternalLinkage);
     else
@@ -95,19 +99,24 @@ llvm::Expected<llvm::SmallVector<char, 0>> sq::emitObject(ModuleOp module, const
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
+  if (sanitize)
+    builder.registerOptimizerLastEPCallback(
+        [](llvm::ModulePassManager &passes, llvm::OptimizationLevel, llvm::ThinOrFullLTOPhase) {
+          passes.addPass(llvm::AddressSanitizerPass(llvm::AddressSanitizerOptions()));
+        });
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(*ir, modules);
 
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream os(bytes);
   if (kind == ObjectKind::LLVM) {
     ir->print(os, nullptr);
-    return std::move(bytes);
+    return bytes;
   }
   auto type = kind == ObjectKind::Object ? llvm::CodeGenFileType::ObjectFile
                                          : llvm::CodeGenFileType::AssemblyFile;
   if (llvm::Error error = generate(*ir, *machine, type, os))
-    return std::move(error);
-  return std::move(bytes);
+    return error;
+  return bytes;
 }
 
 llvm::Expected<llvm::SmallVector<char, 0>>
@@ -141,6 +150,6 @@ sq::emitDescriptor(llvm::ArrayRef<std::pair<llvm::StringRef, llvm::StringRef>> e
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream os(bytes);
   if (llvm::Error error = generate(*module, **made, llvm::CodeGenFileType::ObjectFile, os))
-    return std::move(error);
-  return std::move(bytes);
+    return error;
+  return bytes;
 }

@@ -14,9 +14,11 @@ enum class ObjectKind { Object, Assembly, LLVM };
 
 /// Translates `module` (LLVM dialect) to LLVM IR, optimises it for `target`
 /// and returns an ELF object, assembly, or the optimised IR as text. All
-/// symbols but `entry` are internal.
+/// symbols but `entry` are internal. `sanitize` instruments every load and
+/// store for AddressSanitizer, whose runtime the loading program must bring.
 llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::ModuleOp module, const HostTarget &target,
-                                                      llvm::StringRef entry, ObjectKind kind);
+                                                      llvm::StringRef entry, ObjectKind kind,
+                                                      bool sanitize);
 
 /// An object that defines `sq_artifact` (sq_artifact_descriptor) for the given
 /// (level, entry symbol) pairs; manifest and weights are symbols of the linker.

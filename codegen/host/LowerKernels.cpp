@@ -57,10 +57,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     return op->emitOpError("has no host kernel");
   }
 
-  static bool isKernel(Operation *op) {
-    return isa<memref::CopyOp, linalg::LinalgOp, sq::PackedMatmulOp, sq::MatmulOp,
-               sq::AttentionOp, sq::SoftmaxOp, sq::LayerNormOp, sq::LinearOp>(op);
-  }
+  /// Everything that writes whole buffers; what has no kernel is then refused.
+  static bool isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }
 
   void runOnOperation() override {
     std::optional<sq::HostTarget> target = sq::findHostTarget(level);

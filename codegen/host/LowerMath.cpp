@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "codegen/host/Passes.h"
@@ -15,6 +17,44 @@ namespace sq {
 using namespace mlir;
 
 namespace {
+
+/// arith.truncf f32 -> bf16, round to nearest even. Upstream's pattern ends in a
+/// select between bf16 values, for which LLVM calls __truncsfbf2 below AVX-512
+/// BF16; libgcc 12 has no such function. Here the selects come
+/// before the addition, so that none can become one of bf16.
+struct TruncateToBf16 : OpRewritePattern<arith::TruncFOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(arith::TruncFOp op, PatternRewriter &rewriter) const override {
+    Value x = op.getIn();
+    if (!getElementTypeOrSelf(x).isF32() || !getElementTypeOrSelf(op.getType()).isBF16())
+      return rewriter.notifyMatchFailure(op, "not from f32 to bf16");
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    auto like = [&](Type type, Type element) -> Type {
+      auto shaped = dyn_cast<ShapedType>(type);
+      return shaped ? Type(shaped.clone(element)) : element;
+    };
+    Type wide = like(x.getType(), b.getI32Type()), narrow = like(x.getType(), b.getI16Type());
+    auto constant = [&](int64_t value) -> Value {
+      TypedAttr attr = b.getI32IntegerAttr(value);
+      if (auto shaped = dyn_cast<ShapedType>(wide))
+        attr = DenseElementsAttr::get(shaped, cast<Attribute>(attr));
+      return arith::ConstantOp::create(b, attr);
+    };
+    Value bits = arith::BitcastOp::create(b, wide, x), half = constant(16);
+    Value odd = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, half), constant(1));
+    Value carry = arith::AddIOp::create(b, odd, constant(0x7fff));
+    // A NaN is not rounded (it could become infinity) but made quiet.
+    Value nan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
+    Value quiet = arith::OrIOp::create(b, bits, constant(0x400000));
+    Value result = arith::AddIOp::create(b, arith::SelectOp::create(b, nan, quiet, bits),
+                                         arith::SelectOp::create(b, nan, constant(0), carry));
+    result = arith::TruncIOp::create(b, narrow, arith::ShRUIOp::create(b, result, half));
+    rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, op.getType(), result);
+    return success();
+  }
+};
+
 struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
@@ -22,7 +62,8 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
     // What has neither an approximation nor a name in libm for f32.
     math::populateExpansionPatterns(patterns, {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh",
                                                "roundeven"});
-    // x86-64 has no conversion to bf16 below AVX-512 BF16, and libgcc 12 no function for it.
+    // x86-64 has no conversion to bf16 below AVX-512 BF16.
+    patterns.add<TruncateToBf16>(&getContext(), /*benefit=*/2);
     arith::populateExpandBFloat16Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -36,6 +36,7 @@ struct CompileOptions {
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::string emit;                        // a phase name, or empty for an artifact
   int threads = 0;                         // of the compiler; 0: all allowed cores
+  bool sanitize = false;                   // AddressSanitizer in generated code, .so only
   bool verbose = false;
   /// Called at the start of each phase (`index` of `count`), from one thread.
   std::function<void(const std::string &phase, int index, int count)> progress;

@@ -340,7 +340,8 @@ void Writer::write() {
   if (!writeData(data.path))
     return;
 
-  LinkJob job{kind, spec.objects, linked.path, final.path, spec.threads};
+  LinkJob job{kind, spec.objects, linked.path, final.path, spec.threads,
+              spec.sanitized};
   job.objects.push_back(data.path);
   ExitCode code;
   if (Error error = link(job, code)) {

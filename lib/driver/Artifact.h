@@ -63,6 +63,7 @@ struct ArtifactSpec {
   uint64_t weightsSize = 0;           // bytes not covered by a chunk are zero
   std::vector<WeightChunk> weights;
   int threads = 0;                    // for the chunks; 0: all allowed cores
+  bool sanitized = false;             // the objects refer to ASan's runtime
 };
 
 /// Features of a CPU level ("x86-64-v3", "avx512", "vnni", "amx"), in the

@@ -17,6 +17,7 @@
 #include "codegen/host/Pipelines.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/Manifest.h"
+#include "lib/driver/Reproducer.h"
 #include "lib/driver/Weights.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
@@ -27,6 +28,15 @@
 
 using namespace mlir;
 using namespace sq;
+
+#ifndef __has_feature
+#define __has_feature(x) 0 // g++ 12
+#endif
+#if __has_feature(address_sanitizer)
+static constexpr bool kSanitizedBuild = true;
+#else
+static constexpr bool kSanitizedBuild = false;
+#endif
 
 namespace {
 
@@ -95,12 +105,28 @@ struct Compiler {
     if (result.message.empty())
       result.message = fallback.str();
     if (code == ExitCode::Defect)
-      result.message += "\nthis is a defect of sq, not of the model; please report it with the file that "
-                        "this command leaves:\n  sq-opt " + path +
-                        " --sq-onnx-to-graph --sq-graph-to-buffers --sq-buffers-to-kernels "
-                        "--sq-kernels-to-llvm --mlir-pass-pipeline-crash-reproducer=reproducer.mlir "
-                        "-o /dev/null";
+      result.message += "\nthis is a defect of sq, not of the model; please report it" + reproduce();
     return result;
+  }
+
+  /// Leaves a reproducer beside the output; how to use it, as text.
+  std::string reproduce() {
+    bool file = !options.output.empty() && options.output != "-" && options.output != "/dev/null";
+    std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
+    std::string level =
+        options.levels.empty() ? hostTargets().back().level.str() : options.levels.front();
+    if (writeReproducer(path, level, name))
+      return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
+             "--run-reproducer " + name + " -o /dev/null";
+    return " with the model; this runs the passes again:\n  sq-opt " + path +
+           " --sq-onnx-to-graph --sq-graph-to-buffers --sq-buffers-to-kernels=level=" + level +
+           " --sq-kernels-to-llvm -o /dev/null";
+  }
+
+  /// A sanitized build of sq instruments what its tests load; other kinds of
+  /// artifact would need ASan's runtime linked in.
+  bool sanitize() const {
+    return options.sanitize || (kSanitizedBuild && StringRef(options.output).ends_with(".so"));
   }
 
   LogicalResult run(ModuleOp module, function_ref<void(OpPassManager &)> build) {
@@ -228,7 +254,7 @@ struct Compiler {
       ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
                         : options.emit == "asm" ? ObjectKind::Assembly
                                                 : ObjectKind::Object;
-      llvm::Expected<SmallVector<char, 0>> object = emitObject(*v.module, targets[i], v.entry, kind);
+      llvm::Expected<SmallVector<char, 0>> object = emitObject(*v.module, targets[i], v.entry, kind, sanitize());
       if (!object) {
         v.problem = llvm::toString(object.takeError());
         return failure();
@@ -274,6 +300,7 @@ struct Compiler {
     if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
       spec.weightsSize = size.getInt();
     spec.threads = options.threads;
+    spec.sanitized = sanitize();
 
     // Objects reach the linker as files.
     std::vector<std::unique_ptr<llvm::FileRemover>> temporary;

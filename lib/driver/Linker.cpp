@@ -73,8 +73,10 @@ std::vector<std::string> linkArguments(const LinkJob &job, const std::string &li
   if (job.threads > 0)
     add({"--threads=" + std::to_string(job.threads)});
   if (job.kind != ArtifactKind::Relocatable)
-    add({"--gc-sections", "--build-id=none", "--hash-style=gnu", "--as-needed", "--no-undefined",
+    add({"--gc-sections", "--build-id=none", "--hash-style=gnu", "--as-needed",
          "-z", "now", "-z", "noexecstack"});
+  if (job.kind != ArtifactKind::Relocatable && !job.sanitized)
+    add({"--no-undefined"});
   if (job.kind == ArtifactKind::Relocatable)
     add({"-r"});
   if (job.kind == ArtifactKind::Shared)

@@ -20,6 +20,7 @@ struct LinkJob {
   std::string output;
   std::string scratch; // prefix of temporary file names, in a writable directory
   int threads = 0;     // 0: the linker's default
+  bool sanitized = false; // ASan's symbols stay open: the loading program has them
 };
 
 /// Links sq's runtime in. Deterministic: no times, paths or identifiers reach

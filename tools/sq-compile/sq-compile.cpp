@@ -47,6 +47,9 @@ struct Options {
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj; with -o into a file")};
+  cl::opt<bool> sanitize{"sanitize", cl::init(false), cl::cat(category),
+                         cl::desc("instrument generated code with AddressSanitizer; OUT.so then loads "
+                                  "only into programs built with it")};
   cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
                             cl::desc("threads of the compiler (0: all allowed cores)")};
   cl::opt<std::string> progress{"progress", cl::init("auto"), cl::cat(category),
@@ -99,6 +102,9 @@ int main(int argc, char **argv) {
   options.output = cli.output;
   options.emit = cli.emit;
   options.threads = cli.threads;
+  options.sanitize = cli.sanitize;
+  if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))
+    return usage("--sanitize needs -o OUT.so");
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
   static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};
