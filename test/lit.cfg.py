@@ -92,8 +92,7 @@ feature(
 feature("cuda-gpu", os.path.exists("/dev/nvidia0"), "no NVIDIA GPU")
 
 # Tests that measure memory or time say `UNSUPPORTED: asan`.
-if config.sq_sanitize:
-    config.available_features.add("asan")
+feature("asan", config.sq_sanitize, "not a sanitized build; SQ_PRESET=sanitize make test")
 
 os.makedirs(config.test_exec_root, exist_ok=True)
 with open(os.path.join(config.test_exec_root, "missing-features.txt"), "w") as f:

@@ -8,13 +8,17 @@ using namespace mlir;
 
 SmallVector<Value> sq::emitContractionTile(ImplicitLocOpBuilder &b, const ContractionTile &tile) {
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(tile.vectorType));
-  SmallVector<Value> init(tile.rows * tile.vectors, zero);
+  SmallVector<Value> init(tile.init);
+  if (init.empty())
+    init.assign(tile.rows * tile.vectors, zero);
   Value c0 = arith::ConstantIndexOp::create(b, 0);
   Value c1 = arith::ConstantIndexOp::create(b, 1);
   auto loop = scf::ForOp::create(
       b, c0, tile.depth, c1, init, [&](OpBuilder &nested, Location loc, Value k, ValueRange acc) {
         ImplicitLocOpBuilder ib(loc, nested);
         SmallVector<Value> rhs, next;
+        if (tile.step)
+          tile.step(ib, k);
         for (int64_t v = 0; v < tile.vectors; ++v)
           rhs.push_back(tile.rhs(ib, k, v));
         for (int64_t r = 0; r < tile.rows; ++r) {
@@ -28,38 +32,47 @@ SmallVector<Value> sq::emitContractionTile(ImplicitLocOpBuilder &b, const Contra
 }
 
 void sq::emitRowTiles(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t rows,
-                      function_ref<void(ImplicitLocOpBuilder &, int64_t, Value)> tile) {
-  Value count = arith::SubIOp::create(b, end, begin);
-  Value step = arith::ConstantIndexOp::create(b, rows);
-  Value enough = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, count, step);
-  scf::IfOp::create(
-      b, enough,
-      [&](OpBuilder &nested, Location loc) {
-        ImplicitLocOpBuilder ib(loc, nested);
-        Value last = arith::SubIOp::create(ib, end, step);
-        scf::ForOp::create(ib, begin, end, step, ValueRange(),
-                           [&](OpBuilder &inner, Location l, Value m, ValueRange) {
-                             ImplicitLocOpBuilder tb(l, inner);
-                             tile(tb, rows, arith::MinSIOp::create(tb, m, last));
-                             scf::YieldOp::create(tb);
-                           });
-        scf::YieldOp::create(ib);
-      },
-      [&](OpBuilder &nested, Location loc) {
-        ImplicitLocOpBuilder ib(loc, nested);
-        for (int64_t part : {4, 2, 1}) {
-          // Rows before this part: the larger powers of two that `count` has.
-          Value mask = arith::ConstantIndexOp::create(ib, ~(2 * part - 1));
-          Value first = arith::AddIOp::create(ib, begin, arith::AndIOp::create(ib, count, mask));
-          Value bit = arith::AndIOp::create(ib, count, arith::ConstantIndexOp::create(ib, part));
-          Value has = arith::CmpIOp::create(ib, arith::CmpIPredicate::ne, bit,
-                                            arith::ConstantIndexOp::create(ib, 0));
-          scf::IfOp::create(ib, has, [&](OpBuilder &inner, Location l) {
-            ImplicitLocOpBuilder tb(l, inner);
-            tile(tb, part, first);
-            scf::YieldOp::create(tb);
-          });
-        }
-        scf::YieldOp::create(ib);
-      });
+                      function_ref<void(ImplicitLocOpBuilder &, ArrayRef<Value>)> tile) {
+  auto constant = [&](ImplicitLocOpBuilder &ib, int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(ib, value);
+  };
+  Value count = b.createOrFold<arith::SubIOp>(end, begin);
+  Value rest = b.createOrFold<arith::RemUIOp>(count, constant(b, rows));
+  Value full = b.createOrFold<arith::SubIOp>(end, rest);
+  scf::ForOp::create(b, begin, full, constant(b, rows), ValueRange(),
+                     [&](OpBuilder &inner, Location l, Value m, ValueRange) {
+                       ImplicitLocOpBuilder tb(l, inner);
+                       SmallVector<Value> row;
+                       for (int64_t r = 0; r < rows; ++r)
+                         row.push_back(tb.createOrFold<arith::AddIOp>(m, constant(tb, r)));
+                       tile(tb, row);
+                       scf::YieldOp::create(tb);
+                     });
+  auto part = [&](ImplicitLocOpBuilder &pb, int64_t size) {
+    Value last = pb.createOrFold<arith::SubIOp>(end, constant(pb, 1));
+    SmallVector<Value> row;
+    for (int64_t r = 0; r < size; ++r)
+      row.push_back(pb.createOrFold<arith::MinUIOp>(
+          pb.createOrFold<arith::AddIOp>(full, constant(pb, r)), last));
+    tile(pb, row);
+  };
+  if (auto known = rest.getDefiningOp<arith::ConstantIndexOp>()) {
+    if (known.value())
+      part(b, known.value());
+    return;
+  }
+  int64_t largest = llvm::alignTo(rows - 1, 2);
+  Value pairs = arith::ShRUIOp::create(b, arith::AddIOp::create(b, rest, constant(b, 1)), constant(b, 1));
+  SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(1, largest / 2 + 1));
+  auto choice = scf::IndexSwitchOp::create(b, TypeRange(), pairs, cases, cases.size());
+  auto fill = [&](Region &region, int64_t size) {
+    OpBuilder::InsertionGuard guard(b);
+    b.createBlock(&region);
+    if (size)
+      part(b, std::min(size, rows));
+    scf::YieldOp::create(b);
+  };
+  fill(choice.getDefaultRegion(), 0);
+  for (int64_t half : cases)
+    fill(choice.getCaseRegions()[half - 1], 2 * half);
 }

@@ -17,6 +17,10 @@ struct ContractionTile {
   mlir::Value depth; // index, the extent of k
   llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, int64_t row, mlir::Value k)> lhs;
   llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value k, int64_t vector)> rhs;
+  /// What the sums begin with, row by row; empty: zeros.
+  llvm::ArrayRef<mlir::Value> init = {};
+  /// What else a step of k does, before its products: prefetches. May be null.
+  llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, mlir::Value k)> step = nullptr;
 };
 
 /// Emits the k loop: the right operand's vectors are loaded once a step, each
@@ -25,12 +29,12 @@ struct ContractionTile {
 llvm::SmallVector<mlir::Value> emitContractionTile(mlir::ImplicitLocOpBuilder &b,
                                                    const ContractionTile &tile);
 
-/// Emits `tile(rows, first)` for all rows of [begin, end): as many full tiles
-/// of `rows` as fit, the last one moved back so that it ends at `end` (its
-/// overlap is computed twice, with the same result); when there are fewer rows
-/// than one tile, by tiles of 4, 2 and 1.
+/// Emits tiles for all rows of [begin, end), which is not empty: as many of
+/// `rows` as fit, then one that has an even number of rows. Its last row may
+/// be there twice, so computing a row twice must do no harm. `tile` gets the
+/// index of each of its rows.
 void emitRowTiles(mlir::ImplicitLocOpBuilder &b, mlir::Value begin, mlir::Value end, int64_t rows,
-                  llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, int64_t, mlir::Value)> tile);
+                  llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, llvm::ArrayRef<mlir::Value>)> tile);
 
 } // namespace sq
 

@@ -1,10 +1,11 @@
 //===-- Attention.cpp - scaled dot-product attention as one kernel ------------===//
 //
 // Lanes are queries: a block of them is transposed once, then the scores
-// S^T = K Q^T and the result O^T = V^T P^T are both the contraction tile, and
+// S^T = K Q^T and the result O^T += V^T P^T are both the contraction tile, and
 // softmax runs down the keys without a horizontal operation
-// (specs/host-codegen.md, section 9.4). Scores of one block and head are all
-// that is ever stored: [keys][block] in scratch memory of the thread.
+// (specs/host-codegen.md, section 9.4). Keys come in tiles that stay in L1, with
+// the running maximum and sum of online softmax (Milakov and Gimelshein 2018;
+// Dao et al. 2022): nothing grows with the number of keys.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -15,6 +16,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/common/ContractionTile.h"
+#include "codegen/common/Transpose.h"
 #include "codegen/host/Kernels.h"
 
 using namespace mlir;
@@ -22,13 +24,13 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kVectors = 2; // of queries in a block
+constexpr int64_t kKeyTile = 128; // keys of a tile: its scores take at most 32 KB
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
 using LoopBody = function_ref<void(ImplicitLocOpBuilder &, Value)>;
 
-void loop(ImplicitLocOpBuilder &b, Value begin, Value end, LoopBody body) {
-  scf::ForOp::create(b, begin, end, indexConstant(b, 1), ValueRange(),
+void loop(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t step, LoopBody body) {
+  scf::ForOp::create(b, begin, end, indexConstant(b, step), ValueRange(),
                      [&](OpBuilder &o, Location l, Value i, ValueRange) {
                        ImplicitLocOpBuilder ib(l, o);
                        body(ib, i);
@@ -39,17 +41,32 @@ void loop(ImplicitLocOpBuilder &b, Value begin, Value end, LoopBody body) {
 struct Emitter {
   AttentionOp op;
   const HostTarget &target;
+  int64_t blockVectors; // of queries in a block, at most
   Value q, k, v, mask, out;
   Value queries, keys, heads, size; // S, T, H, D
-  int64_t block;                    // queries in a block
-  int64_t headsPerTask = 1;
-  bool maskPerQuery = false;
+  bool maskPerQuery;
   VectorType vectorType;
-  Value scratch; // [threads][rows][block]
+  Value scratch; // [threads][rows][blockVectors * lanes]
+  // Rows of the scratch memory: queries [D], result [D], scores [kKeyTile],
+  // mask [kKeyTile]; D rounded up to whole vectors.
+  Value resultRows, scoreRows, maskRows;
 
   // One task.
   Value batch, first, valid, thread, zero;
 
+  Emitter(AttentionOp op, const HostTarget &target)
+      : op(op), target(target), blockVectors(target.lanes == 16 ? 4 : 2), q(op.getQ()), k(op.getK()),
+        v(op.getV()), mask(op.getMask()), out(op.getOuts()),
+        maskPerQuery(mask && cast<MemRefType>(mask.getType()).getDimSize(2) != 1) {}
+
+  /// Rows of a tile of so many vectors: what the registers hold.
+  int64_t tileRows(int64_t vectors) const {
+    return std::min<int64_t>(target.tileRows * target.tileVectors / vectors, 12);
+  }
+
+  Value splat(ImplicitLocOpBuilder &b, float value) {
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(vectorType, value));
+  }
   Value scratchLoad(ImplicitLocOpBuilder &b, Value row, int64_t vec) {
     return vector::LoadOp::create(b, vectorType, scratch,
                                   ValueRange{thread, row, indexConstant(b, vec * target.lanes)});
@@ -58,184 +75,278 @@ struct Emitter {
     vector::StoreOp::create(b, value, scratch,
                             ValueRange{thread, row, indexConstant(b, vec * target.lanes)});
   }
-  // Rows of the scratch memory: [0, D) queries and later the result, [D, D + T)
-  // scores, [D + T, D + 2T) the transposed mask.
-  Value scoreRow(ImplicitLocOpBuilder &b, Value t) { return arith::AddIOp::create(b, size, t); }
-  Value maskRow(ImplicitLocOpBuilder &b, Value t) {
-    return arith::AddIOp::create(b, arith::AddIOp::create(b, size, keys), t);
+  Value at(ImplicitLocOpBuilder &b, Value base, Value row) {
+    return b.createOrFold<arith::AddIOp>(base, row);
   }
-
-  Value maskIndex(ImplicitLocOpBuilder &b, int64_t dim, Value index) {
+  Value maskIndex(int64_t dim, Value index) {
     return cast<MemRefType>(mask.getType()).getDimSize(dim) == 1 ? zero : index;
   }
+  /// Lanes of a vector at `from` of a dim with `extent`; null when all exist.
+  Value lanesLeft(ImplicitLocOpBuilder &b, Value extent, Value from) {
+    if (auto constant = extent.getDefiningOp<arith::ConstantIndexOp>())
+      if (constant.value() % target.lanes == 0)
+        return Value();
+    return vector::CreateMaskOp::create(
+        b, VectorType::get({target.lanes}, b.getI1Type()),
+        ValueRange(arith::SubIOp::create(b, extent, from)));
+  }
 
-  void transposeMask(ImplicitLocOpBuilder &b, Value head) {
-    Value h = maskIndex(b, 1, head), at = maskIndex(b, 0, batch);
-    loop(b, zero, valid, [&](ImplicitLocOpBuilder &jb, Value j) {
-      Value s = arith::AddIOp::create(jb, first, j);
-      loop(jb, zero, keys, [&](ImplicitLocOpBuilder &tb, Value t) {
-        Value m = memref::LoadOp::create(tb, mask, ValueRange{at, h, s, t});
-        memref::StoreOp::create(tb, m, scratch, ValueRange{thread, maskRow(tb, t), j});
-      });
+  /// Query `j` of the block in `source` (indices from `index`), transposed into
+  /// the scratch rows at `row`. Lanes past the last query repeat it: what they
+  /// compute is never written.
+  void transposeIn(ImplicitLocOpBuilder &b, Value source, Value row, int64_t vec, Value lanesMask,
+                   Value factor, function_ref<SmallVector<Value>(Value s)> index) {
+    SmallVector<Value> block;
+    Value last = arith::SubIOp::create(b, valid, indexConstant(b, 1));
+    Value none = splat(b, 0.0f);
+    for (int64_t r = 0; r < target.lanes; ++r) {
+      Value j = arith::MinUIOp::create(b, indexConstant(b, vec * target.lanes + r), last);
+      SmallVector<Value> indices = index(arith::AddIOp::create(b, first, j));
+      Value value = lanesMask ? Value(vector::MaskedLoadOp::create(b, vectorType, source, indices,
+                                                                   lanesMask, none))
+                              : Value(vector::LoadOp::create(b, vectorType, source, indices));
+      block.push_back(factor ? Value(arith::MulFOp::create(b, value, factor)) : value);
+    }
+    emitTranspose(b, block);
+    for (int64_t r = 0; r < target.lanes; ++r)
+      scratchStore(b, block[r], plus(b, row, r), vec);
+  }
+
+  void packQueries(ImplicitLocOpBuilder &b, int64_t vectors, Value head) {
+    Value scale = vector::BroadcastOp::create(b, vectorType,
+                                              arith::ConstantOp::create(b, op.getScaleAttr()));
+    loop(b, zero, size, target.lanes, [&](ImplicitLocOpBuilder &db, Value d) {
+      Value lanesMask = lanesLeft(db, size, d);
+      for (int64_t vec = 0; vec < vectors; ++vec)
+        transposeIn(db, q, d, vec, lanesMask, scale,
+                    [&](Value s) { return SmallVector<Value>{batch, s, head, d}; });
     });
-    // Lanes past the last query compute something harmless.
-    Value nothing = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f));
-    loop(b, valid, indexConstant(b, block), [&](ImplicitLocOpBuilder &jb, Value j) {
-      loop(jb, zero, keys, [&](ImplicitLocOpBuilder &tb, Value t) {
-        memref::StoreOp::create(tb, nothing, scratch, ValueRange{thread, maskRow(tb, t), j});
-      });
+    loop(b, zero, size, 1, [&](ImplicitLocOpBuilder &db, Value d) {
+      for (int64_t vec = 0; vec < vectors; ++vec)
+        scratchStore(db, splat(db, 0.0f), at(db, resultRows, d), vec);
     });
   }
 
-  void packQueries(ImplicitLocOpBuilder &b, Value head) {
-    Value scale = arith::ConstantOp::create(b, op.getScaleAttr());
-    Value nothing = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f));
-    loop(b, zero, valid, [&](ImplicitLocOpBuilder &jb, Value j) {
-      Value s = arith::AddIOp::create(jb, first, j);
-      loop(jb, zero, size, [&](ImplicitLocOpBuilder &db, Value d) {
-        Value e = memref::LoadOp::create(db, q, ValueRange{batch, s, head, d});
-        memref::StoreOp::create(db, arith::MulFOp::create(db, e, scale), scratch,
-                                ValueRange{thread, d, j});
-      });
-    });
-    loop(b, valid, indexConstant(b, block), [&](ImplicitLocOpBuilder &jb, Value j) {
-      loop(jb, zero, size, [&](ImplicitLocOpBuilder &db, Value d) {
-        memref::StoreOp::create(db, nothing, scratch, ValueRange{thread, d, j});
-      });
+  void transposeMask(ImplicitLocOpBuilder &b, int64_t vectors, Value head, Value t0, Value count) {
+    Value h = maskIndex(1, head), batchIndex = maskIndex(0, batch);
+    loop(b, zero, count, target.lanes, [&](ImplicitLocOpBuilder &tb, Value t) {
+      Value key = arith::AddIOp::create(tb, t0, t);
+      Value lanesMask = lanesLeft(tb, keys, key);
+      for (int64_t vec = 0; vec < vectors; ++vec)
+        transposeIn(tb, mask, at(tb, maskRows, t), vec, lanesMask, Value(),
+                    [&](Value s) { return SmallVector<Value>{batchIndex, h, s, key}; });
     });
   }
 
-  void scores(ImplicitLocOpBuilder &b, Value head) {
-    emitRowTiles(b, zero, keys, target.tileRows, [&](ImplicitLocOpBuilder &tb, int64_t rows, Value t0) {
-      SmallVector<Value> row;
-      for (int64_t r = 0; r < rows; ++r)
-        row.push_back(tb.createOrFold<arith::AddIOp>(t0, indexConstant(tb, r)));
+  /// Scores of keys [t0, t0 + count), with the mask.
+  void scores(ImplicitLocOpBuilder &b, int64_t vectors, Value head, Value t0, Value count) {
+    emitRowTiles(b, zero, count, tileRows(vectors), [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
+      int64_t rows = row.size();
+      SmallVector<Value> key;
+      for (Value r : row)
+        key.push_back(arith::AddIOp::create(tb, t0, r));
       auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value d) -> Value {
-        return memref::LoadOp::create(ib, k, ValueRange{batch, row[r], head, d});
+        return memref::LoadOp::create(ib, k, ValueRange{batch, key[r], head, d});
       };
       auto rhs = [&](ImplicitLocOpBuilder &ib, Value d, int64_t vec) -> Value {
         return scratchLoad(ib, d, vec);
       };
-      SmallVector<Value> sums =
-          emitContractionTile(tb, {rows, kVectors, vectorType, size, lhs, rhs});
+      ContractionTile tile{rows, vectors, vectorType, size, lhs, rhs};
+      SmallVector<Value> sums = emitContractionTile(tb, tile);
       for (int64_t r = 0; r < rows; ++r) {
         Value shared;
         if (mask && !maskPerQuery) {
           Value m = memref::LoadOp::create(
-              tb, mask,
-              ValueRange{maskIndex(tb, 0, batch), maskIndex(tb, 1, head), zero, row[r]});
+              tb, mask, ValueRange{maskIndex(0, batch), maskIndex(1, head), zero, key[r]});
           shared = vector::BroadcastOp::create(tb, vectorType, m);
         }
-        for (int64_t vec = 0; vec < kVectors; ++vec) {
-          Value sum = sums[r * kVectors + vec];
-          Value add = shared ? shared : maskPerQuery ? scratchLoad(tb, maskRow(tb, row[r]), vec) : Value();
+        for (int64_t vec = 0; vec < vectors; ++vec) {
+          Value sum = sums[r * vectors + vec];
+          Value add = shared         ? shared
+                      : maskPerQuery ? scratchLoad(tb, at(tb, maskRows, row[r]), vec)
+                                     : Value();
           if (add)
             sum = arith::AddFOp::create(tb, sum, add);
-          scratchStore(tb, sum, scoreRow(tb, row[r]), vec);
+          scratchStore(tb, sum, at(tb, scoreRows, row[r]), vec);
         }
       }
     });
   }
 
-  /// Softmax down the keys, not yet divided by its sums, which are returned
-  /// inverted.
-  SmallVector<Value> softmax(ImplicitLocOpBuilder &b) {
-    Value lowest = arith::ConstantOp::create(
-        b, DenseElementsAttr::get(vectorType, -std::numeric_limits<float>::infinity()));
-    Value none = arith::ConstantOp::create(b, b.getZeroAttr(vectorType));
-    Value one = indexConstant(b, 1);
+  /// Scores to exponentials, against the running maxima; returns the new
+  /// maxima and sums and, third, what earlier sums and results are worth now.
+  SmallVector<Value> softmax(ImplicitLocOpBuilder &b, int64_t vectors, Value count,
+                             ValueRange running) {
+    Value one = indexConstant(b, 1), lowest = splat(b, -std::numeric_limits<float>::infinity());
     auto most = scf::ForOp::create(
-        b, zero, keys, one, SmallVector<Value>(kVectors, lowest),
+        b, zero, count, one, running.take_front(vectors),
         [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
           ImplicitLocOpBuilder ib(l, o);
           SmallVector<Value> next;
-          for (int64_t vec = 0; vec < kVectors; ++vec)
-            next.push_back(arith::MaximumFOp::create(ib, acc[vec], scratchLoad(ib, scoreRow(ib, t), vec)));
+          for (int64_t vec = 0; vec < vectors; ++vec)
+            next.push_back(arith::MaximumFOp::create(ib, acc[vec],
+                                                     scratchLoad(ib, at(ib, scoreRows, t), vec)));
           scf::YieldOp::create(ib, next);
         });
-    auto sums = scf::ForOp::create(
-        b, zero, keys, one, SmallVector<Value>(kVectors, none),
-        [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+    SmallVector<Value> shift, worth, sums;
+    for (int64_t vec = 0; vec < vectors; ++vec) {
+      // As long as all keys are masked by -inf, their exponentials are 0, not NaN.
+      Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, most.getResult(vec), lowest);
+      shift.push_back(arith::SelectOp::create(b, none, splat(b, 0.0f), most.getResult(vec)));
+      worth.push_back(math::ExpOp::create(b, arith::SubFOp::create(b, running[vec], shift[vec])));
+      sums.push_back(arith::MulFOp::create(b, running[vectors + vec], worth[vec]));
+    }
+    auto total = scf::ForOp::create(
+        b, zero, count, one, sums, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
           ImplicitLocOpBuilder ib(l, o);
           SmallVector<Value> next;
-          for (int64_t vec = 0; vec < kVectors; ++vec) {
-            Value s = arith::SubFOp::create(ib, scratchLoad(ib, scoreRow(ib, t), vec),
-                                            most.getResult(vec));
-            Value e = math::ExpOp::create(ib, s);
-            scratchStore(ib, e, scoreRow(ib, t), vec);
+          for (int64_t vec = 0; vec < vectors; ++vec) {
+            Value row = at(ib, scoreRows, t);
+            Value e = math::ExpOp::create(ib, arith::SubFOp::create(ib, scratchLoad(ib, row, vec),
+                                                                    shift[vec]));
+            scratchStore(ib, e, row, vec);
             next.push_back(arith::AddFOp::create(ib, acc[vec], e));
           }
           scf::YieldOp::create(ib, next);
         });
-    Value unit = arith::ConstantOp::create(b, DenseElementsAttr::get(vectorType, 1.0f));
-    SmallVector<Value> inverse;
-    for (Value sum : sums.getResults())
-      inverse.push_back(arith::DivFOp::create(b, unit, sum));
-    return inverse;
+    SmallVector<Value> result(most.getResults());
+    llvm::append_range(result, total.getResults());
+    llvm::append_range(result, worth);
+    return result;
   }
 
-  void values(ImplicitLocOpBuilder &b, Value head, ArrayRef<Value> inverse) {
-    emitRowTiles(b, zero, size, target.tileRows, [&](ImplicitLocOpBuilder &tb, int64_t rows, Value d0) {
-      SmallVector<Value> row;
+  /// result = result * worth + V^T P^T for keys [t0, t0 + count).
+  void values(ImplicitLocOpBuilder &b, int64_t vectors, Value head, Value t0, Value count,
+              ValueRange worth) {
+    emitRowTiles(b, zero, size, tileRows(vectors), [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
+      int64_t rows = row.size();
+      SmallVector<Value> init;
       for (int64_t r = 0; r < rows; ++r)
-        row.push_back(tb.createOrFold<arith::AddIOp>(d0, indexConstant(tb, r)));
+        for (int64_t vec = 0; vec < vectors; ++vec)
+          init.push_back(arith::MulFOp::create(
+              tb, scratchLoad(tb, at(tb, resultRows, row[r]), vec), worth[vec]));
       auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value t) -> Value {
-        return memref::LoadOp::create(ib, v, ValueRange{batch, t, head, row[r]});
+        return memref::LoadOp::create(
+            ib, v, ValueRange{batch, arith::AddIOp::create(ib, t0, t), head, row[r]});
       };
       auto rhs = [&](ImplicitLocOpBuilder &ib, Value t, int64_t vec) -> Value {
-        return scratchLoad(ib, scoreRow(ib, t), vec);
+        return scratchLoad(ib, at(ib, scoreRows, t), vec);
       };
-      SmallVector<Value> sums =
-          emitContractionTile(tb, {rows, kVectors, vectorType, keys, lhs, rhs});
-      // The queries are no longer needed: their rows take the result.
+      ContractionTile tile{rows, vectors, vectorType, count, lhs, rhs};
+      tile.init = init;
+      SmallVector<Value> sums = emitContractionTile(tb, tile);
       for (int64_t r = 0; r < rows; ++r)
-        for (int64_t vec = 0; vec < kVectors; ++vec)
-          scratchStore(tb, arith::MulFOp::create(tb, sums[r * kVectors + vec], inverse[vec]), row[r], vec);
+        for (int64_t vec = 0; vec < vectors; ++vec)
+          scratchStore(tb, sums[r * vectors + vec], at(tb, resultRows, row[r]), vec);
     });
-    loop(b, zero, valid, [&](ImplicitLocOpBuilder &jb, Value j) {
-      Value s = arith::AddIOp::create(jb, first, j);
-      loop(jb, zero, size, [&](ImplicitLocOpBuilder &db, Value d) {
-        Value e = memref::LoadOp::create(db, scratch, ValueRange{thread, d, j});
-        memref::StoreOp::create(db, e, out, ValueRange{batch, s, head, d});
-      });
+  }
+
+  void writeResult(ImplicitLocOpBuilder &b, int64_t vectors, Value head, ValueRange sums) {
+    SmallVector<Value> inverse;
+    for (Value sum : sums)
+      inverse.push_back(arith::DivFOp::create(b, splat(b, 1.0f), sum));
+    loop(b, zero, size, target.lanes, [&](ImplicitLocOpBuilder &db, Value d) {
+      Value lanesMask = lanesLeft(db, size, d);
+      for (int64_t vec = 0; vec < vectors; ++vec) {
+        SmallVector<Value> block;
+        for (int64_t r = 0; r < target.lanes; ++r)
+          block.push_back(arith::MulFOp::create(
+              db, scratchLoad(db, at(db, resultRows, plus(db, d, r)), vec), inverse[vec]));
+        emitTranspose(db, block);
+        writeRows(db, block, vec, head, d, lanesMask);
+      }
     });
+  }
+
+  /// Vector r of `rows` is columns [d, d + lanes) of query vec * lanes + r.
+  void writeRows(ImplicitLocOpBuilder &b, ArrayRef<Value> rows, int64_t vec, Value head, Value d,
+                 Value lanesMask) {
+    auto write = [&](ImplicitLocOpBuilder &ib, int64_t r) {
+      Value s = plus(ib, first, vec * target.lanes + r);
+      if (lanesMask)
+        vector::MaskedStoreOp::create(ib, out, ValueRange{batch, s, head, d}, lanesMask, rows[r]);
+      else
+        vector::StoreOp::create(ib, rows[r], out, ValueRange{batch, s, head, d});
+    };
+    auto exist = [&](ImplicitLocOpBuilder &ib, int64_t count) -> Value {
+      return arith::CmpIOp::create(ib, arith::CmpIPredicate::uge, valid, indexConstant(ib, count));
+    };
+    scf::IfOp::create(
+        b, exist(b, (vec + 1) * target.lanes),
+        [&](OpBuilder &o, Location l) {
+          ImplicitLocOpBuilder ib(l, o);
+          for (int64_t r = 0; r < target.lanes; ++r)
+            write(ib, r);
+          scf::YieldOp::create(ib);
+        },
+        [&](OpBuilder &o, Location l) {
+          ImplicitLocOpBuilder ib(l, o);
+          for (int64_t r = 0; r < target.lanes; ++r)
+            scf::IfOp::create(ib, exist(ib, vec * target.lanes + r + 1), [&](OpBuilder &ro, Location rl) {
+              ImplicitLocOpBuilder rb(rl, ro);
+              write(rb, r);
+              scf::YieldOp::create(rb);
+            });
+          scf::YieldOp::create(ib);
+        });
+  }
+
+  /// A block of queries and one head.
+  void attend(ImplicitLocOpBuilder &b, int64_t vectors, Value head) {
+    packQueries(b, vectors, head);
+    SmallVector<Value> init(vectors, splat(b, -std::numeric_limits<float>::infinity()));
+    init.append(vectors, splat(b, 0.0f));
+    Value tileSize = indexConstant(b, kKeyTile);
+    auto tiles = scf::ForOp::create(
+        b, zero, keys, tileSize, init, [&](OpBuilder &o, Location l, Value t0, ValueRange running) {
+          ImplicitLocOpBuilder tb(l, o);
+          Value count = arith::MinUIOp::create(tb, tileSize, arith::SubIOp::create(tb, keys, t0));
+          if (maskPerQuery)
+            transposeMask(tb, vectors, head, t0, count);
+          scores(tb, vectors, head, t0, count);
+          SmallVector<Value> next = softmax(tb, vectors, count, running);
+          ValueRange worth = ValueRange(next).drop_front(2 * vectors);
+          values(tb, vectors, head, t0, count, worth);
+          scf::YieldOp::create(tb, ValueRange(next).take_front(2 * vectors));
+        });
+    writeResult(b, vectors, head, tiles.getResults().drop_front(vectors));
   }
 
   void emit(ImplicitLocOpBuilder &b) {
     zero = indexConstant(b, 0);
-    Value perBlock = indexConstant(b, block);
-    Value rows = arith::AddIOp::create(b, size, keys);
-    if (maskPerQuery)
-      rows = arith::AddIOp::create(b, rows, keys);
+    Value perBlock = indexConstant(b, blockVectors * target.lanes), lanes = indexConstant(b, target.lanes);
+    resultRows = arith::MulIOp::create(b, ceilDiv(b, size, lanes), lanes);
+    scoreRows = arith::AddIOp::create(b, resultRows, resultRows);
+    maskRows = plus(b, scoreRows, kKeyTile);
+    Value rows = maskPerQuery ? plus(b, maskRows, kKeyTile) : maskRows;
     scratch = memref::AllocOp::create(
-        b, MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, block}, b.getF32Type()),
+        b, MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, blockVectors * target.lanes}, b.getF32Type()),
         ValueRange{ThreadsOp::create(b, b.getIndexType()), rows});
-    Value blocks = ceilDiv(b, queries, perBlock);
-    Value groups = b.createOrFold<arith::DivUIOp>(heads, indexConstant(b, headsPerTask));
-    SmallVector<Value> sizes = {dimOf(b, out, 0), groups, blocks};
-    Value cost = product(b, {keys, size, indexConstant(b, 4 * block * headsPerTask)});
+    SmallVector<Value> sizes = {dimOf(b, out, 0), heads, ceilDiv(b, queries, perBlock)};
+    Value cost = product(b, {keys, size, indexConstant(b, 4 * blockVectors * target.lanes)});
     ParallelOp::create(
         b, kernelName("attention", op.getLoc()), product(b, sizes),
         grainFor(b, cost, kFlopsPerThread), [&](OpBuilder &o, Location l, ValueRange range) {
           ImplicitLocOpBuilder pb(l, o);
           thread = range[2];
-          loop(pb, range[0], range[1], [&](ImplicitLocOpBuilder &ib, Value task) {
-            SmallVector<Value> at = delinearize(ib, task, sizes);
-            batch = at[0];
-            first = arith::MulIOp::create(ib, at[2], perBlock);
+          loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &ib, Value task) {
+            SmallVector<Value> where = delinearize(ib, task, sizes);
+            batch = where[0];
+            first = arith::MulIOp::create(ib, where[2], perBlock);
             valid = arith::MinUIOp::create(ib, perBlock, arith::SubIOp::create(ib, queries, first));
-            Value head0 = arith::MulIOp::create(ib, at[1], indexConstant(ib, headsPerTask));
-            bool once = maskPerQuery && cast<MemRefType>(mask.getType()).getDimSize(1) == 1;
-            if (once)
-              transposeMask(ib, head0);
-            Value head1 = arith::AddIOp::create(ib, head0, indexConstant(ib, headsPerTask));
-            loop(ib, head0, head1, [&](ImplicitLocOpBuilder &hb, Value head) {
-              if (maskPerQuery && !once)
-                transposeMask(hb, head);
-              packQueries(hb, head);
-              scores(hb, head);
-              values(hb, head, softmax(hb));
-            });
+            Value head = where[1];
+            // Powers of two that hold the queries there are.
+            Value used = arith::DivUIOp::create(ib, plus(ib, valid, -1), lanes);
+            auto choice = scf::IndexSwitchOp::create(ib, TypeRange(), used, {0, 1}, 2);
+            auto fill = [&](Region &region, int64_t vectors) {
+              OpBuilder::InsertionGuard guard(ib);
+              ib.createBlock(&region);
+              attend(ib, vectors, head);
+              scf::YieldOp::create(ib);
+            };
+            fill(choice.getCaseRegions()[0], 1);
+            fill(choice.getCaseRegions()[1], 2);
+            fill(choice.getDefaultRegion(), blockVectors);
           });
         });
   }
@@ -248,21 +359,12 @@ LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const H
   for (Value v : op->getOperands())
     if (!cast<MemRefType>(v.getType()).getElementType().isF32())
       return op.emitOpError("has no kernel for ") << v.getType() << "; only f32";
-  Emitter e{op, target, op.getQ(), op.getK(), op.getV(), op.getMask(), op.getOuts(),
-            dimOf(b, op.getQ(), 1), dimOf(b, op.getK(), 1), dimOf(b, op.getQ(), 2),
-            dimOf(b, op.getQ(), 3), kVectors * target.lanes, 1, false,
-            VectorType::get({target.lanes}, b.getF32Type()), {}, {}, {}, {}, {}, {}};
-  if (e.mask) {
-    e.maskPerQuery = cast<MemRefType>(e.mask.getType()).getDimSize(2) != 1;
-    // A mask per query is transposed once for several heads.
-    int64_t heads = cast<MemRefType>(op.getQ().getType()).getDimSize(2);
-    if (e.maskPerQuery && !ShapedType::isDynamic(heads))
-      for (int64_t group : {4, 3, 2})
-        if (heads % group == 0) {
-          e.headsPerTask = group;
-          break;
-        }
-  }
+  Emitter e(op, target);
+  e.queries = dimOf(b, op.getQ(), 1);
+  e.keys = dimOf(b, op.getK(), 1);
+  e.heads = dimOf(b, op.getQ(), 2);
+  e.size = dimOf(b, op.getQ(), 3);
+  e.vectorType = VectorType::get({target.lanes}, b.getF32Type());
   e.emit(b);
   rewriter.eraseOp(op);
   return success();

@@ -11,6 +11,10 @@ Value sq::indexConstant(ImplicitLocOpBuilder &b, int64_t value) {
   return arith::ConstantIndexOp::create(b, value);
 }
 
+Value sq::plus(ImplicitLocOpBuilder &b, Value index, int64_t offset) {
+  return b.createOrFold<arith::AddIOp>(index, indexConstant(b, offset));
+}
+
 Value sq::dimOf(ImplicitLocOpBuilder &b, Value memref, int64_t dim) {
   auto type = cast<MemRefType>(memref.getType());
   if (!type.isDynamicDim(dim))

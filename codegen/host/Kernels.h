@@ -25,6 +25,7 @@ mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp);
 //===-- Small helpers that the emitters share ------------------------------===//
 
 mlir::Value indexConstant(mlir::ImplicitLocOpBuilder &b, int64_t value);
+mlir::Value plus(mlir::ImplicitLocOpBuilder &b, mlir::Value index, int64_t offset);
 /// The extent of a dim, constant when static.
 mlir::Value dimOf(mlir::ImplicitLocOpBuilder &b, mlir::Value memref, int64_t dim);
 mlir::Value product(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange values);

@@ -39,7 +39,7 @@ struct Emitter {
     return at;
   }
 
-  static SmallVector<Value> plus(ArrayRef<Value> batch, Value i, Value j) {
+  static SmallVector<Value> indexed(ArrayRef<Value> batch, Value i, Value j) {
     SmallVector<Value> at(batch);
     at.push_back(i);
     at.push_back(j);
@@ -59,18 +59,16 @@ struct Emitter {
         masks.push_back(vector::CreateMaskOp::create(pb, maskType, ValueRange(left)));
       }
     }
-    emitRowTiles(pb, begin, end, target.tileRows, [&](ImplicitLocOpBuilder &tb, int64_t count, Value m) {
-      SmallVector<Value> row;
-      for (int64_t r = 0; r < count; ++r)
-        row.push_back(tb.createOrFold<arith::AddIOp>(m, indexConstant(tb, r)));
+    emitRowTiles(pb, begin, end, target.tileRows, [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
+      int64_t count = row.size();
       Value zero = arith::ConstantOp::create(tb, tb.getZeroAttr(vectorType));
       auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value k) -> Value {
-        return memref::LoadOp::create(ib, a, plus(batchA, row[r], k));
+        return memref::LoadOp::create(ib, a, indexed(batchA, row[r], k));
       };
       auto rhs = [&](ImplicitLocOpBuilder &ib, Value k, int64_t v) -> Value {
         if (!masked)
-          return vector::LoadOp::create(ib, vectorType, b, plus(batchB, k, column[v]));
-        return vector::MaskedLoadOp::create(ib, vectorType, b, plus(batchB, k, column[v]),
+          return vector::LoadOp::create(ib, vectorType, b, indexed(batchB, k, column[v]));
+        return vector::MaskedLoadOp::create(ib, vectorType, b, indexed(batchB, k, column[v]),
                                             masks[v], zero);
       };
       ContractionTile tile{count, target.tileVectors, vectorType, depth, lhs, rhs};
@@ -79,9 +77,9 @@ struct Emitter {
         for (int64_t v = 0; v < target.tileVectors; ++v) {
           Value sum = sums[r * target.tileVectors + v];
           if (masked)
-            vector::MaskedStoreOp::create(tb, c, plus(batchC, row[r], column[v]), masks[v], sum);
+            vector::MaskedStoreOp::create(tb, c, indexed(batchC, row[r], column[v]), masks[v], sum);
           else
-            vector::StoreOp::create(tb, sum, c, plus(batchC, row[r], column[v]));
+            vector::StoreOp::create(tb, sum, c, indexed(batchC, row[r], column[v]));
         }
     });
   }
@@ -151,15 +149,15 @@ struct Emitter {
               Value init = arith::ConstantOp::create(nb, nb.getZeroAttr(sumType));
               auto loop = scf::ForOp::create(nb, zero, depth, one, init, [&](OpBuilder &kOp, Location, Value k, ValueRange acc) {
                 ImplicitLocOpBuilder kb(l, kOp);
-                Value lhs = widen(kb, memref::LoadOp::create(kb, a, plus(batchA, m, k)));
-                Value rhs = widen(kb, memref::LoadOp::create(kb, b, plus(batchB, k, n)));
+                Value lhs = widen(kb, memref::LoadOp::create(kb, a, indexed(batchA, m, k)));
+                Value rhs = widen(kb, memref::LoadOp::create(kb, b, indexed(batchB, k, n)));
                 Value prod = arith::MulFOp::create(kb, lhs, rhs);
                 scf::YieldOp::create(kb, ValueRange(arith::AddFOp::create(kb, acc[0], prod)));
               });
               Value sum = loop.getResult(0);
               if (sumType != type)
                 sum = arith::TruncFOp::create(nb, type, sum);
-              memref::StoreOp::create(nb, sum, c, plus(batchC, m, n));
+              memref::StoreOp::create(nb, sum, c, indexed(batchC, m, n));
               scf::YieldOp::create(nb);
             });
             scf::YieldOp::create(fb);

@@ -100,10 +100,14 @@ struct Emitter {
                 int64_t sub, int64_t width) {
     int64_t left = std::min(width - sub, target.tileVectors * target.lanes);
     int64_t vectors = llvm::divideCeil(left, target.lanes);
-    emitRowTiles(b, begin, end, target.tileRows, [&](ImplicitLocOpBuilder &tb, int64_t rows, Value m) {
-      SmallVector<Value> row;
-      for (int64_t r = 0; r < rows; ++r)
-        row.push_back(tb.createOrFold<arith::AddIOp>(m, indexConstant(tb, r)));
+    // While a panel is multiplied the next one is fetched to L2, each tile its
+    // share of it, evenly over its steps of k (specs/host-codegen.md, section
+    // 1). Behind the last panel lies what the next layer begins with.
+    Value next = plus(b, panel, 1);
+    Value tiles = ceilDiv(b, arith::SubIOp::create(b, end, begin), indexConstant(b, target.tileRows));
+    Value perStep = ceilDiv(b, indexConstant(b, kPanelColumns), tiles); // floats
+    emitRowTiles(b, begin, end, target.tileRows, [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
+      int64_t rows = row.size();
       ContractionTile tile;
       tile.rows = rows;
       tile.vectors = vectors;
@@ -119,6 +123,17 @@ struct Emitter {
       };
       tile.lhs = lhs;
       tile.rhs = rhs;
+      Value from = arith::MulIOp::create(
+          tb, indexConstant(tb, depth),
+          arith::MulIOp::create(tb, perStep,
+                                arith::DivUIOp::create(tb, arith::SubIOp::create(tb, row[0], begin),
+                                                       indexConstant(tb, target.tileRows))));
+      auto prefetch = [&](ImplicitLocOpBuilder &ib, Value k) {
+        Value at = arith::AddIOp::create(ib, from, arith::MulIOp::create(ib, k, perStep));
+        memref::PrefetchOp::create(ib, weight, ValueRange{next, indexConstant(ib, 0), at},
+                                   /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+      };
+      tile.step = prefetch;
       SmallVector<Value> sums = emitContractionTile(tb, tile);
       for (int64_t v = 0; v < vectors; ++v) {
         int64_t offset = sub + v * target.lanes, lanes = validLanes(width, offset);
@@ -134,9 +149,9 @@ struct Emitter {
         return;
       // The sums lie in L1; one copy of the epilogue per column vector instead
       // of one per accumulator keeps the code short.
-      Value last = tb.createOrFold<arith::AddIOp>(m, indexConstant(tb, rows));
+      Value last = tb.createOrFold<arith::AddIOp>(row.back(), indexConstant(tb, 1));
       scf::ForOp::create(
-          tb, m, last, indexConstant(tb, 1), ValueRange(),
+          tb, row[0], last, indexConstant(tb, 1), ValueRange(),
           [&](OpBuilder &nested, Location loc, Value r, ValueRange) {
             ImplicitLocOpBuilder rb(loc, nested);
             for (int64_t v = 0; v < vectors; ++v) {

@@ -22,6 +22,31 @@ def LowerKernelsPass : Pass<"sq-lower-kernels", "::mlir::func::FuncOp"> {
     "::mlir::vector::VectorDialect", "::sq::SqDialect"];
 }
 
+def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
+  let summary = "make equal kernels one function";
+  let description = [{
+    The body of each `sq.parallel` of @main moves into a private function whose
+    arguments are the range, the thread, and what the body captured; equal
+    functions are kept once. Bodies with a `cf.assert` stay: they need the
+    context of the run.
+
+    Before: `--sq-lower-kernels` ran. After: a body is one call, or has a check.
+
+    ```mlir
+    sq.parallel "matmul:a" %n, %g : index {
+    ^bb0(%begin: index, %end: index, %thread: index):
+      scf.for ... { ... %x, %w, %y ... }
+    }
+    ==>
+    sq.parallel "matmul:a" %n, %g : index {
+    ^bb0(%begin: index, %end: index, %thread: index):
+      call @sq_shared_0(%begin, %end, %thread, %x, %w, %y)
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def PlanArenaPass : Pass<"sq-plan-arena", "::mlir::func::FuncOp"> {
   let summary = "place all buffers in one arena";
   let description = [{

@@ -28,9 +28,11 @@ void sq::buildBuffersToKernels(OpPassManager &pm, StringRef level) {
   LowerKernelsPassOptions options;
   options.level = level.str();
   func.addPass(createLowerKernelsPass(options));
-  func.addPass(createCanonicalizerPass());
-  func.addPass(createCSEPass());
-  func.addPass(createPlanArenaPass());
+  pm.addPass(createShareKernelsPass());
+  OpPassManager &kernels = pm.nest<func::FuncOp>();
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createPlanArenaPass());
 }
 
 void sq::buildKernelsToLLVM(OpPassManager &pm, StringRef entry) {

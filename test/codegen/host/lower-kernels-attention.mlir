@@ -1,49 +1,60 @@
 // RUN: sq-opt %s --sq-lower-kernels=level=avx512 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,AVX512
 // RUN: sq-opt %s --sq-lower-kernels=level=x86-64-v3 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,V3
 
-// A block of two vectors of queries is scaled and transposed; the scores are a
-// contraction over d, softmax runs down the keys with a running maximum and
-// sum, the values are a contraction over the keys. The scratch memory is per
-// thread, D + T rows of a block.
+// Queries are scaled and transposed in registers; the scores are a contraction
+// over d, softmax runs down a tile of 128 keys against the running maximum and
+// sum, the values are a contraction over the keys that goes on from the result
+// so far. There is code for blocks of 1, 2 and (AVX-512) 4 vectors of queries;
+// the scratch memory does not depend on the number of keys.
 // CHECK-LABEL: @plain
 // CHECK-SAME: (%[[Q:.*]]: memref<?x?x2x32xf32>, %[[K:.*]]: memref<?x?x2x32xf32>, %[[V:.*]]: memref<?x?x2x32xf32>, %[[O:.*]]: memref<?x?x2x32xf32>)
-// CHECK-DAG: %[[SCALE:.*]] = arith.constant 2.500000e-01 : f32
+// AVX512-DAG: %[[SCALE:.*]] = arith.constant dense<2.500000e-01> : vector<16xf32>
+// V3-DAG: %[[SCALE:.*]] = arith.constant dense<2.500000e-01> : vector<8xf32>
 // CHECK-NOT: sq.attention
 // CHECK: %[[KEYS:.*]] = memref.dim %[[K]], %c1
-// CHECK: %[[ROWS:.*]] = arith.addi %[[KEYS]], %c32
 // CHECK: %[[THREADS:.*]] = sq.threads : index
-// AVX512: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]], %[[ROWS]]) : memref<?x?x32xf32>
-// V3: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]], %[[ROWS]]) : memref<?x?x16xf32>
+// AVX512: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x192x64xf32>
+// V3: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x192x16xf32>
 // CHECK: sq.parallel "attention" %{{.*}}, %{{.*}} : index {
 // CHECK-NEXT: ^bb0(%{{.*}}: index, %{{.*}}: index, %[[THREAD:.*]]: index):
+// CHECK: scf.index_switch
+// CHECK-NEXT: case 0
 // The queries.
-// CHECK: %[[QE:.*]] = memref.load %[[Q]][
-// CHECK: %[[QS:.*]] = arith.mulf %[[QE]], %[[SCALE]]
-// CHECK: memref.store %[[QS]], %[[SCRATCH]][%[[THREAD]],
-// The scores: 8 or 6 keys by two vectors.
-// AVX512: :16 = scf.for %{{.*}} = %c0 to %c32
-// V3: :12 = scf.for %{{.*}} = %c0 to %c32
+// CHECK: %[[QE:.*]] = vector.load %[[Q]][
+// CHECK: arith.mulf %[[QE]], %[[SCALE]]
+// AVX512-COUNT-64: vector.shuffle
+// V3-COUNT-24: vector.shuffle
+// CHECK-NOT: vector.shuffle
+// CHECK: vector.store %{{.*}}, %[[SCRATCH]][%[[THREAD]],
+// A tile of keys, with the maximum and the sum of all before.
+// CHECK: scf.for %{{.*}} = %c0 to %[[KEYS]] step %c128 iter_args(%[[M:.*]] = %{{.*}}, %[[L:.*]] = %{{.*}})
+// CHECK: %[[COUNT:.*]] = arith.minui
+// CHECK: :12 = scf.for %{{.*}} = %c0 to %c32
 // CHECK: vector.load %[[SCRATCH]][%[[THREAD]],
 // CHECK: memref.load %[[K]][
-// AVX512-COUNT-16: vector.fma {{.*}} : vector<16xf32>
-// V3-COUNT-12: vector.fma {{.*}} : vector<8xf32>
-// CHECK-NOT: vector.fma
-// CHECK: vector.store %{{.*}}, %[[SCRATCH]][%[[THREAD]],
-// Softmax.
-// CHECK: %[[MOST:.*]]:2 = scf.for %{{.*}} = %c0 to %[[KEYS]]
-// CHECK-COUNT-2: arith.maximumf
-// CHECK: %[[SUM:.*]]:2 = scf.for %{{.*}} = %c0 to %[[KEYS]]
-// CHECK: %[[D:.*]] = arith.subf %{{.*}}, %[[MOST]]#0
-// CHECK: %[[E:.*]] = math.exp %[[D]]
-// CHECK: vector.store %[[E]], %[[SCRATCH]]
-// CHECK: %[[INVERSE:.*]] = arith.divf %{{.*}}, %[[SUM]]#0
+// CHECK-COUNT-12: vector.fma
+// CHECK: %[[MOST:.*]] = scf.for %{{.*}} = %c0 to %[[COUNT]] step %c1 iter_args(%{{.*}} = %[[M]])
+// CHECK: arith.maximumf
+// No key so far: exp(-inf - 0) is 0.
+// CHECK: %[[NONE:.*]] = arith.cmpf oeq, %[[MOST]],
+// CHECK: %[[SHIFT:.*]] = arith.select %[[NONE]], %{{.*}}, %[[MOST]]
+// CHECK: %[[WORTH:.*]] = math.exp
+// CHECK: %[[BEFORE:.*]] = arith.mulf %[[L]], %[[WORTH]]
+// CHECK: %[[SUM:.*]] = scf.for %{{.*}} = %c0 to %[[COUNT]] step %c1 iter_args(%{{.*}} = %[[BEFORE]])
+// CHECK: arith.subf %{{.*}}, %[[SHIFT]]
+// CHECK: math.exp
 // The values.
-// AVX512: :16 = scf.for %{{.*}} = %c0 to %[[KEYS]]
-// V3: :12 = scf.for %{{.*}} = %c0 to %[[KEYS]]
+// CHECK: arith.mulf %{{.*}}, %[[WORTH]]
+// CHECK: :12 = scf.for %{{.*}} = %c0 to %[[COUNT]]
 // CHECK: memref.load %[[V]][
 // CHECK: vector.fma
-// CHECK: arith.mulf %{{.*}}, %[[INVERSE]]
-// CHECK: memref.store %{{.*}}, %[[O]][
+// CHECK: scf.yield %[[MOST]], %[[SUM]]
+// CHECK: arith.divf
+// CHECK: vector.shuffle
+// CHECK: vector.store %{{.*}}, %[[O]][
+// CHECK: case 1
+// CHECK: default
+// AVX512: :24 = scf.for
 // CHECK: return
 func.func @plain(%q: memref<?x?x2x32xf32>, %k: memref<?x?x2x32xf32>, %v: memref<?x?x2x32xf32>, %o: memref<?x?x2x32xf32>) {
   sq.attention ins(%q, %k, %v : memref<?x?x2x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) outs(%o : memref<?x?x2x32xf32>) {scale = 0.25 : f32}
@@ -67,19 +78,16 @@ func.func @key_mask(%q: memref<?x?x2x32xf32>, %m: memref<?x1x1x?xf32>, %o: memre
 
 // -----
 
-// A mask per query is transposed into T more rows of the scratch memory, once
-// for the four heads of a task when they share it. 12 heads are 3 tasks.
+// A mask per query is transposed like the queries, a tile of keys at a time;
+// what lies behind the last key is not read.
 // CHECK-LABEL: @query_mask
 // CHECK-SAME: %[[M:[^ ]*]]: memref<1x1x?x?xf32>
 // CHECK: %[[KEYS:.*]] = memref.dim %{{.*}}, %c1
-// CHECK: %[[R:.*]] = arith.addi %[[KEYS]], %c32
-// CHECK: %[[ROWS:.*]] = arith.addi %[[R]], %[[KEYS]]
-// CHECK: %[[S:.*]] = memref.alloc(%{{.*}}, %[[ROWS]])
+// AVX512: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x320x64xf32>
+// V3: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x320x16xf32>
 // CHECK: sq.parallel "attention"
-// CHECK: memref.load %[[M]][%c0, %c0, %{{.*}}, %{{.*}}]
-// CHECK: %[[HEAD1:.*]] = arith.addi %[[HEAD0:.*]], %c4
-// CHECK: scf.for %{{.*}} = %[[HEAD0]] to %[[HEAD1]]
-// CHECK-NOT: memref.load %[[M]]
+// CHECK: scf.index_switch
+// CHECK: vector.maskedload %[[M]][%c0, %c0, %{{.*}}, %{{.*}}], %{{.*}}
 // CHECK: return
 func.func @query_mask(%q: memref<?x?x12x32xf32>, %m: memref<1x1x?x?xf32>, %o: memref<?x?x12x32xf32>) {
   sq.attention ins(%q, %q, %q : memref<?x?x12x32xf32>, memref<?x?x12x32xf32>, memref<?x?x12x32xf32>) mask(%m : memref<1x1x?x?xf32>) outs(%o : memref<?x?x12x32xf32>) {scale = 1.0 : f32}
@@ -88,12 +96,11 @@ func.func @query_mask(%q: memref<?x?x12x32xf32>, %m: memref<1x1x?x?xf32>, %o: me
 
 // -----
 
-// A mask per head and query is transposed for each head; the two heads are
-// one task.
+// A mask per head and query.
 // CHECK-LABEL: @head_mask
 // CHECK-SAME: %[[M:[^ ]*]]: memref<?x2x?x?xf32>
-// CHECK: scf.for %[[H:.*]] = %c0 to %c2
-// CHECK: memref.load %[[M]][%{{.*}}, %[[H]], %{{.*}}, %{{.*}}]
+// CHECK: %[[HEAD:.*]] = arith.remui %{{.*}}, %c2
+// CHECK: vector.maskedload %[[M]][%{{.*}}, %[[HEAD]], %{{.*}}, %{{.*}}]
 func.func @head_mask(%q: memref<?x?x2x32xf32>, %m: memref<?x2x?x?xf32>, %o: memref<?x?x2x32xf32>) {
   sq.attention ins(%q, %q, %q : memref<?x?x2x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) mask(%m : memref<?x2x?x?xf32>) outs(%o : memref<?x?x2x32xf32>) {scale = 1.0 : f32}
   return

@@ -14,14 +14,15 @@
 // CHECK: sq.parallel "matmul" %{{.*}}, %{{.*}} : index {
 // CHECK-NEXT: ^bb0(%[[BEGIN:.*]]: index, %[[END:.*]]: index, %{{.*}}: index):
 // CHECK-NEXT: scf.for %{{.*}} = %[[BEGIN]] to %[[END]] step %[[C1]]
-// The rows: full tiles, the last one moved back so that it overlaps the one before.
+// The rows: full tiles, then the rest.
 // CHECK: %[[COUNT:.*]] = arith.subi %[[LAST:.*]], %[[FIRST:.*]] : index
-// AVX512: arith.cmpi sge, %[[COUNT]], %c8
-// V3: arith.cmpi sge, %[[COUNT]], %c6
-// CHECK: scf.if
-// CHECK: scf.for %[[M:.*]] = %[[FIRST]] to %[[LAST]]
-// CHECK: arith.minsi %[[M]],
+// AVX512: %[[REST:.*]] = arith.remui %[[COUNT]], %c8
+// V3: %[[REST:.*]] = arith.remui %[[COUNT]], %c6
+// CHECK: %[[FULL:.*]] = arith.subi %[[LAST]], %[[REST]]
+// CHECK: scf.for %[[M:.*]] = %[[FIRST]] to %[[FULL]]
 // AVX512: %[[SUMS:.*]]:24 = scf.for %[[K:.*]] = %[[C0]] to %[[DEPTH]] step %[[C1]] iter_args(
+// The next panel is fetched meanwhile.
+// AVX512: memref.prefetch %[[W]][%{{.*}}, %[[C0]], %{{.*}}], read, locality<2>, data
 // AVX512-NEXT: %[[R0:.*]] = vector.load %[[W]][{{.*}}, %[[K]], %[[C0]]] : memref<1x4x48xf32>, vector<16xf32>
 // AVX512-NEXT: vector.load %[[W]][{{.*}}, %[[K]], %c16]
 // AVX512-NEXT: vector.load %[[W]][{{.*}}, %[[K]], %c32]
@@ -34,22 +35,29 @@
 // AVX512: %[[E:.*]] = vector.load %[[B]][%{{.*}}] : memref<48xf32>, vector<16xf32>
 // AVX512: %[[S:.*]] = arith.addf %[[SUMS]]#0, %[[E]] : vector<16xf32>
 // AVX512: vector.store %[[S]], %[[Y]][
-// The rows of a chunk that has no full tile: 4, 2, 1.
-// AVX512: } else {
-// AVX512: :12 = scf.for
+// What is left is a tile of 2, 4, 6 or 8 rows, the last one perhaps twice.
+// AVX512: scf.index_switch
+// AVX512: case 1
+// AVX512: arith.minui
 // AVX512: :6 = scf.for
-// AVX512: :3 = scf.for
+// AVX512: case 2
+// AVX512: :12 = scf.for
+// AVX512: case 3
+// AVX512: :18 = scf.for
+// AVX512: case 4
+// AVX512: :24 = scf.for
+// AVX512: default
 // V3: %[[SUMS:.*]]:12 = scf.for %[[K:.*]] = %[[C0]] to %[[DEPTH]] step %[[C1]] iter_args(
 // V3-COUNT-2: vector.load %[[W]]{{.*}}, vector<8xf32>
 // V3-COUNT-12: vector.fma
 // V3-NOT: vector.fma
 // V3: scf.yield
-// V3: } else {
-// V3: :8 = scf.for
+// V3: scf.index_switch
 // V3: :4 = scf.for
-// V3: :2 = scf.for
+// V3: :8 = scf.for
 // V3: :12 = scf.for
-// V3: :12 = scf.for
+// V3: scf.index_switch
+// V3: scf.index_switch
 // CHECK-NOT: vector.maskedload
 // CHECK-NOT: vector.maskedstore
 // CHECK: return
