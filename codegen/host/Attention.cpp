@@ -91,6 +91,19 @@ struct Emitter {
         ValueRange(arith::SubIOp::create(b, extent, from)));
   }
 
+  /// Fetches the columns of a head at `indices` to L2. Rows of one head lie far
+  /// apart, so the hardware does not foresee the next head, or what will be
+  /// written.
+  void prefetchHead(ImplicitLocOpBuilder &b, Value memref, ArrayRef<Value> token, Value head, bool write) {
+    constexpr int64_t kLine = 16, kMostLines = 8; // floats of a cache line
+    auto constant = size.getDefiningOp<arith::ConstantIndexOp>();
+    int64_t lines = constant ? llvm::divideCeil(constant.value(), kLine) : 2;
+    for (int64_t line = 0; line < std::min(lines, kMostLines); ++line)
+      memref::PrefetchOp::create(b, memref,
+                                 ValueRange{token[0], token[1], head, indexConstant(b, line * kLine)},
+                                 write, /*localityHint=*/2, /*isDataCache=*/true);
+  }
+
   /// Query `j` of the block in `source` (indices from `index`), transposed into
   /// the scratch rows at `row`. Lanes past the last query repeat it: what they
   /// compute is never written.
@@ -125,6 +138,12 @@ struct Emitter {
       for (int64_t vec = 0; vec < vectors; ++vec)
         scratchStore(db, splat(db, 0.0f), at(db, resultRows, d), vec);
     });
+    Value next = plus(b, head, 1);
+    loop(b, zero, valid, 1, [&](ImplicitLocOpBuilder &jb, Value j) {
+      Value s = arith::AddIOp::create(jb, first, j);
+      prefetchHead(jb, q, {batch, s}, next, /*write=*/false);
+      prefetchHead(jb, out, {batch, s}, head, /*write=*/true);
+    });
   }
 
   void transposeMask(ImplicitLocOpBuilder &b, int64_t vectors, Value head, Value t0, Value count) {
@@ -145,6 +164,11 @@ struct Emitter {
       SmallVector<Value> key;
       for (Value r : row)
         key.push_back(arith::AddIOp::create(tb, t0, r));
+      Value next = plus(tb, head, 1);
+      for (Value t : key) {
+        prefetchHead(tb, k, {batch, t}, next, /*write=*/false);
+        prefetchHead(tb, v, {batch, t}, next, /*write=*/false);
+      }
       auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value d) -> Value {
         return memref::LoadOp::create(ib, k, ValueRange{batch, key[r], head, d});
       };

@@ -135,16 +135,21 @@ struct Emitter {
       };
       tile.step = prefetch;
       SmallVector<Value> sums = emitContractionTile(tb, tile);
-      for (int64_t v = 0; v < vectors; ++v) {
-        int64_t offset = sub + v * target.lanes, lanes = validLanes(width, offset);
-        Value n = tb.createOrFold<arith::AddIOp>(column, indexConstant(tb, offset));
+      // First every load, then every store: between them, loads would wait for
+      // stores whose addresses agree in the lower 12 bits.
+      if (cheapEpilogue())
+        for (int64_t v = 0; v < vectors; ++v)
+          for (int64_t r = 0; r < rows; ++r) {
+            int64_t offset = sub + v * target.lanes;
+            Value &sum = sums[r * vectors + v];
+            sum = epilogueAt(tb, sum, row[r], plus(tb, column, offset), validLanes(width, offset));
+          }
+      for (int64_t v = 0; v < vectors; ++v)
         for (int64_t r = 0; r < rows; ++r) {
-          Value result = sums[r * vectors + v];
-          if (cheapEpilogue())
-            result = epilogueAt(tb, result, row[r], n, lanes);
-          store(tb, result, out, ValueRange{row[r], n}, lanes);
+          int64_t offset = sub + v * target.lanes;
+          store(tb, sums[r * vectors + v], out, ValueRange{row[r], plus(tb, column, offset)},
+                validLanes(width, offset));
         }
-      }
       if (cheapEpilogue())
         return;
       // The sums lie in L1; one copy of the epilogue per column vector instead
