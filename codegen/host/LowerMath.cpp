@@ -7,6 +7,7 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
+#include "codegen/common/VectorMath.h"
 #include "codegen/host/Passes.h"
 
 namespace sq {
@@ -57,11 +58,19 @@ struct TruncateToBf16 : OpRewritePattern<arith::TruncFOp> {
 
 struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
   void runOnOperation() override {
+    // Apart, since the second set rewrites what the first looks for.
+    RewritePatternSet activations(&getContext());
+    sq::populateVectorActivationPatterns(activations);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(activations))))
+      return signalPassFailure();
+
     RewritePatternSet patterns(&getContext());
+    sq::populateVectorMathPatterns(patterns);
+    // The rest: MLIR's approximations, then what has neither an approximation
+    // nor a name in libm for f32. (roundeven is an instruction on every level.)
     populateMathPolynomialApproximationPatterns(patterns, MathPolynomialApproximationOptions());
-    // What has neither an approximation nor a name in libm for f32.
-    math::populateExpansionPatterns(patterns, {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh",
-                                               "roundeven"});
+    math::populateExpansionPatterns(patterns,
+                                    {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh"});
     // x86-64 has no conversion to bf16 below AVX-512 BF16.
     patterns.add<TruncateToBf16>(&getContext(), /*benefit=*/2);
     arith::populateExpandBFloat16Patterns(patterns);
