@@ -24,7 +24,7 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kKeyTile = 128; // keys of a tile: its scores take at most 32 KB
+constexpr int64_t kKeyTile = 64; // keys of a tile: its scores take at most 16 KB
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
 using LoopBody = function_ref<void(ImplicitLocOpBuilder &, Value)>;
@@ -207,9 +207,12 @@ struct Emitter {
         [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
           ImplicitLocOpBuilder ib(l, o);
           SmallVector<Value> next;
-          for (int64_t vec = 0; vec < vectors; ++vec)
-            next.push_back(arith::MaximumFOp::create(ib, acc[vec],
-                                                     scratchLoad(ib, at(ib, scoreRows, t), vec)));
+          for (int64_t vec = 0; vec < vectors; ++vec) {
+            // One instruction, unlike maximumf: a NaN is left to the exponential.
+            Value score = scratchLoad(ib, at(ib, scoreRows, t), vec);
+            Value more = arith::CmpFOp::create(ib, arith::CmpFPredicate::OGT, score, acc[vec]);
+            next.push_back(arith::SelectOp::create(ib, more, score, acc[vec]));
+          }
           scf::YieldOp::create(ib, next);
         });
     SmallVector<Value> shift, worth, sums;
