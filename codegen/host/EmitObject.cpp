@@ -14,6 +14,7 @@
 #include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
+#include "codegen/host/EmulateAmx.h"
 #include "sq/kernel_abi.h"
 
 #include <mutex>
@@ -60,8 +61,9 @@ static llvm::Error generate(llvm::Module &ir, llvm::TargetMachine &machine, llvm
 
 llvm::Expected<llvm::SmallVector<char, 0>> sq::emitObject(ModuleOp module, const HostTarget &target,
                                                           llvm::StringRef entry, ObjectKind kind,
-                                                          bool sanitize) {
-  auto made = machineFor(target.cpu, target.attributes);
+                                                          bool sanitize, bool amxEmulated) {
+  std::string attributes = amxEmulated ? withoutAmx(target.attributes) : target.attributes.str();
+  auto made = machineFor(target.cpu, attributes);
   if (!made)
     return made.takeError();
   std::unique_ptr<llvm::TargetMachine> machine = std::move(*made);
@@ -72,12 +74,15 @@ llvm::Expected<llvm::SmallVector<char, 0>> sq::emitObject(ModuleOp module, const
     return refusal("the program has no translation to LLVM IR");
   ir->setTargetTriple(triple);
   ir->setDataLayout(machine->createDataLayout());
+  if (amxEmulated)
+    if (llvm::Error error = emulateAmx(*ir))
+      return error;
   for (llvm::Function &f : *ir) {
     if (f.isDeclaration())
       continue;
     f.addFnAttr("target-cpu", target.cpu);
-    if (!target.attributes.empty())
-      f.addFnAttr("target-features", target.attributes);
+    if (!attributes.empty())
+      f.addFnAttr("target-features", attributes);
     // Without it LLVM splits what it vectorises itself to 256 bits.
     f.addFnAttr("prefer-vector-width", std::to_string(target.lanes * 32));
     f.addFnAttr(llvm::Attribute::NoUnwind);

@@ -16,9 +16,10 @@ enum class ObjectKind { Object, Assembly, LLVM };
 /// and returns an ELF object, assembly, or the optimised IR as text. All
 /// symbols but `entry` are internal. `sanitize` instruments every load and
 /// store for AddressSanitizer, whose runtime the loading program must bring.
+/// `amxEmulated`: without AMX instructions, see EmulateAmx.h.
 llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::ModuleOp module, const HostTarget &target,
                                                       llvm::StringRef entry, ObjectKind kind,
-                                                      bool sanitize);
+                                                      bool sanitize, bool amxEmulated = false);
 
 /// An object that defines `sq_artifact` (sq_artifact_descriptor) for the given
 /// (level, entry symbol) pairs; manifest and weights are symbols of the linker.

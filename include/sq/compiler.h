@@ -37,6 +37,7 @@ struct CompileOptions {
   std::string emit;                        // a phase name, or empty for an artifact
   int threads = 0;                         // of the compiler; 0: all allowed cores
   bool sanitize = false;                   // AddressSanitizer in generated code, .so only
+  bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
   bool verbose = false;
   /// Called at the start of each phase (`index` of `count`), from one thread.
   std::function<void(const std::string &phase, int index, int count)> progress;

@@ -254,7 +254,8 @@ struct Compiler {
       ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
                         : options.emit == "asm" ? ObjectKind::Assembly
                                                 : ObjectKind::Object;
-      llvm::Expected<SmallVector<char, 0>> object = emitObject(*v.module, targets[i], v.entry, kind, sanitize());
+      llvm::Expected<SmallVector<char, 0>> object =
+          emitObject(*v.module, targets[i], v.entry, kind, sanitize(), options.emulateAmx);
       if (!object) {
         v.problem = llvm::toString(object.takeError());
         return failure();
@@ -286,6 +287,9 @@ struct Compiler {
     std::string problem = describe(module, targets, kernels, spec.manifest);
     if (!problem.empty())
       return fail(ExitCode::Defect, problem);
+    if (options.emulateAmx)
+      for (ManifestVariant &variant : spec.manifest.variants)
+        llvm::erase_if(variant.features, [](StringRef feature) { return feature.starts_with("amx"); });
 
     begin("write");
     std::vector<WeightPiece> pieces = collectWeights(module);

@@ -34,16 +34,15 @@ llvm::Expected<JitCode> JitCode::fromObject(llvm::ArrayRef<char> object) {
   auto copy = llvm::MemoryBuffer::getMemBufferCopy(
       llvm::StringRef(object.data(), object.size()), "jit");
   if (llvm::Error error = (*jit)->addObjectFile(std::move(copy)))
-    return std::move(error);
+    return error;
   JitCode code;
   code.jit = std::move(*jit);
-  return std::move(code);
+  return code;
 }
 
-llvm::Expected<JitCode>
-JitCode::fromMlir(llvm::StringRef text, llvm::StringRef level,
-                  llvm::StringRef entry,
-                  llvm::function_ref<void(OpPassManager &)> prepare) {
+llvm::Expected<JitCode> JitCode::fromMlir(
+    llvm::StringRef text, llvm::StringRef level, llvm::StringRef entry,
+    llvm::function_ref<void(OpPassManager &)> prepare, bool amxEmulated) {
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
@@ -65,7 +64,7 @@ JitCode::fromMlir(llvm::StringRef text, llvm::StringRef level,
     return llvm::createStringError("the test's MLIR has no lowering to LLVM");
   auto object = emitObject(*module, findHostTarget(level).value(), entry,
                            ObjectKind::Object,
-                           /*sanitize=*/false);
+                           /*sanitize=*/false, amxEmulated);
   if (!object)
     return object.takeError();
   return fromObject(*object);

@@ -26,10 +26,12 @@ public:
 
   /// `text`: MLIR whose func.func @entry takes pointers (!llvm.ptr) and
   /// scalars, in scf, vector, arith, math and llvm. `prepare` adds passes
-  /// before the lowering to LLVM. Compiled for `level` by emitObject.
+  /// before the lowering to LLVM. Compiled for `level` by emitObject, without
+  /// AMX instructions if `amxEmulated`.
   static llvm::Expected<JitCode>
   fromMlir(llvm::StringRef text, llvm::StringRef level, llvm::StringRef entry,
-           llvm::function_ref<void(mlir::OpPassManager &)> prepare);
+           llvm::function_ref<void(mlir::OpPassManager &)> prepare,
+           bool amxEmulated = false);
 
   /// The function of that name; valid as long as this object.
   template <typename Function>

@@ -50,6 +50,8 @@ struct Options {
   cl::opt<bool> sanitize{"sanitize", cl::init(false), cl::cat(category),
                          cl::desc("instrument generated code with AddressSanitizer; OUT.so then loads "
                                   "only into programs built with it")};
+  cl::opt<bool> emulateAmx{"emulate-amx", cl::init(false), cl::cat(category), cl::Hidden,
+                           cl::desc("for tests: loops instead of AMX instructions")};
   cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
                             cl::desc("threads of the compiler (0: all allowed cores)")};
   cl::opt<std::string> progress{"progress", cl::init("auto"), cl::cat(category),
@@ -103,6 +105,7 @@ int main(int argc, char **argv) {
   options.emit = cli.emit;
   options.threads = cli.threads;
   options.sanitize = cli.sanitize;
+  options.emulateAmx = cli.emulateAmx;
   if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))
     return usage("--sanitize needs -o OUT.so");
   if (cli.threads < 0)
