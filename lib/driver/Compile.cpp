@@ -228,6 +228,7 @@ struct Compiler {
       OwningOpRef<ModuleOp> module;
       SmallVector<char, 0> object;
       std::string entry, problem;
+      Schedule schedule;
       bool refused = false;
     };
     std::vector<Variant> variants(targets.size());
@@ -249,6 +250,7 @@ struct Compiler {
         return failure();
       if (options.emit == "kernels")
         return success();
+      v.schedule = readSchedule(*v.module->getOps<func::FuncOp>().begin());
       if (failed(lower([&](OpPassManager &pm) { buildKernelsToLLVM(pm, v.entry); })))
         return failure();
       ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
@@ -277,13 +279,16 @@ struct Compiler {
       return write(variants[0].object);
 
     begin("describe");
-    SmallVector<StringRef> kernels;
-    if (auto names = (*variants[0].module)->getAttrOfType<ArrayAttr>("sq.kernels"))
-      for (auto name : names.getAsRange<StringAttr>())
-        kernels.push_back(name.getValue());
+    // The manifest has one list of kernels: the levels differ in their code only.
+    for (Variant &v : variants) {
+      auto launches = (*v.module)->getAttrOfType<ArrayAttr>("sq.kernels");
+      size_t count = launches ? launches.size() : 0;
+      if (count != v.schedule.kernels.size() || count != variants[0].schedule.kernels.size())
+        return fail(ExitCode::Defect, "the CPU levels launch different kernels");
+    }
     ArtifactSpec spec;
     spec.output = options.output;
-    std::string problem = describe(module, targets, kernels, spec.manifest);
+    std::string problem = describe(module, targets, variants[0].schedule, spec.manifest);
     if (!problem.empty())
       return fail(ExitCode::Defect, problem);
 
