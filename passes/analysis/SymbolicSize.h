@@ -34,6 +34,9 @@ public:
   SymbolicSize &operator*=(const SymbolicSize &other) { return *this = *this * other; }
   bool operator==(const SymbolicSize &other) const;
 
+  /// Certainly not below `other`, for all dims.
+  bool atLeast(const SymbolicSize &other) const;
+
   /// Simplified where the result is certain for all dims: the larger polynomial
   /// has coefficients at least as large, the division is without remainder, the
   /// size is aligned already.
@@ -50,7 +53,6 @@ public:
 private:
   using Factors = std::vector<std::string>; // sorted, repeated for powers
   static SymbolicSize call(const char *name, const SymbolicSize &a, const SymbolicSize &b);
-  bool atLeast(const SymbolicSize &other) const;
   void add(const Factors &factors, int64_t coefficient);
 
   bool known = true;
