@@ -54,9 +54,11 @@ struct Reader {
   ScheduledBuffer describe(Value root) {
     ScheduledBuffer buffer{ScheduledBuffer::Arena, "", "", sizes.bytes(root), 0, {}, {}};
     auto type = cast<MemRefType>(root.getType());
+    llvm::raw_string_ostream os(buffer.type);
+    os << type.getElementType() << "[";
     for (int64_t d = 0; d < type.getRank(); ++d)
-      buffer.type += sizes.extent(root, d).text() + "x";
-    llvm::raw_string_ostream(buffer.type) << type.getElementType();
+      os << (d ? ", " : "") << sizes.extent(root, d).text();
+    os << "]";
     Operation *op = root.getDefiningOp();
     if (!op) {
       auto arg = cast<BlockArgument>(root);
@@ -86,6 +88,42 @@ struct Reader {
       list.push_back(user);
   }
 
+  /// Calls `access` for what `region` reads and writes outside of itself; what
+  /// it calls (--sq-share-kernels) is looked into.
+  static void forEachAccess(Region &region, function_ref<void(Value root, bool written)> access) {
+    region.walk([&](Operation *inner) {
+      if (auto call = dyn_cast<func::CallOp>(inner)) {
+        auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+        if (!callee || callee.isExternal())
+          return;
+        forEachAccess(callee.getBody(), [&](Value root, bool written) {
+          auto arg = dyn_cast<BlockArgument>(root);
+          if (arg && arg.getOwner() == &callee.getBody().front())
+            access(rootOf(call.getOperand(arg.getArgNumber())), written);
+        });
+        return;
+      }
+      auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
+      if (!effects)
+        return;
+      SmallVector<MemoryEffects::EffectInstance> instances;
+      effects.getEffects(instances);
+      for (auto &effect : instances) {
+        Value v = effect.getValue();
+        if (!v || !isa<MemRefType>(v.getType()))
+          continue;
+        Value root = rootOf(v);
+        bool inside = root.getDefiningOp() && region.isAncestor(root.getParentRegion());
+        if (inside)
+          continue;
+        if (isa<MemoryEffects::Read>(effect.getEffect()))
+          access(root, false);
+        else if (isa<MemoryEffects::Write>(effect.getEffect()))
+          access(root, true);
+      }
+    });
+  }
+
   void add(ParallelOp op) {
     int index = static_cast<int>(schedule.kernels.size());
     ScheduledKernel kernel;
@@ -110,21 +148,8 @@ struct Reader {
       kernel.kind = kernel.flops = kernel.reads = kernel.writes = "?";
     }
     llvm::SetVector<int> in, out;
-    op.getBody().walk([&](MemoryEffectOpInterface inner) {
-      SmallVector<MemoryEffects::EffectInstance> effects;
-      inner.getEffects(effects);
-      for (auto &effect : effects) {
-        Value v = effect.getValue();
-        if (!v || !isa<MemRefType>(v.getType()))
-          continue;
-        Value root = rootOf(v);
-        if (op->isAncestor(root.getParentBlock()->getParentOp()))
-          continue;
-        if (isa<MemoryEffects::Read>(effect.getEffect()))
-          in.insert(bufferOf(root));
-        else if (isa<MemoryEffects::Write>(effect.getEffect()))
-          out.insert(bufferOf(root));
-      }
+    forEachAccess(op.getBody(), [&](Value root, bool written) {
+      (written ? out : in).insert(bufferOf(root));
     });
     kernel.inputs.assign(in.begin(), in.end());
     kernel.outputs.assign(out.begin(), out.end());

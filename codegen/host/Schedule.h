@@ -12,7 +12,7 @@ namespace sq {
 struct ScheduledBuffer {
   enum Kind { Input, Output, Weight, Arena } kind;
   std::string name;   // of an input or output; of a weight the initialiser's, if it is known
-  std::string type;   // "4x128xf32", unknown dims as formulas
+  std::string type;   // "f32[batch, 128]"
   SymbolicSize bytes = 0;
   SymbolicSize offset = 0;            // in the arena or the weight section
   std::vector<int> readers, writers;  // kernels, ascending

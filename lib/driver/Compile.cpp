@@ -17,6 +17,7 @@
 #include "codegen/host/Pipelines.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/Manifest.h"
+#include "lib/driver/Report.h"
 #include "lib/driver/Reproducer.h"
 #include "lib/driver/Weights.h"
 #include "lib/importer/Importer.h"
@@ -220,7 +221,11 @@ struct Compiler {
         targets.push_back(t);
     if (targets.empty())
       return fail(ExitCode::Usage, "no CPU level to compile for");
-    if (!options.emit.empty())
+    std::vector<std::string> levels;
+    for (const HostTarget &target : targets)
+      levels.push_back(target.level.str());
+    bool reportOnly = options.emit.empty() && options.output.empty();
+    if (!options.emit.empty() || reportOnly)
       targets = {targets.back()};
 
     begin("generate code");
@@ -250,7 +255,9 @@ struct Compiler {
         return failure();
       if (options.emit == "kernels")
         return success();
-      v.schedule = readSchedule(*v.module->getOps<func::FuncOp>().begin());
+      v.schedule = readSchedule(v.module->lookupSymbol<func::FuncOp>("main"));
+      if (reportOnly)
+        return success();
       if (failed(lower([&](OpPassManager &pm) { buildKernelsToLLVM(pm, v.entry); })))
         return failure();
       ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
@@ -283,7 +290,8 @@ struct Compiler {
     for (Variant &v : variants) {
       auto launches = (*v.module)->getAttrOfType<ArrayAttr>("sq.kernels");
       size_t count = launches ? launches.size() : 0;
-      if (count != v.schedule.kernels.size() || count != variants[0].schedule.kernels.size())
+      if (!reportOnly &&
+          (count != v.schedule.kernels.size() || count != variants[0].schedule.kernels.size()))
         return fail(ExitCode::Defect, "the CPU levels launch different kernels");
     }
     ArtifactSpec spec;
@@ -291,6 +299,17 @@ struct Compiler {
     std::string problem = describe(module, targets, variants[0].schedule, spec.manifest);
     if (!problem.empty())
       return fail(ExitCode::Defect, problem);
+    auto func = *module.getOps<func::FuncOp>().begin();
+    if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
+      spec.weightsSize = size.getInt();
+    if (!options.reports.empty()) {
+      Report report(path, levels, std::move(variants[0].schedule), spec.manifest, spec.weightsSize);
+      for (const std::string &file : options.reports)
+        if (llvm::Error error = writeReport(report, file))
+          return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+    }
+    if (reportOnly)
+      return {};
 
     begin("write");
     std::vector<WeightPiece> pieces = collectWeights(module);
@@ -301,9 +320,6 @@ struct Compiler {
                                 return llvm::createStringError(llvm::inconvertibleErrorCode(),
                                                                messages.take());
                               }});
-    auto func = *module.getOps<func::FuncOp>().begin();
-    if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
-      spec.weightsSize = size.getInt();
     spec.threads = options.threads;
     spec.sanitized = sanitize();
 
