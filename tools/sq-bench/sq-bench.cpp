@@ -50,7 +50,7 @@ constexpr const char *usageText =
     "the first dim of the first input, tokens/s the elements of the first integer input\n"
     "of rank 2. Peak memory is the largest resident size while the row was measured,\n"
     "mapped weights included.\n\n"
-    "Per kernel: calls and ms per run, kernels of equal work in one row; floating-point\n"
+    "Per kernel: calls and median ms per run, kernels of equal work in one row; floating-point\n"
     "operations (a multiply-add is two) per second and as a share of the machine's\n"
     "multiply-adds from registers; bytes, every operand counted once, per second and as a\n"
     "share of the memory's bandwidth (more than 100 %: from a cache); the ONNX nodes.\n\n"
@@ -145,6 +145,13 @@ void fill(const Port &port, Random &random, Tensor &tensor) {
     else
       tensor.setInt(i, bits % (port.dtype == DType::bool8 ? 2 : 100));
   }
+}
+
+/// Sorts `times`.
+double median(std::vector<double> &times) {
+  std::sort(times.begin(), times.end());
+  size_t n = times.size();
+  return n % 2 ? times[n / 2] : (times[n / 2 - 1] + times[n / 2]) / 2;
 }
 
 struct Row {
@@ -244,10 +251,9 @@ private:
     std::vector<double> times;
     if (Status s = runFor(session, times); !s.ok())
       return s;
-    std::sort(times.begin(), times.end());
-    size_t n = times.size();
+    row.median = median(times);
     row.min = times[0];
-    row.median = n % 2 ? times[n / 2] : (times[n / 2 - 1] + times[n / 2]) / 2;
+    size_t n = times.size();
     row.p90 = times[(9 * n + 9) / 10 - 1]; // nearest rank
     row.peakKiB = peakKiB();
     if (flags.has("per-kernel"))
@@ -271,21 +277,29 @@ private:
     return {};
   }
 
+  /// Medians, as in the row itself: what disturbs a run now and then is not the kernel's.
   Status profile(Session &session, const std::vector<Tensor> &inputs, Row &row) {
     if (Status s = fromRuntime(sq_session_set_profiling(session.get(), 1)); !s.ok())
       return s;
-    std::vector<double> times;
-    if (Status s = runFor(session, times); !s.ok())
-      return s;
-    const sq_kernel_time *kernels;
-    int32_t count;
-    if (Status s = fromRuntime(sq_session_kernel_times(session.get(), &kernels, &count)); !s.ok())
-      return s;
-    double runs = static_cast<double>(times.size());
     std::vector<Kernel> described = kernelsFor(module, inputs, row.threads);
-    for (int32_t i = 0; i < count; ++i)
-      if (kernels[i].calls)
-        row.kernels.push_back({described[i], kernels[i].calls / runs, kernels[i].seconds / runs, 1});
+    std::vector<std::vector<double>> times(described.size());
+    std::vector<double> calls(described.size());
+    double start = now();
+    do {
+      const sq_kernel_time *kernels;
+      int32_t count;
+      if (Status s = session.run(); !s.ok())
+        return s;
+      if (Status s = fromRuntime(sq_session_kernel_times(session.get(), &kernels, &count)); !s.ok())
+        return s;
+      for (int32_t i = 0; i < count; ++i) {
+        times[i].push_back(kernels[i].seconds);
+        calls[i] += kernels[i].calls;
+      }
+    } while (now() - start < minTime);
+    for (size_t i = 0; i < described.size(); ++i)
+      if (calls[i])
+        row.kernels.push_back({std::move(described[i]), calls[i] / times[i].size(), median(times[i]), 1});
     return {};
   }
 
