@@ -103,8 +103,14 @@ private:
     ++at;
     if (take(')'))
       return name == "threads" && symbols("threads()", value);
-    double a, b;
-    return sum(a) && take(',') && sum(b) && take(')') && apply(name, a, b, value);
+    double next;
+    if (!sum(value) || *skip() != ',')
+      return false;
+    bool many = name == "min" || name == "max";
+    for (bool first = true; take(','); first = false)
+      if (!sum(next) || !(first || many) || !apply(name, value, next, value))
+        return false;
+    return take(')');
   }
 
   static bool apply(const std::string &name, double a, double b, double &value) {

@@ -17,11 +17,12 @@ using SizeSymbols = std::function<bool(const std::string &name, double &value)>;
 ///     sum     = ["-"] product { ("+" | "-") product }
 ///     product = power { "*" power }
 ///     power   = atom [ "^" digits ]
-///     atom    = digits | symbol | function "(" sum "," sum ")" | "(" sum ")"
+///     atom    = digits | symbol | function "(" sum "," sum { "," sum } ")" | "(" sum ")"
 ///     symbol  = letter { letter | digit | "_" | "." | ":" } | "'" any "'" | "threads()"
 ///
-/// where any has '' for ', and the functions are min, max, div (rounded down),
-/// ceil (division rounded up), mod and align (up to a multiple). Arithmetic is
+/// where any has '' for ', and the functions are min and max (of two or more),
+/// div (rounded down), ceil (division rounded up), mod and align (up to a
+/// multiple). Arithmetic is
 /// in double, exact below 2^53. False for what is not such a text, an unknown
 /// symbol or a division by zero; `value` is then unchanged.
 bool evaluateSize(const std::string &text, const SizeSymbols &symbols, double &value);

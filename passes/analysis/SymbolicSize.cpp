@@ -82,7 +82,12 @@ bool SymbolicSize::atLeast(const SymbolicSize &other) const {
 SymbolicSize SymbolicSize::call(const char *name, const SymbolicSize &a, const SymbolicSize &b) {
   if (!a.known || !b.known)
     return unknown();
-  return symbol(std::string(name) + "(" + a.text() + ", " + b.text() + ")");
+  // max(max(x, y), z) reads better as max(x, y, z).
+  std::string head = std::string(name) + "(", list = a.text();
+  bool nested = a.terms.size() == 1 && a.terms.begin()->second == 1 && a.terms.begin()->first.size() == 1;
+  if (nested && (head == "max(" || head == "min(") && list.compare(0, head.size(), head) == 0)
+    list = list.substr(head.size(), list.size() - head.size() - 1);
+  return symbol(head + list + ", " + b.text() + ")");
 }
 
 SymbolicSize SymbolicSize::max(const SymbolicSize &a, const SymbolicSize &b) {

@@ -24,6 +24,8 @@ TEST(SymbolicSize, CertainResults) {
   EXPECT_EQ(SymbolicSize::max(b * s, b * s * 4).text(), "4*b*s");
   EXPECT_EQ(SymbolicSize::min(b * s + 1, b * s).text(), "b*s");
   EXPECT_EQ(SymbolicSize::max(b, s).text(), "max(b, s)");
+  EXPECT_EQ(SymbolicSize::max(SymbolicSize::max(b, s), 7).text(), "max(b, s, 7)");
+  EXPECT_EQ(SymbolicSize::max(SymbolicSize::max(b, s) * 2, 7).text(), "max(2*max(b, s), 7)");
   EXPECT_EQ(SymbolicSize::min(b * 2, b + 1).text(), "min(2*b, b + 1)");
   EXPECT_EQ(SymbolicSize::floorDiv(b * s * 12 + b * 4, b * 4).text(), "3*s + 1");
   EXPECT_EQ(SymbolicSize::floorDiv(b * s + 1, s).text(), "div(b*s + 1, s)");

@@ -26,6 +26,7 @@ TEST(SizeText, Values) {
   EXPECT_EQ(evaluate("-2 * (batch - 4)"), 2);
   EXPECT_EQ(evaluate("'it''s'*threads()"), 10);
   EXPECT_EQ(evaluate("max(batch, input:0) + min(batch, input:0)"), 10);
+  EXPECT_EQ(evaluate("max(batch, 1, input:0, 2)"), 7);
   EXPECT_EQ(evaluate("div(input:0, batch) + ceil(input:0, batch) + mod(input:0, batch)"), 6);
   EXPECT_EQ(evaluate("align(4*batch, 64)"), 64);
   EXPECT_EQ(evaluate("align(64, 64)"), 64);
@@ -33,7 +34,7 @@ TEST(SizeText, Values) {
 
 TEST(SizeText, Refusals) {
   double value = -1;
-  for (const char *text : {"", "batch +", "2 batch", "nobody", "'batch", "log(1, 2)", "min(1)", "threads",
+  for (const char *text : {"", "batch +", "2 batch", "nobody", "'batch", "log(1, 2)", "min(1)", "div(8, 2, 2)", "max(1,)", "threads",
                            "div(1, 0)", "(1", "1)", "batch^batch", "3^-1"})
     EXPECT_FALSE(sq::evaluateSize(text, symbols, value)) << text;
   EXPECT_FALSE(sq::evaluateSize(std::string(100000, '('), symbols, value));
