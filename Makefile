@@ -6,7 +6,7 @@ help:
 	@echo "make build    install what is missing, build the tools into build/bin"
 	@echo "make test     build and run every test (asan: SQ_PRESET=sanitize make test)"
 	@echo "make demo     all-MiniLM-L6-v2 from ONNX to minilm.so: run, compare, time, search"
-	@echo "make bench    compare with onnxruntime, write bench/README.md"
+	@echo "make bench    compare with onnxruntime and OpenVINO, write bench/README.md"
 	@echo "make format   clang-format over the sources"
 	@echo "make clean    remove the build folders (.deps stays)"
 

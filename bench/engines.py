@@ -1,29 +1,28 @@
 """One engine in a process of its own: reads requests (a JSON object a line) on
-stdin, answers each with one line. compare.py starts two of these and lets them
-work in turn, so that neither's idle threads disturb the other.
+stdin, answers each with one line. compare.py starts several of these and lets
+them work in turn, so that no idle threads disturb another.
 
-    engines.py sq|onnxruntime FILE THREADS
-    {"batch": 1, "sequence": 128, "seconds": 1.0} -> {"times": [...], "output": "file.npy"}
+    engines.py sq|onnxruntime|openvino|openvino-static|openvino-bf16 FILE THREADS
+    {"batch": 1, "sequence": 128, "vocabulary": 1000, "seconds": 1.0}
+        -> {"times": [...], "output": "file.npy", "peak_mib": 123.4}
 """
 
-import ctypes
 import json
+import re
 import sys
 import tempfile
 import time
 
 import numpy as np
 
+import sq_runtime
 
-def inputs(batch, sequence):
+
+def inputs(names, batch, sequence, vocabulary):
     """What a tokenizer gives for full rows: equal for every engine and run."""
     rng = np.random.default_rng(1)
-    ids = rng.integers(1000, 30000, (batch, sequence), dtype=np.int64)
-    return {
-        "input_ids": ids,
-        "attention_mask": np.ones_like(ids),
-        "token_type_ids": np.zeros_like(ids),
-    }
+    ids = rng.integers(1, vocabulary, (batch, sequence), dtype=np.int64)
+    return {n: np.ones_like(ids) if "mask" in n else np.zeros_like(ids) if "type" in n else ids for n in names}
 
 
 class OnnxRuntime:
@@ -33,106 +32,70 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.inputs = [i.name for i in self.session.get_inputs()]
         self.name = "onnxruntime " + onnxruntime.__version__
 
     def prepare(self, feeds):
         return lambda: self.session.run(None, feeds)[0]
 
 
-class DLDataType(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16)]
+class OpenVino:
+    """The shapes as the model has them; `static`: reshaped and compiled for
+    each shape that is asked for, which a program with varying lengths cannot
+    do, but which is the engine's best."""
 
+    def __init__(self, path, threads, static=False, precision="f32"):
+        import openvino
 
-class DLTensor(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("dtype", DLDataType),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-    ]
-
-
-class TensorInfo(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("dtype", DLDataType),
-        ("rank", ctypes.c_int32),
-        ("dims", ctypes.c_void_p),
-    ]
-
-
-class SessionOptions(ctypes.Structure):
-    _fields_ = [("size", ctypes.c_size_t), ("threads", ctypes.c_int)]
-
-
-DL_CPU = 1
-DL_INT, DL_FLOAT = 0, 2
-
-
-class Sq:
-    """The C API of include/sq/runtime.h, which an artifact carries itself."""
-
-    def __init__(self, path, threads):
-        self.api = ctypes.CDLL(path)
-        self.api.sq_last_error.restype = ctypes.c_char_p
-        self.api.sq_runtime_version.restype = ctypes.c_char_p
-        self.api.sq_module_cpu_level.restype = ctypes.c_char_p
-        self.api.sq_module_input.restype = ctypes.POINTER(TensorInfo)
-        self.module, self.session = ctypes.c_void_p(), ctypes.c_void_p()
-        self.call("sq_module_load", path.encode(), None, ctypes.byref(self.module))
-        options = SessionOptions(ctypes.sizeof(SessionOptions), threads)
-        self.call(
-            "sq_session_create", self.module, ctypes.byref(options), ctypes.byref(self.session)
-        )
-        self.order = [
-            self.api.sq_module_input(self.module, i).contents.name.decode()
-            for i in range(self.api.sq_module_num_inputs(self.module))
-        ]
-        level = self.api.sq_module_cpu_level(self.module).decode()
-        self.name = "sq %s (%s)" % (self.api.sq_runtime_version().decode(), level)
-
-    def call(self, function, *arguments):
-        if getattr(self.api, function)(*arguments) != 0:
-            sys.exit("%s: %s" % (function, self.api.sq_last_error().decode()))
+        self.core, self.path, self.static = openvino.Core(), path, static
+        self.config = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision,
+        }
+        model = self.core.read_model(path)
+        self.inputs = [i.any_name for i in model.inputs]
+        self.compiled = None if static else self.core.compile_model(model, "CPU", self.config)
+        self.name = "OpenVINO " + openvino.__version__.split("-")[0]
 
     def prepare(self, feeds):
-        tensors = (DLTensor * len(self.order))()
-        keep = []
-        for tensor, name in zip(tensors, self.order):
-            array = np.ascontiguousarray(feeds[name])
-            shape = (ctypes.c_int64 * array.ndim)(*array.shape)
-            keep += [array, shape]
-            tensor.data, tensor.device_type, tensor.ndim = array.ctypes.data, DL_CPU, array.ndim
-            tensor.dtype = DLDataType(DL_INT, 64, 1)
-            tensor.shape = ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64))
+        compiled = self.compiled
+        if self.static:
+            model = self.core.read_model(self.path)
+            model.reshape({name: array.shape for name, array in feeds.items()})
+            compiled = self.core.compile_model(model, "CPU", self.config)
+        request = compiled.create_infer_request()
+        return lambda: request.infer(feeds, share_inputs=True, share_outputs=True)[0]
 
-        def run():
-            keep  # the arrays live as long as the closure
-            output = DLTensor()  # data NULL: the session's own memory
-            self.call("sq_session_run", self.session, tensors, len(tensors), ctypes.byref(output), 1)
-            if (output.dtype.code, output.dtype.bits) != (DL_FLOAT, 32):
-                sys.exit("sq: the output is not float32")
-            shape = tuple(output.shape[i] for i in range(output.ndim))
-            floats = ctypes.cast(output.data, ctypes.POINTER(ctypes.c_float))
-            return np.ctypeslib.as_array(floats, shape)
 
-        return run
+ENGINES = {
+    "sq": sq_runtime.Sq,
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "openvino-static": lambda path, threads: OpenVino(path, threads, static=True),
+    "openvino-bf16": lambda path, threads: OpenVino(path, threads, precision="bf16"),
+}
+
+
+def peak_mib():
+    with open("/proc/self/status") as f:
+        return int(re.search(r"^VmHWM:\s*(\d+)", f.read(), re.M).group(1)) / 1024
 
 
 def main():
     kind, path, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    engine = {"sq": Sq, "onnxruntime": OnnxRuntime}[kind](path, threads)
-    print(json.dumps({"name": engine.name}), flush=True)
+    start = time.perf_counter()
+    engine = ENGINES[kind](path, threads)
+    print(json.dumps({"name": engine.name, "load_seconds": time.perf_counter() - start}), flush=True)
+    prepared = {}
     for line in sys.stdin:
         request = json.loads(line)
-        run = engine.prepare(inputs(request["batch"], request["sequence"]))
+        shape = (request["batch"], request["sequence"], request["vocabulary"])
+        if shape not in prepared:
+            prepared[shape] = engine.prepare(inputs(engine.inputs, *shape))
+        run = prepared[shape]
         for _ in range(3):  # wakes the threads, fills the caches and arenas
             output = run()
         times = []
@@ -143,7 +106,7 @@ def main():
             times.append(time.perf_counter() - start)
         with tempfile.NamedTemporaryFile(suffix=".npy", delete=False) as file:
             np.save(file, output)
-        print(json.dumps({"times": times, "output": file.name}), flush=True)
+        print(json.dumps({"times": times, "output": file.name, "peak_mib": peak_mib()}), flush=True)
 
 
 main()

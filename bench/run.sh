@@ -1,10 +1,11 @@
 #!/bin/bash
-# Measures MiniLM against onnxruntime and writes the table into bench/README.md.
-# Arguments go to compare.py, e.g. --rounds=3 --dry-run.
+# Measures sq against its peers and writes the tables of bench/README.md.
+# Arguments go to compare.py (--quick, --only=minilm,gemm, --dry-run, ...);
+# `bench/run.sh gemm` is the contraction kernel alone.
 source "$(dirname "$0")/../tools/scripts/common.sh"
 bench/setup-peers.sh
 tools/scripts/fetch-minilm.sh
+[[ ${1:-} != gemm ]] || set -- --only=gemm "${@:2}"
 mkdir -p "$build/bench"
-"$build/bin/sq-compile" .deps/minilm/model_opset17.onnx -o "$build/bench/minilm.so"
-"$deps/bench-venv/bin/python" bench/compare.py --artifact="$build/bench/minilm.so" \
-  --model=.deps/minilm/model_opset17.onnx --readme=bench/README.md "$@"
+"$deps/bench-venv/bin/python" bench/compare.py --tools="$build/bin" --folder="$build/bench" \
+  --readme=bench/README.md "$@"

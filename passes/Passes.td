@@ -130,6 +130,28 @@ def PlaceWeightsPass : Pass<"sq-place-weights", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::sq::SqDialect"];
 }
 
+def SeparateResultsPass : Pass<"sq-separate-results", "::mlir::func::FuncOp"> {
+  let summary = "give every result an empty tensor of its own";
+  let description = [{
+    Before bufferization: a `tensor.empty` that several ops write their results
+    to is made again for each. Otherwise they would share a buffer that lives
+    from the first to the last of them.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
+def ReuseBuffersPass : Pass<"sq-reuse-buffers", "::mlir::func::FuncOp"> {
+  let summary = "write results into the memory of operands that are read for the last time";
+  let description = [{
+    After bufferization: an elementwise loop, softmax or layer norm whose result
+    is a new buffer writes into an operand of the same type and size instead,
+    if no later op reads that operand and if each of its elements is read only
+    by the iteration that writes the same place. Outputs of the model, views and
+    operands that are indexed in another way stay as they are.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
 def BindOutputsPass : Pass<"sq-bind-outputs", "::mlir::func::FuncOp"> {
   let summary = "write results straight into the caller's memory";
   let description = [{

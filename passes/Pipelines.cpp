@@ -29,6 +29,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm) {
   func.addPass(createCSEPass());
   func.addPass(createFuseEpiloguePass());
   func.addPass(createPlaceWeightsPass());
+  func.addPass(createSeparateResultsPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
@@ -38,6 +39,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm) {
   buffers.addPass(createCSEPass());
   buffers.addPass(createCanonicalizerPass());
   buffers.addPass(createBindOutputsPass());
+  buffers.addPass(createReuseBuffersPass());
   buffers.addPass(createCanonicalizerPass());
 }
 

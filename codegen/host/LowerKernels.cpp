@@ -9,6 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "codegen/host/KernelWork.h"
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
 #include "passes/analysis/BufferDims.h"
@@ -57,6 +58,15 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     return op->emitOpError("has no host kernel");
   }
 
+  /// Notices the kernels that emitters make.
+  struct Made : RewriterBase::Listener {
+    SmallVector<sq::ParallelOp> kernels;
+    void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
+      if (auto kernel = dyn_cast<sq::ParallelOp>(op))
+        kernels.push_back(kernel);
+    }
+  };
+
   /// Everything that writes whole buffers; what has no kernel is then refused.
   static bool isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }
 
@@ -66,7 +76,9 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       getOperation().emitError("unknown level '") << level << "'";
       return signalPassFailure();
     }
-    IRRewriter rewriter(&getContext());
+    Made made;
+    IRRewriter rewriter(&getContext(), &made);
+    sq::SymbolicSizes sizes;
     // Emitters may add copies of strided operands: go on until none is left.
     while (true) {
       SmallVector<Operation *> kernels;
@@ -76,12 +88,19 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       });
       if (kernels.empty())
         break;
-      for (Operation *op : kernels)
+      for (Operation *op : kernels) {
+        DictionaryAttr work = sq::describeWork(op, sizes);
         if (failed(lower(rewriter, op, *target))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();
         }
+        // An emitter that makes several kernels describes them itself.
+        for (sq::ParallelOp kernel : made.kernels)
+          if (!kernel.getWork())
+            kernel.setWorkAttr(work);
+        made.kernels.clear();
+      }
     }
     flattenExpansions(rewriter);
   }

@@ -50,10 +50,12 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
 def PlanArenaPass : Pass<"sq-plan-arena", "::mlir::func::FuncOp"> {
   let summary = "place all buffers in one arena";
   let description = [{
-    Every `memref.alloc` becomes a view of one `sq.arena`. Buffers whose
-    lifetimes do not overlap share a slot; the size of a slot is the maximum of
-    its buffers' sizes, which may be symbolic, and is computed at run time from
-    the dims of the inputs. A buffer whose size depends on data is refused.
+    Every `memref.alloc` becomes a view of one `sq.arena`. Buffers that are alive
+    at the same time get disjoint ranges, the largest the lowest. Sizes may be
+    symbolic: two ranges count as disjoint if that is certain for all dims of
+    the inputs; otherwise a buffer begins at the largest end of those around it,
+    which is computed at run time. A buffer whose size depends on data is
+    refused.
 
     Before: kernels are `sq.parallel`, no other control flow surrounds buffers.
     After: no `memref.alloc` is left.

@@ -1,9 +1,12 @@
 //===-- PlanArena.cpp - one arena for all buffers ----------------------------===//
 //
-// A linear scan over the host schedule: a buffer takes a free slot (a memory
-// range whose last user is past) or opens a new one. Sizes are symbolic, so a
-// slot's size is the maximum of what it holds, evaluated at run time; which
-// free slot fits best is judged with every unknown dim taken as kTypicalDim.
+// Buffers that are alive at the same time get disjoint ranges of the arena.
+// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep
+// neural net inference", section 5.2): the largest buffer first, each at the
+// lowest place that is free while it lives. Sizes are symbolic, so a place is
+// free only if that is certain for all dims; where it is not, the buffer goes
+// behind all others of its time. Which order is best is judged with every dim
+// taken as kTypicalDim.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -12,10 +15,13 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "codegen/host/Passes.h"
 #include "dialects/sq/IR/SqOps.h"
+#include "lib/support/SizeText.h"
+#include "passes/analysis/SymbolicSize.h"
 
 namespace sq {
 #define GEN_PASS_DEF_PLANARENAPASS
@@ -29,65 +35,142 @@ namespace {
 constexpr int64_t kAlignment = 64;  // bytes: a cache line, and a 512-bit vector
 constexpr int64_t kTypicalDim = 128;
 
+/// A number of bytes: the value in the program and its formula.
+struct Bytes {
+  Value value;
+  sq::SymbolicSize size = 0;
+};
+
 struct Buffer {
   memref::AllocOp op;
   int64_t first = 0, last = 0; // positions of ops in the schedule
-  Value bytes;                 // size rounded up to kAlignment
-  int64_t typical = 0;
-  unsigned slot = 0;
+  Bytes bytes;                 // rounded up to kAlignment
+  double typical = 0;
+  std::vector<unsigned> overlapping; // buffers alive at the same time
 };
 
-struct Slot {
-  int64_t busyUntil = -1;
-  int64_t typical = 0;
-  Value bytes, offset;
+/// A buffer begins at the largest end of these others; of none, at the start of
+/// the arena.
+struct Place {
+  std::vector<unsigned> behind;
+  sq::SymbolicSize offset = 0;
 };
 
-/// `v` with unknown dims taken as kTypicalDim; a guess that only steers the
-/// choice of slots.
-int64_t typicalValue(Value v, unsigned depth = 0) {
-  Operation *op = v.getDefiningOp();
-  if (!op || depth > 16)
-    return kTypicalDim;
-  if (auto c = dyn_cast<arith::ConstantIndexOp>(op))
-    return c.value();
-  auto arg = [&](unsigned i) { return typicalValue(op->getOperand(i), depth + 1); };
-  if (isa<arith::MulIOp>(op))
-    return arg(0) * arg(1);
-  if (isa<arith::AddIOp>(op))
-    return arg(0) + arg(1);
-  if (isa<arith::AndIOp>(op)) // sizeOf's rounding
-    return arg(0);
-  if (isa<arith::SubIOp>(op))
-    return std::max<int64_t>(arg(0) - arg(1), 0);
-  if (isa<arith::MinUIOp, arith::MinSIOp>(op))
-    return std::min(arg(0), arg(1));
-  if (isa<arith::MaxUIOp, arith::MaxSIOp>(op))
-    return std::max(arg(0), arg(1));
-  if (isa<arith::DivUIOp, arith::DivSIOp>(op))
-    return arg(0) / std::max<int64_t>(arg(1), 1);
-  if (isa<sq::ThreadsOp>(op))
-    return 2;
-  return kTypicalDim;
+struct Plan {
+  std::vector<unsigned> order;
+  std::vector<Place> places; // by buffer
+  Place end;                 // of the arena
+  double typical = 0;        // size of the arena
+};
+
+double typicalSize(const sq::SymbolicSize &size) {
+  double value = 0;
+  sq::evaluateSize(
+      size.text(),
+      [](const std::string &name, double &v) {
+        v = name == "threads()" ? 2 : kTypicalDim;
+        return true;
+      },
+      value);
+  return value;
+}
+
+/// Places the buffers in `order`.
+Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order) {
+  Plan plan;
+  plan.places.resize(buffers.size());
+  std::vector<bool> placed(buffers.size());
+  auto end = [&](unsigned i) { return plan.places[i].offset + buffers[i].bytes.size; };
+  auto behindAll = [&](ArrayRef<unsigned> others) {
+    Place place;
+    for (unsigned other : others) {
+      // One of several that are certainly equal or larger is enough.
+      if (llvm::any_of(place.behind, [&](unsigned kept) { return end(kept).atLeast(end(other)); }))
+        continue;
+      llvm::erase_if(place.behind, [&](unsigned kept) { return end(other).atLeast(end(kept)); });
+      place.behind.push_back(other);
+    }
+    for (unsigned other : place.behind)
+      place.offset = sq::SymbolicSize::max(place.offset, end(other));
+    return place;
+  };
+  for (unsigned i : order) {
+    std::vector<unsigned> around;
+    for (unsigned other : buffers[i].overlapping)
+      if (placed[other])
+        around.push_back(other);
+    std::vector<std::pair<double, Place>> candidates = {{0, Place()}};
+    for (unsigned other : around)
+      candidates.push_back({typicalSize(end(other)), {{other}, end(other)}});
+    llvm::sort(candidates, [](auto &a, auto &b) {
+      return std::pair(a.first, a.second.behind) < std::pair(b.first, b.second.behind);
+    });
+    auto free = llvm::find_if(candidates, [&](auto &candidate) {
+      const sq::SymbolicSize &offset = candidate.second.offset;
+      return llvm::all_of(around, [&](unsigned other) {
+        return offset.atLeast(end(other)) ||
+               plan.places[other].offset.atLeast(offset + buffers[i].bytes.size);
+      });
+    });
+    plan.places[i] = free != candidates.end() ? free->second : behindAll(around);
+    placed[i] = true;
+  }
+  // What another buffer lies behind does not reach the end.
+  std::vector<unsigned> last = order;
+  for (const Place &place : plan.places)
+    for (unsigned below : place.behind)
+      llvm::erase(last, below);
+  plan.end = behindAll(last);
+  plan.typical = typicalSize(plan.end.offset);
+  plan.order = std::move(order);
+  return plan;
+}
+
+/// The best of a few orders.
+Plan placeBuffers(ArrayRef<Buffer> buffers) {
+  std::vector<unsigned> schedule(llvm::seq<unsigned>(0, buffers.size()).begin(),
+                                 llvm::seq<unsigned>(0, buffers.size()).end());
+  auto sorted = [&](auto key) {
+    std::vector<unsigned> order = schedule;
+    llvm::sort(order, [&](unsigned a, unsigned b) { return std::pair(key(a), a) < std::pair(key(b), b); });
+    return placeInOrder(buffers, std::move(order));
+  };
+  Plan bySize = sorted([&](unsigned i) { return std::pair(-buffers[i].typical, 0); });
+  // Of equal size those first that stand in the way of few: the others go
+  // behind the larger of two whose sizes cannot be compared.
+  Plan byConflicts =
+      sorted([&](unsigned i) { return std::pair(-buffers[i].typical, static_cast<int>(buffers[i].overlapping.size())); });
+  Plan inOrder = placeInOrder(buffers, schedule);
+  Plan *best = &bySize;
+  for (Plan *plan : {&byConflicts, &inOrder})
+    if (plan->typical < best->typical)
+      best = plan;
+  return std::move(*best);
 }
 
 struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
   Block *schedule = nullptr;
   DenseMap<Operation *, int64_t> position;
+  sq::SymbolicSizes sizes;
+  DenseMap<Value, size_t> opaque; // sizes without a formula
 
-  int64_t lastUse(Value root) {
-    int64_t last = -1;
-    SmallVector<Value> todo = {root};
+  /// From the first to the last op that uses the memory; an address or an
+  /// extent taken of it is no use.
+  void findLifetime(Buffer &buffer) {
+    buffer.first = std::numeric_limits<int64_t>::max();
+    buffer.last = -1;
+    SmallVector<Value> todo = {buffer.op};
     while (!todo.empty()) {
-      Value v = todo.pop_back_val();
-      for (Operation *user : v.getUsers()) {
-        last = std::max(last, position.lookup(schedule->findAncestorOpInBlock(*user)));
-        for (Value result : user->getResults())
-          if (isa<MemRefType>(result.getType()))
-            todo.push_back(result);
+      for (Operation *user : todo.pop_back_val().getUsers()) {
+        if (isa<ViewLikeOpInterface>(user)) {
+          llvm::append_range(todo, user->getResults());
+        } else if (!isa<memref::DimOp>(user)) {
+          int64_t at = position.lookup(schedule->findAncestorOpInBlock(*user));
+          buffer.first = std::min(buffer.first, at);
+          buffer.last = std::max(buffer.last, at);
+        }
       }
     }
-    return last;
   }
 
   LogicalResult sizeOf(Buffer &buffer, ImplicitLocOpBuilder &b) {
@@ -95,7 +178,7 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     Type element = type.getElementType();
     if (!type.getLayout().isIdentity() || !(element.isIntOrIndexOrFloat()))
       return buffer.op.emitOpError("cannot be placed in the arena: ") << type;
-    int64_t bytes = element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+    int64_t bytes = sq::bytesPerElement(element);
     Value size;
     unsigned dynamic = 0;
     for (int64_t d : type.getShape()) {
@@ -109,9 +192,30 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     Value count = arith::ConstantIndexOp::create(b, bytes);
     size = size ? b.createOrFold<arith::MulIOp>(size, count) : count;
     Value up = b.createOrFold<arith::AddIOp>(size, arith::ConstantIndexOp::create(b, kAlignment - 1));
-    buffer.bytes = b.createOrFold<arith::AndIOp>(up, arith::ConstantIndexOp::create(b, -kAlignment));
-    buffer.typical = typicalValue(buffer.bytes);
+    buffer.bytes.value = b.createOrFold<arith::AndIOp>(up, arith::ConstantIndexOp::create(b, -kAlignment));
+    buffer.bytes.size = sizes.of(buffer.bytes.value);
+    // A size without a formula is a symbol of its own, equal only to itself.
+    if (!buffer.bytes.size.isKnown())
+      buffer.bytes.size = sq::SymbolicSize::symbol("size_" + std::to_string(opaque.try_emplace(buffer.bytes.value, opaque.size()).first->second));
+    buffer.typical = typicalSize(buffer.bytes.size);
     return success();
+  }
+
+  /// Computes the offsets and the size of the arena.
+  std::vector<Value> materialise(const Plan &plan, ArrayRef<Buffer> buffers, Value &total, ImplicitLocOpBuilder &b) {
+    std::vector<Value> offsets(buffers.size());
+    auto begin = [&](const Place &place) {
+      Value result;
+      for (unsigned other : place.behind) {
+        Value end = b.createOrFold<arith::AddIOp>(offsets[other], buffers[other].bytes.value);
+        result = result ? b.createOrFold<arith::MaxUIOp>(result, end) : end;
+      }
+      return result ? result : Value(arith::ConstantIndexOp::create(b, 0));
+    };
+    for (unsigned i : plan.order)
+      offsets[i] = begin(plan.places[i]);
+    total = begin(plan.end);
+    return offsets;
   }
 
   void runOnOperation() override {
@@ -151,51 +255,29 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
       position[&op] = i;
 
     ImplicitLocOpBuilder b(func.getLoc(), start);
-    SmallVector<Slot> slots;
     for (Buffer &buffer : buffers) {
       if (failed(sizeOf(buffer, b)))
         return signalPassFailure();
-      buffer.first = position[buffer.op];
-      buffer.last = std::max(lastUse(buffer.op), buffer.first);
-      unsigned best = slots.size();
-      int64_t bestWaste = std::numeric_limits<int64_t>::max();
-      for (auto [i, slot] : llvm::enumerate(slots)) {
-        if (slot.busyUntil >= buffer.first)
-          continue;
-        // Growing a slot costs arena; leaving a large one half empty may cost
-        // the next large buffer its place.
-        int64_t waste = std::abs(slot.typical - buffer.typical);
-        if (waste < bestWaste) {
-          best = i;
-          bestWaste = waste;
-        }
-      }
-      if (best == slots.size())
-        slots.push_back({});
-      Slot &slot = slots[best];
-      slot.busyUntil = buffer.last;
-      slot.typical = std::max(slot.typical, buffer.typical);
-      slot.bytes = !slot.bytes ? buffer.bytes
-                   : slot.bytes == buffer.bytes
-                       ? slot.bytes
-                       : b.createOrFold<arith::MaxUIOp>(slot.bytes, buffer.bytes);
-      buffer.slot = best;
+      findLifetime(buffer);
     }
-    Value total = arith::ConstantIndexOp::create(b, 0);
-    for (Slot &slot : slots) {
-      slot.offset = total;
-      total = b.createOrFold<arith::AddIOp>(total, slot.bytes);
-    }
+    for (auto [i, a] : llvm::enumerate(buffers))
+      for (auto [j, other] : llvm::enumerate(buffers))
+        if (i != j && a.first <= other.last && other.first <= a.last)
+          a.overlapping.push_back(j);
+    Plan plan = placeBuffers(buffers);
+    Value total;
+    std::vector<Value> offsets = materialise(plan, buffers, total, b);
     Value arena = sq::ArenaOp::create(
         b, MemRefType::get({ShapedType::kDynamic}, b.getI8Type()), total);
-    for (Buffer &buffer : buffers) {
+    for (auto [buffer, offset] : llvm::zip(buffers, offsets)) {
       ImplicitLocOpBuilder at(buffer.op.getLoc(), buffer.op);
-      Value view = memref::ViewOp::create(at, buffer.op.getType(), arena,
-                                          slots[buffer.slot].offset, buffer.op.getDynamicSizes());
+      Value view = memref::ViewOp::create(at, buffer.op.getType(), arena, offset, buffer.op.getDynamicSizes());
       buffer.op.replaceAllUsesWith(view);
       buffer.op.erase();
     }
     position.clear();
+    sizes = {};
+    opaque.clear();
   }
 };
 

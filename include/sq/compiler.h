@@ -35,6 +35,9 @@ struct CompileOptions {
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::string emit;                        // a phase name, or empty for an artifact
+  /// Files that get the compile report, by suffix (.json, .html, .txt); "-":
+  /// text on stdout. With neither output nor emit nothing else is made.
+  std::vector<std::string> reports;
   int threads = 0;                         // of the compiler; 0: all allowed cores
   bool sanitize = false;                   // AddressSanitizer in generated code, .so only
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests

@@ -101,6 +101,14 @@ typedef struct sq_kernel_time {
 SQ_API sq_status sq_session_set_profiling(sq_session *session, int enabled);
 SQ_API sq_status sq_session_kernel_times(const sq_session *session, const sq_kernel_time **times, int32_t *count);
 
+/* Called after each launch of a kernel with `thread` -1, and after each
+ * thread's share of it with that thread (0: the caller of the run), from that
+ * thread, several at once: `user` must be ready for that. `kernel` is its index
+ * in the manifest, times are nanoseconds of CLOCK_MONOTONIC. */
+typedef void (*sq_trace_fn)(void *user, int32_t kernel, int32_t thread, int64_t begin, int64_t end);
+/* Traces the following runs; `fn` NULL ends that. */
+SQ_API sq_status sq_session_set_trace(sq_session *session, sq_trace_fn fn, void *user);
+
 #ifdef __cplusplus
 }
 #endif

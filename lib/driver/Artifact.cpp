@@ -98,8 +98,14 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
     variants.push_back(manifest::CreateVariant(builder, level, features));
   }
   std::vector<flatbuffers::Offset<manifest::Kernel>> kernels;
-  for (const std::string &kernel : m.kernels)
-    kernels.push_back(manifest::CreateKernel(builder, builder.CreateString(kernel)));
+  for (const ManifestKernel &kernel : m.kernels) {
+    auto name = builder.CreateString(kernel.name);
+    auto nodes = builder.CreateVectorOfStrings(kernel.nodes);
+    auto formula = [&](const std::string &text) { return builder.CreateSharedString(text); };
+    auto flops = formula(kernel.flops), read = formula(kernel.bytesRead),
+         written = formula(kernel.bytesWritten);
+    kernels.push_back(manifest::CreateKernel(builder, name, nodes, flops, read, written));
+  }
   auto producer = builder.CreateString(m.producer);
   auto modelName = builder.CreateString(m.modelName);
   auto variantVector = builder.CreateVector(variants);

@@ -32,12 +32,18 @@ struct ManifestVariant {
   std::vector<std::string> features;  // what the code needs: levelFeatures(level)
 };
 
+struct ManifestKernel {
+  std::string name;
+  std::vector<std::string> nodes;             // of the ONNX graph
+  std::string flops, bytesRead, bytesWritten; // formulas of the symbolic dims, or empty
+};
+
 struct Manifest {
   std::string producer = "sq 0.1.0";
   std::string modelName;
   std::vector<ManifestTensor> inputs, outputs;
   std::vector<ManifestVariant> variants;
-  std::vector<std::string> kernels;   // names, indexed by sq_kernel_context.parallel's `kernel`
+  std::vector<ManifestKernel> kernels; // indexed by sq_kernel_context.parallel's `kernel`
   std::string report;                 // JSON
 };
 

@@ -17,6 +17,7 @@
 #include "codegen/host/Pipelines.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/Manifest.h"
+#include "lib/driver/Report.h"
 #include "lib/driver/Reproducer.h"
 #include "lib/driver/Weights.h"
 #include "lib/importer/Importer.h"
@@ -220,7 +221,11 @@ struct Compiler {
         targets.push_back(t);
     if (targets.empty())
       return fail(ExitCode::Usage, "no CPU level to compile for");
-    if (!options.emit.empty())
+    std::vector<std::string> levels;
+    for (const HostTarget &target : targets)
+      levels.push_back(target.level.str());
+    bool reportOnly = options.emit.empty() && options.output.empty();
+    if (!options.emit.empty() || reportOnly)
       targets = {targets.back()};
 
     begin("generate code");
@@ -228,6 +233,7 @@ struct Compiler {
       OwningOpRef<ModuleOp> module;
       SmallVector<char, 0> object;
       std::string entry, problem;
+      Schedule schedule;
       bool refused = false;
     };
     std::vector<Variant> variants(targets.size());
@@ -248,6 +254,9 @@ struct Compiler {
       if (failed(lower([&](OpPassManager &pm) { buildBuffersToKernels(pm, targets[i].level); })))
         return failure();
       if (options.emit == "kernels")
+        return success();
+      v.schedule = readSchedule(v.module->lookupSymbol<func::FuncOp>("main"));
+      if (reportOnly)
         return success();
       if (failed(lower([&](OpPassManager &pm) { buildKernelsToLLVM(pm, v.entry); })))
         return failure();
@@ -278,18 +287,33 @@ struct Compiler {
       return write(variants[0].object);
 
     begin("describe");
-    SmallVector<StringRef> kernels;
-    if (auto names = (*variants[0].module)->getAttrOfType<ArrayAttr>("sq.kernels"))
-      for (auto name : names.getAsRange<StringAttr>())
-        kernels.push_back(name.getValue());
+    // The manifest has one list of kernels: the levels differ in their code only.
+    for (Variant &v : variants) {
+      auto launches = (*v.module)->getAttrOfType<ArrayAttr>("sq.kernels");
+      size_t count = launches ? launches.size() : 0;
+      if (!reportOnly &&
+          (count != v.schedule.kernels.size() || count != variants[0].schedule.kernels.size()))
+        return fail(ExitCode::Defect, "the CPU levels launch different kernels");
+    }
     ArtifactSpec spec;
     spec.output = options.output;
-    std::string problem = describe(module, targets, kernels, spec.manifest);
+    std::string problem = describe(module, targets, variants[0].schedule, spec.manifest);
     if (!problem.empty())
       return fail(ExitCode::Defect, problem);
     if (options.emulateAmx)
       for (ManifestVariant &variant : spec.manifest.variants)
         llvm::erase_if(variant.features, [](StringRef feature) { return feature.starts_with("amx"); });
+    auto func = *module.getOps<func::FuncOp>().begin();
+    if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
+      spec.weightsSize = size.getInt();
+    if (!options.reports.empty()) {
+      Report report(path, levels, std::move(variants[0].schedule), spec.manifest, spec.weightsSize);
+      for (const std::string &file : options.reports)
+        if (llvm::Error error = writeReport(report, file))
+          return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+    }
+    if (reportOnly)
+      return {};
 
     begin("write");
     std::vector<WeightPiece> pieces = collectWeights(module);
@@ -300,9 +324,6 @@ struct Compiler {
                                 return llvm::createStringError(llvm::inconvertibleErrorCode(),
                                                                messages.take());
                               }});
-    auto func = *module.getOps<func::FuncOp>().begin();
-    if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
-      spec.weightsSize = size.getInt();
     spec.threads = options.threads;
     spec.sanitized = sanitize();
 

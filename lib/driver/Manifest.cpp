@@ -40,7 +40,7 @@ std::string describeTensor(ShapedType type, function_ref<Attribute(StringRef)> a
 
 } // namespace
 
-std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, ArrayRef<StringRef> kernels,
+std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, const Schedule &schedule,
                          Manifest &manifest) {
   auto func = module.lookupSymbol<func::FuncOp>("main");
   if (!func)
@@ -77,7 +77,9 @@ std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, ArrayRef
       variant.features.push_back(feature.str());
     manifest.variants.push_back(std::move(variant));
   }
-  for (StringRef kernel : kernels)
-    manifest.kernels.push_back(kernel.str());
+  auto known = [](const std::string &formula) { return formula == "?" ? "" : formula; };
+  for (const ScheduledKernel &kernel : schedule.kernels)
+    manifest.kernels.push_back({kernel.name, kernel.nodes, known(kernel.flops), known(kernel.reads),
+                                known(kernel.writes)});
   return "";
 }

@@ -6,6 +6,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include "codegen/host/HostTarget.h"
+#include "codegen/host/Schedule.h"
 #include "lib/driver/Artifact.h"
 
 namespace sq {
@@ -14,7 +15,7 @@ namespace sq {
 /// `sq.dtype`, ranges of the module's `sq.dims`). Returns an empty string, or
 /// what is wrong.
 std::string describe(mlir::ModuleOp module, llvm::ArrayRef<HostTarget> targets,
-                     llvm::ArrayRef<llvm::StringRef> kernels, Manifest &manifest);
+                     const Schedule &schedule, Manifest &manifest);
 
 } // namespace sq
 

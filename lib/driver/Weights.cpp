@@ -4,12 +4,10 @@
 
 #include <cstring>
 
+#include "passes/analysis/SymbolicSize.h"
+
 using namespace mlir;
 using namespace sq;
-
-static int64_t bytesPerElement(Type element) {
-  return element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
-}
 
 std::vector<WeightPiece> sq::collectWeights(ModuleOp module) {
   std::map<uint64_t, WeightPiece> pieces;

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "lib/run/Module.h"
+
 namespace sq {
 namespace {
 
@@ -51,6 +53,21 @@ Status Flags::parse(int argc, const char *const *argv) {
     given.push_back({name, hasValue ? arg.substr(equal + 1) : ""});
   }
   return {};
+}
+
+bool Flags::start(const char *tool, const char *usage, int argc, const char *const *argv, int &code) {
+  if (Status s = parse(argc, argv); !s.ok()) {
+    code = report(tool, s);
+    return true;
+  }
+  code = 0;
+  if (has("help"))
+    printHelp(usage);
+  else if (has("version"))
+    std::printf("sq %s\n", sq_runtime_version());
+  else
+    return false;
+  return true;
 }
 
 std::vector<std::string> Flags::all(const char *name) const {

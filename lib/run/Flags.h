@@ -30,6 +30,11 @@ public:
   std::vector<std::string> all(const char *name) const;
   const std::vector<std::string> &positional() const { return rest; }
 
+  /// The start of a tool: parses, answers --help (`usage` and the flags) and
+  /// --version. True when there is nothing more to do; `code` is then the exit
+  /// code, and a usage error has been printed under the name `tool`.
+  bool start(const char *tool, const char *usage, int argc, const char *const *argv, int &code);
+
   /// A number in [min, max], or usage.
   Status number(const char *name, double min, double max, double &value) const;
   Status integer(const char *name, int64_t min, int64_t max, int64_t &value) const;

@@ -68,6 +68,11 @@ std::string Port::describe() const {
   return text + dtypeName(dtype);
 }
 
+std::string Port::dimName(size_t axis) const {
+  const char *symbol = dims[axis].name;
+  return *symbol ? symbol : name + ":" + std::to_string(axis);
+}
+
 Status Module::load(const char *path, const std::string &cpu, bool verifyWeights) {
   sq_module_options options{};
   options.size = sizeof options;
@@ -152,6 +157,12 @@ Status Session::output(int index, Tensor &tensor) const {
     std::memcpy(tensor.bytes.data(), static_cast<const char *>(d.data) + d.byte_offset,
                 tensor.bytes.size());
   return {};
+}
+
+Status Session::stats(sq_session_stats &stats) const {
+  stats = {};
+  stats.size = sizeof stats;
+  return fromRuntime(sq_session_get_stats(handle, &stats));
 }
 
 int report(const char *tool, const Status &status) {

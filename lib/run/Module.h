@@ -19,6 +19,8 @@ struct Port {
 
   /// "batch[1..8] x sequence[1..512] x i64"
   std::string describe() const;
+  /// What dim `axis` is called: its symbol, or NAME:AXIS.
+  std::string dimName(size_t axis) const;
 };
 
 /// A loaded artifact.
@@ -68,6 +70,8 @@ public:
   Status run();
   /// Copies output `index` of the last run.
   Status output(int index, Tensor &tensor) const;
+
+  Status stats(sq_session_stats &stats) const;
 
   sq_session *get() const { return handle; }
 

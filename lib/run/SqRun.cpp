@@ -10,6 +10,7 @@
 #include "lib/run/Flags.h"
 #include "lib/run/Memory.h"
 #include "lib/run/Module.h"
+#include "lib/run/Trace.h"
 #include "lib/tensorio/File.h"
 #include "lib/tensorio/Npy.h"
 #include "lib/tensorio/TensorProto.h"
@@ -43,6 +44,9 @@ const std::vector<Flag> flagTable = {
     {"stats", nullptr,
      "print the memory: arena, outputs, mapped weights, and the anonymous\n"
      "memory that loading, the session and its first run added to the process"},
+    {"profile", "FILE.json",
+     "run once more and write what each thread did when, with the ONNX nodes of\n"
+     "every kernel: for https://ui.perfetto.dev or chrome://tracing"},
 };
 
 std::string usageText(const char *program, bool positional) {
@@ -110,7 +114,7 @@ public:
       if (!s.ok())
         return s;
     std::string testData = flags.get("test-data");
-    for (const char *other : {"input", "output", "expect"})
+    for (const char *other : {"input", "output", "expect", "profile"})
       if (flags.has("test-data") && flags.has(other))
         return Status::usage(std::string("--test-data and --") + other + " exclude each other");
 
@@ -130,6 +134,9 @@ public:
     Status s = testData.empty() ? runOnce(inputs) : runTestData(testData);
     if (s.code != ExitCode::Done && s.code != ExitCode::Comparison)
       return s;
+    if (flags.has("profile"))
+      if (Status p = profile(inputs, path); !p.ok())
+        return p;
     if (flags.has("stats"))
       printStats();
     return s;
@@ -289,10 +296,25 @@ private:
     return s;
   }
 
+  /// Traces a second run: the first one has mapped the weights and the arena.
+  Status profile(const std::vector<Tensor> &inputs, const char *path) {
+    sq_session_stats stats;
+    Trace trace;
+    if (Status s = session.stats(stats); !s.ok())
+      return s;
+    if (Status s = trace.start(session, stats.threads); !s.ok())
+      return s;
+    if (Status s = session.run(); !s.ok())
+      return s;
+    if (Status s = trace.stop(session); !s.ok())
+      return s;
+    std::string title = std::string(path ? path : "sq") + " (" + sq_module_cpu_level(module.get()) + ")";
+    return trace.write(flags.get("profile"), title, kernelsFor(module, inputs, stats.threads));
+  }
+
   void printStats() {
-    sq_session_stats stats{};
-    stats.size = sizeof stats;
-    if (sq_session_get_stats(session.get(), &stats) != SQ_STATUS_OK)
+    sq_session_stats stats;
+    if (!session.stats(stats).ok())
       return;
     auto kib = [](int64_t bytes) { return (bytes + 1023) / 1024; };
     std::printf("stats.cpu_level %s\n", sq_module_cpu_level(module.get()));
@@ -324,16 +346,9 @@ extern "C" int sq_run_main(int argc, char **argv, const char *artifact) {
   std::string name = program;
   name = name.substr(name.rfind('/') + 1);
   Flags flags(flagTable);
-  if (Status s = flags.parse(argc, argv); !s.ok())
-    return report(name.c_str(), s);
-  if (flags.has("help")) {
-    flags.printHelp(usageText(program, !artifact).c_str());
-    return 0;
-  }
-  if (flags.has("version")) {
-    std::printf("sq %s\n", sq_runtime_version());
-    return 0;
-  }
+  int code;
+  if (flags.start(name.c_str(), usageText(program, !artifact).c_str(), argc, argv, code))
+    return code;
   size_t expected = artifact ? 0 : 1;
   if (flags.positional().size() != expected)
     return report(name.c_str(),

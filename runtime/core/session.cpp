@@ -101,6 +101,8 @@ struct sq_session {
   sq_status failure;
   char message[512];
   bool profiling;
+  sq_trace_fn trace; /* NULL: none */
+  void *traceUser;
   int32_t numKernels;
   sq_kernel_time *times, *reported;
 };
@@ -192,14 +194,36 @@ uint8_t *outputCallback(sq_kernel_context *context, int32_t index, const int64_t
   return output.data;
 }
 
+/* A kernel whose shares are traced. */
+struct Traced {
+  sq_session *session;
+  sq_kernel_fn fn;
+  const void *captures;
+  int32_t kernel;
+};
+
+void runTraced(const void *captures, int64_t begin, int64_t end, int32_t thread) {
+  const Traced &traced = *static_cast<const Traced *>(captures);
+  int64_t start = now();
+  traced.fn(traced.captures, begin, end, thread);
+  traced.session->trace(traced.session->traceUser, traced.kernel, thread, start, now());
+}
+
 void parallelCallback(sq_kernel_context *context, sq_kernel_fn fn, const void *captures,
                       int64_t count, int64_t grain, int32_t kernel) {
   sq_session *session = sessionOf(context);
-  if (!session->profiling || kernel < 0 || kernel >= session->numKernels)
+  if ((!session->profiling && !session->trace) || kernel < 0 || kernel >= session->numKernels)
     return poolRun(session->pool, fn, captures, count, grain);
+  Traced traced = {session, fn, captures, kernel};
   int64_t start = now();
-  poolRun(session->pool, fn, captures, count, grain);
-  session->times[kernel].seconds += static_cast<double>(now() - start) * 1e-9;
+  if (session->trace)
+    poolRun(session->pool, runTraced, &traced, count, grain);
+  else
+    poolRun(session->pool, fn, captures, count, grain);
+  int64_t end = now();
+  if (session->trace)
+    session->trace(session->traceUser, kernel, -1, start, end);
+  session->times[kernel].seconds += static_cast<double>(end - start) * 1e-9;
   ++session->times[kernel].calls;
 }
 
@@ -491,6 +515,15 @@ sq_status sq_session_set_profiling(sq_session *session, int enabled) {
   if (!session)
     return sq::fail(SQ_STATUS_INVALID_ARGUMENT, "sq_session_set_profiling: session is NULL");
   session->profiling = enabled != 0;
+  return SQ_STATUS_OK;
+}
+
+sq_status sq_session_set_trace(sq_session *session, sq_trace_fn fn, void *user) {
+  sq::clearError();
+  if (!session)
+    return sq::fail(SQ_STATUS_INVALID_ARGUMENT, "sq_session_set_trace: session is NULL");
+  session->trace = fn;
+  session->traceUser = user;
   return SQ_STATUS_OK;
 }
 

@@ -16,6 +16,7 @@
 #include "lib/run/Flags.h"
 #include "lib/run/Memory.h"
 #include "lib/run/Module.h"
+#include "tools/sq-bench/Roofline.h"
 
 using namespace sq;
 
@@ -28,11 +29,16 @@ const std::vector<Flag> flagTable = {
     {"threads", "N[,N...]", "thread counts (default: all that affinity and cgroup allow)"},
     {"min-time", "TIME", "measure at least so long per row: 500ms, 2s (default: 1s)"},
     {"warmup", "N", "runs before measuring (default: 2)"},
-    {"per-kernel", nullptr, "also the time of each kernel, in a second, profiled span of min-time"},
+    {"per-kernel", nullptr,
+     "also what each kernel takes, in a second, profiled span of min-time, beside\n"
+     "what this machine can do, which is measured too"},
     {"cpu", "LEVEL", "use no more than this CPU level (default: SQ_CPU, else the best one)"},
     {"json", nullptr,
      "an object a line: shape, threads, median_ms, min_ms, p90_ms, items/s,\n"
-     "tokens/s, peak_memory_mib, with --per-kernel also kernels"},
+     "tokens/s, peak_memory_mib, with --per-kernel also machine (threads, level,\n"
+     "gflop/s, read_gb/s, triad_gb/s) and kernels, a list of launches: name, calls,\n"
+     "ms, percent, flops, bytes_read, bytes_written, gflop/s, percent_of_peak,\n"
+     "gb/s, percent_of_bandwidth, nodes (null: unknown)"},
 };
 
 constexpr const char *usageText =
@@ -44,6 +50,10 @@ constexpr const char *usageText =
     "the first dim of the first input, tokens/s the elements of the first integer input\n"
     "of rank 2. Peak memory is the largest resident size while the row was measured,\n"
     "mapped weights included.\n\n"
+    "Per kernel: calls and median ms per run, kernels of equal work in one row; floating-point\n"
+    "operations (a multiply-add is two) per second and as a share of the machine's\n"
+    "multiply-adds from registers; bytes, every operand counted once, per second and as a\n"
+    "share of the memory's bandwidth (more than 100 %: from a cache); the ONNX nodes.\n\n"
     "Exit codes: 0 done; 1 the artifact or a shape was refused; 2 usage; 3 the machine\n"
     "lacks something; 70 a defect of sq.\n";
 
@@ -58,12 +68,6 @@ struct Sweep {
   std::string name;
   std::vector<int64_t> sizes;
 };
-
-/// What a dim is called by --dim.
-std::string dimName(const Port &port, size_t axis) {
-  const char *symbol = port.dims[axis].name;
-  return *symbol ? symbol : port.name + ":" + std::to_string(axis);
-}
 
 Status parseSweeps(const Flags &flags, const Module &module, std::vector<Sweep> &sweeps) {
   for (const std::string &text : flags.all("dim")) {
@@ -90,7 +94,7 @@ Status parseSweeps(const Flags &flags, const Module &module, std::vector<Sweep> 
   std::vector<std::string> known;
   for (const Port &port : module.inputs())
     for (size_t axis = 0; axis < port.dims.size(); ++axis) {
-      std::string name = dimName(port, axis);
+      std::string name = port.dimName(axis);
       known.push_back(name);
       if (port.dims[axis].min != port.dims[axis].max && !isGiven(name))
         return Status::usage("no --dim=" + name + "=N; the artifact has\n" + module.signature());
@@ -143,31 +147,21 @@ void fill(const Port &port, Random &random, Tensor &tensor) {
   }
 }
 
+/// Sorts `times`.
+double median(std::vector<double> &times) {
+  std::sort(times.begin(), times.end());
+  size_t n = times.size();
+  return n % 2 ? times[n / 2] : (times[n / 2 - 1] + times[n / 2]) / 2;
+}
+
 struct Row {
   std::string shape;
   int threads = 0;
   double median = 0, min = 0, p90 = 0; // seconds
   int64_t items = 1, tokens = -1;
   int64_t peakKiB = -1;
-  std::vector<sq_kernel_time> kernels; // names live as long as the session
-  int64_t profiledRuns = 0;
+  std::vector<KernelRow> kernels; // launches, in the schedule's order
 };
-
-/// `text` as a JSON string.
-std::string quoted(const std::string &text) {
-  std::string result = "\"";
-  for (unsigned char c : text) {
-    char escaped[8];
-    std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
-    if (c == '"' || c == '\\')
-      (result += '\\') += c;
-    else if (c < 32)
-      result += escaped;
-    else
-      result += c;
-  }
-  return result + '"';
-}
 
 class Bench {
 public:
@@ -214,7 +208,7 @@ public:
 
 private:
   int64_t sizeOf(const Port &port, size_t axis, const std::vector<size_t> &choice) const {
-    std::string name = dimName(port, axis);
+    std::string name = port.dimName(axis);
     for (size_t i = 0; i < sweeps.size(); ++i)
       if (sweeps[i].name == name)
         return sweeps[i].sizes[choice[i]];
@@ -249,23 +243,21 @@ private:
     for (int64_t i = 0; i < warmup; ++i)
       if (Status s = session.run(); !s.ok())
         return s;
-    sq_session_stats stats{};
-    stats.size = sizeof stats;
-    if (Status s = fromRuntime(sq_session_get_stats(session.get(), &stats)); !s.ok())
+    sq_session_stats stats;
+    if (Status s = session.stats(stats); !s.ok())
       return s;
     row.threads = stats.threads;
 
     std::vector<double> times;
     if (Status s = runFor(session, times); !s.ok())
       return s;
-    std::sort(times.begin(), times.end());
-    size_t n = times.size();
+    row.median = median(times);
     row.min = times[0];
-    row.median = n % 2 ? times[n / 2] : (times[n / 2 - 1] + times[n / 2]) / 2;
+    size_t n = times.size();
     row.p90 = times[(9 * n + 9) / 10 - 1]; // nearest rank
     row.peakKiB = peakKiB();
     if (flags.has("per-kernel"))
-      if (Status s = profile(session, row); !s.ok())
+      if (Status s = profile(session, inputs, row); !s.ok())
         return s;
     flags.has("json") ? printJson(row) : printRow(row);
     std::fflush(stdout);
@@ -285,21 +277,38 @@ private:
     return {};
   }
 
-  Status profile(Session &session, Row &row) {
+  /// Medians, as in the row itself: what disturbs a run now and then is not the kernel's.
+  Status profile(Session &session, const std::vector<Tensor> &inputs, Row &row) {
     if (Status s = fromRuntime(sq_session_set_profiling(session.get(), 1)); !s.ok())
       return s;
-    std::vector<double> times;
-    if (Status s = runFor(session, times); !s.ok())
-      return s;
-    const sq_kernel_time *kernels;
-    int32_t count;
-    if (Status s = fromRuntime(sq_session_kernel_times(session.get(), &kernels, &count)); !s.ok())
-      return s;
-    row.kernels.assign(kernels, kernels + count);
-    row.profiledRuns = static_cast<int64_t>(times.size());
-    std::sort(row.kernels.begin(), row.kernels.end(),
-              [](const sq_kernel_time &a, const sq_kernel_time &b) { return a.seconds > b.seconds; });
+    std::vector<Kernel> described = kernelsFor(module, inputs, row.threads);
+    std::vector<std::vector<double>> times(described.size());
+    std::vector<double> calls(described.size());
+    double start = now();
+    do {
+      const sq_kernel_time *kernels;
+      int32_t count;
+      if (Status s = session.run(); !s.ok())
+        return s;
+      if (Status s = fromRuntime(sq_session_kernel_times(session.get(), &kernels, &count)); !s.ok())
+        return s;
+      for (int32_t i = 0; i < count; ++i) {
+        times[i].push_back(kernels[i].seconds);
+        calls[i] += kernels[i].calls;
+      }
+    } while (now() - start < minTime);
+    for (size_t i = 0; i < described.size(); ++i)
+      if (calls[i])
+        row.kernels.push_back({std::move(described[i]), calls[i] / times[i].size(), median(times[i]), 1});
     return {};
+  }
+
+  /// The peaks for `threads`, measured once.
+  const Machine &machineFor(int threads) {
+    for (const Machine &machine : machines)
+      if (machine.threads == threads)
+        return machine;
+    return machines.emplace_back(measureMachine(sq_module_cpu_level(module.get()), threads));
   }
 
   void printRow(const Row &row) {
@@ -311,14 +320,8 @@ private:
     std::printf("%-28s %7d %11.5g %11.5g %11.5g %11.1f %11s %12s\n",
                 row.shape.empty() ? "fixed" : row.shape.c_str(), row.threads, 1e3 * row.median,
                 1e3 * row.min, 1e3 * row.p90, row.items / row.median, tokens, peak);
-    double total = 0;
-    for (const sq_kernel_time &k : row.kernels)
-      total += k.seconds;
-    for (const sq_kernel_time &k : row.kernels)
-      if (k.calls)
-        std::printf("  %10.5g ms %5.1f %% %8.1f calls  %s\n", 1e3 * k.seconds / row.profiledRuns,
-                    total > 0 ? 100 * k.seconds / total : 0.0,
-                    static_cast<double>(k.calls) / row.profiledRuns, k.name);
+    if (flags.has("per-kernel"))
+      printRoofline(groupAlike(row.kernels), machineFor(row.threads), sq_module_cpu_level(module.get()));
   }
 
   void printJson(const Row &row) {
@@ -331,14 +334,8 @@ private:
     row.peakKiB >= 0 ? std::printf(", \"peak_memory_mib\": %.6g", row.peakKiB / 1024.0)
                      : std::printf(", \"peak_memory_mib\": null");
     if (flags.has("per-kernel")) {
-      std::printf(", \"kernels\": [");
-      for (size_t i = 0; i < row.kernels.size(); ++i) {
-        const sq_kernel_time &k = row.kernels[i];
-        std::printf("%s{\"name\": %s, \"calls\": %.6g, \"ms\": %.6g}", i ? ", " : "",
-                    quoted(k.name).c_str(), static_cast<double>(k.calls) / row.profiledRuns,
-                    1e3 * k.seconds / row.profiledRuns);
-      }
-      std::printf("]");
+      std::printf(", ");
+      printRooflineJson(row.kernels, machineFor(row.threads), sq_module_cpu_level(module.get()));
     }
     std::printf("}\n");
   }
@@ -346,6 +343,7 @@ private:
   const Flags &flags;
   Module module;
   std::vector<Sweep> sweeps;
+  std::vector<Machine> machines;
   double minTime = 1;
   int64_t warmup = 2;
 };
@@ -354,16 +352,9 @@ private:
 
 int main(int argc, char **argv) {
   Flags flags(flagTable);
-  if (Status s = flags.parse(argc, argv); !s.ok())
-    return report("sq-bench", s);
-  if (flags.has("help")) {
-    flags.printHelp(usageText);
-    return 0;
-  }
-  if (flags.has("version")) {
-    std::printf("sq %s\n", sq_runtime_version());
-    return 0;
-  }
+  int code;
+  if (flags.start("sq-bench", usageText, argc, argv, code))
+    return code;
   if (flags.positional().size() != 1)
     return report("sq-bench", Status::usage("expected one artifact; --help explains"));
   return report("sq-bench", Bench(flags).execute());

@@ -13,6 +13,7 @@
 #include <chrono>
 
 #include "codegen/host/HostTarget.h"
+#include "lib/driver/Report.h"
 
 using namespace llvm;
 using sq::ExitCode;
@@ -52,6 +53,9 @@ struct Options {
                                   "only into programs built with it")};
   cl::opt<bool> emulateAmx{"emulate-amx", cl::init(false), cl::cat(category), cl::Hidden,
                            cl::desc("for tests: loops instead of AMX instructions")};
+  cl::list<std::string> reports{"report", cl::cat(category), cl::value_desc("FILE"),
+         cl::desc("write what became of the model: kernels, what they fuse and why not more, memory, "
+                  "weights; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
   cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
                             cl::desc("threads of the compiler (0: all allowed cores)")};
   cl::opt<std::string> progress{"progress", cl::init("auto"), cl::cat(category),
@@ -94,6 +98,7 @@ int main(int argc, char **argv) {
           "into one native artifact with its weights.\n\n"
           "  sq-compile model.onnx -o model.so\n"
           "  sq-compile model.onnx -o model.so --shape=batch=1..8,sequence=1..512\n"
+          "  sq-compile model.onnx --report=-\n"
           "  sq-compile model.onnx --emit=sq\n",
           &problems)) {
     errs() << problem;
@@ -113,8 +118,14 @@ int main(int argc, char **argv) {
   static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};
   if (cli.emit.getNumOccurrences() && !is_contained(phases, StringRef(cli.emit)))
     return usage("--emit=" + cli.emit + " is none of onnx, sq, kernels, llvm, asm, obj");
-  if (cli.emit.empty() && cli.output.empty())
-    return usage("-o OUT is missing (or --emit=PHASE to look inside)");
+  if (cli.emit.empty() && cli.output.empty() && cli.reports.empty())
+    return usage("-o OUT is missing (or --emit=PHASE, --report=FILE to look inside)");
+  if (!cli.emit.empty() && !cli.reports.empty())
+    return usage("--report and --emit exclude each other");
+  for (const std::string &report : cli.reports)
+    if (!sq::isReportName(report))
+      return usage("--report=" + report + ": expected FILE.html, FILE.json, FILE.txt or -");
+  options.reports.assign(cli.reports.begin(), cli.reports.end());
   for (const std::string &shape : cli.shapes)
     if (std::string wrong = parseShape(shape, options.shape); !wrong.empty())
       return usage(wrong);
@@ -165,7 +176,7 @@ int main(int argc, char **argv) {
   }
   if (!result.message.empty()) // warnings
     errs() << result.message << '\n';
-  if (shown && !json && cli.emit.empty())
+  if (shown && !json && !cli.output.empty() && cli.emit.empty())
     errs() << formatv("{0}: {1:f1} MB of weights, {2:f0} KB of code, {3:f2} s\n", cli.output,
                       result.weightBytes / 1e6, result.codeBytes / 1e3, seconds());
   return 0;

@@ -326,16 +326,9 @@ private:
 
 int main(int argc, char **argv) {
   Flags flags(flagTable);
-  if (Status s = flags.parse(argc, argv); !s.ok())
-    return report("sq-eval", s);
-  if (flags.has("help")) {
-    flags.printHelp(usageText);
-    return 0;
-  }
-  if (flags.has("version")) {
-    std::printf("sq %s\n", sq_runtime_version());
-    return 0;
-  }
+  int code;
+  if (flags.start("sq-eval", usageText, argc, argv, code))
+    return code;
   if (flags.positional().size() != 2 || !flags.has("metric"))
     return report("sq-eval", Status::usage("expected ARTIFACT DIR --metric=METRIC; --help explains"));
   return report("sq-eval", Eval(flags).execute());

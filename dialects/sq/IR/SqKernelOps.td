@@ -94,6 +94,11 @@ def Sq_ParallelOp : Sq_Op<"parallel", [RecursiveMemoryEffects,
     on up to `count / grain` threads; `thread` is below `sq.threads`. The last
     phase of code generation outlines it to a kernel function.
 
+    `work` says what the kernel does, for profiles and reports: `kind`
+    (`"matmul"`, `"elementwise"`, ...), `parts` (what was fused into it), `nodes`
+    (the ONNX nodes it came from), and `flops`, `reads` and `writes` (operations
+    and bytes, as formulas of the symbolic dims, lib/support/SizeText.h).
+
     - (C1) the region takes three `index` (i64 once lowered): begin, end, thread.
 
     Example:
@@ -108,7 +113,7 @@ def Sq_ParallelOp : Sq_Op<"parallel", [RecursiveMemoryEffects,
     ```
   }];
   let arguments = (ins StrAttr:$name, AnySignlessIntegerOrIndex:$count,
-                       AnySignlessIntegerOrIndex:$grain);
+                       AnySignlessIntegerOrIndex:$grain, OptionalAttr<DictionaryAttr>:$work);
   let regions = (region MinSizedRegion<1>:$body);
   let assemblyFormat = "$name $count `,` $grain `:` type($count) attr-dict-with-keyword $body";
   let skipDefaultBuilders = 1;

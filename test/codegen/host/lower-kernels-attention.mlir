@@ -15,7 +15,7 @@
 // CHECK: %[[THREADS:.*]] = sq.threads : index
 // AVX512: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x128x64xf32>
 // V3: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x128x16xf32>
-// CHECK: sq.parallel "attention" %{{.*}}, %{{.*}} : index {
+// CHECK: sq.parallel "attention" %{{.*}}, %{{.*}} : index
 // CHECK-NEXT: ^bb0(%{{.*}}: index, %{{.*}}: index, %[[THREAD:.*]]: index):
 // CHECK: scf.index_switch
 // CHECK-NEXT: case 0

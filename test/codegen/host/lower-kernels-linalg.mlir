@@ -8,7 +8,7 @@
 // CHECK-DAG: %[[COUNT:.*]] = arith.muli %[[N]], %c8
 // CHECK-DAG: %[[FX:.*]] = memref.collapse_shape %[[X]] {{\[}}[0, 1]]
 // CHECK-DAG: %[[FY:.*]] = memref.collapse_shape %[[Y]] {{\[}}[0, 1]]
-// CHECK: sq.parallel "generic" %[[COUNT]], %{{.*}} : index {
+// CHECK: sq.parallel "generic" %[[COUNT]], %{{.*}} : index
 // CHECK-NEXT: ^bb0(%[[BEGIN:.*]]: index, %[[END:.*]]: index, %{{.*}}: index):
 // CHECK-NEXT: scf.for %[[I:.*]] = %[[BEGIN]] to %[[END]] step %c1 {
 // CHECK-NEXT: %[[E:.*]] = memref.load %[[FX]][%[[I]]]

@@ -11,7 +11,7 @@
 // CHECK-DAG: %[[DEPTH:.*]] = arith.constant 4 : index
 // CHECK-NOT: sq.packed_matmul
 // CHECK: %[[ROWS:.*]] = memref.dim %[[X]], %[[C0]]
-// CHECK: sq.parallel "matmul" %{{.*}}, %{{.*}} : index {
+// CHECK: sq.parallel "matmul" %{{.*}}, %{{.*}} : index
 // CHECK-NEXT: ^bb0(%[[BEGIN:.*]]: index, %[[END:.*]]: index, %{{.*}}: index):
 // CHECK-NEXT: scf.for %{{.*}} = %[[BEGIN]] to %[[END]] step %[[C1]]
 // The rows: full tiles, then the rest.

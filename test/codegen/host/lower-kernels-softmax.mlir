@@ -6,7 +6,7 @@
 // CHECK-LABEL: @rows
 // CHECK-SAME: (%[[X:.*]]: memref<?x?xf32>, %[[Y:.*]]: memref<?x?xf32>)
 // CHECK-NOT: sq.softmax
-// CHECK: sq.parallel "softmax" %{{.*}}, %{{.*}} : index {
+// CHECK: sq.parallel "softmax" %{{.*}}, %{{.*}} : index
 // CHECK: scf.for %[[ROW:.*]] =
 // AVX512: %[[REST:.*]] = arith.remui %[[N:.*]], %c16
 // V3: %[[REST:.*]] = arith.remui %[[N:.*]], %c8

@@ -64,8 +64,8 @@ func.func @used_in_kernel(%x: memref<16xf32>) {
 
 // -----
 
-// Symbolic sizes: a shared slot is as large as the larger of its buffers, known
-// when the dims are. All sizes are computed before the arena.
+// Sizes that cannot be compared: what comes behind both begins at the larger
+// end, known when the dims are. All sizes are computed before the arena.
 // CHECK-LABEL: @symbolic
 // CHECK-SAME: (%[[X:.*]]: memref<?x?xf32>
 // CHECK-DAG: %[[N:.*]] = memref.dim %[[X]], %c0
@@ -98,16 +98,15 @@ func.func @symbolic(%x: memref<?x?xf32>) {
 
 // -----
 
-// Of two free slots the one of about the same size is taken: the large buffer
-// goes where the large one was, though the small slot came first.
-// CHECK-LABEL: @best_fit
+// The largest first, the others where they fit: both pairs share two places.
+// CHECK-LABEL: @large_first
 // CHECK-SAME: (%[[X:.*]]: memref<?x16xf32>
 // CHECK-NOT: arith.maxui
-// CHECK: %[[S:.*]] = memref.view %{{.*}}[%c0][] : memref<?xi8> to memref<16xf32>
-// CHECK: %[[L:.*]] = memref.view %{{.*}}[%c64][%{{.*}}] : memref<?xi8> to memref<?x16xf32>
+// CHECK: %[[S:.*]] = memref.view %{{.*}}[%[[BEHIND:.*]]][] : memref<?xi8> to memref<16xf32>
+// CHECK: %[[L:.*]] = memref.view %{{.*}}[%c0][%{{.*}}] : memref<?xi8> to memref<?x16xf32>
 // CHECK: "test.kernel"(%[[S]], %[[L]])
 // CHECK: "test.kernel"(%[[S]], %[[L]])
-func.func @best_fit(%x: memref<?x16xf32>) {
+func.func @large_first(%x: memref<?x16xf32>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %x, %c0 : memref<?x16xf32>
   %small = memref.alloc() : memref<16xf32>
@@ -121,22 +120,45 @@ func.func @best_fit(%x: memref<?x16xf32>) {
 
 // -----
 
-// The same where both sizes depend on the dims.
-// CHECK-LABEL: @best_fit_symbolic
-// CHECK-NOT: arith.maxui
-// CHECK: %[[S:.*]] = memref.view %{{.*}}[%c0][%{{.*}}] : memref<?xi8> to memref<?xf32>
-// CHECK: %[[L:.*]] = memref.view %{{.*}} : memref<?xi8> to memref<?x64xf32>
-// CHECK: "test.kernel"(%[[S]], %[[L]])
-// CHECK: "test.kernel"(%[[S]], %[[L]])
-func.func @best_fit_symbolic(%x: memref<?x16xf32>) {
+// Two smaller buffers side by side where a large one was: 128 n bytes are
+// certainly enough for 64 n and 64 n, whatever n.
+// CHECK-LABEL: @side_by_side
+// CHECK: %[[N:.*]] = memref.dim
+// CHECK: %[[ALL:.*]] = arith.muli %[[N]], %c128
+// CHECK: %[[AA:.*]] = arith.addi %[[ALL]], %c63
+// CHECK: %[[LARGE:.*]] = arith.andi %[[AA]], %c-64
+// CHECK: %[[HALF:.*]] = arith.muli %[[N]], %c64
+// CHECK: %[[HH:.*]] = arith.addi %[[HALF]], %c63
+// CHECK: %[[SMALL:.*]] = arith.andi %[[HH]], %c-64
+// CHECK: %[[ARENA:.*]] = sq.arena %[[LARGE]] : memref<?xi8>
+// CHECK: memref.view %[[ARENA]][%c0]{{.*}} to memref<?x32xf32>
+// CHECK: memref.view %[[ARENA]][%c0]{{.*}} to memref<?x16xf32>
+// CHECK: memref.view %[[ARENA]][%[[SMALL]]]{{.*}} to memref<?x16xf32>
+func.func @side_by_side(%x: memref<?x16xf32>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %x, %c0 : memref<?x16xf32>
-  %small = memref.alloc(%n) : memref<?xf32>
-  %large = memref.alloc(%n) : memref<?x64xf32>
-  "test.kernel"(%small, %large) : (memref<?xf32>, memref<?x64xf32>) -> ()
-  %large2 = memref.alloc(%n) : memref<?x64xf32>
-  %small2 = memref.alloc(%n) : memref<?xf32>
-  "test.kernel"(%small2, %large2) : (memref<?xf32>, memref<?x64xf32>) -> ()
+  %large = memref.alloc(%n) : memref<?x32xf32>
+  "test.kernel"(%large) : (memref<?x32xf32>) -> ()
+  %a = memref.alloc(%n) : memref<?x16xf32>
+  %b = memref.alloc(%n) : memref<?x16xf32>
+  "test.kernel"(%a, %b) : (memref<?x16xf32>, memref<?x16xf32>) -> ()
+  return
+}
+
+// -----
+
+// A buffer lives from its first use: allocated early, or looked at for an
+// extent, it takes no place yet.
+// CHECK-LABEL: @allocated_early
+// CHECK: sq.arena %c64
+func.func @allocated_early(%x: memref<16xf32>) {
+  %c0 = arith.constant 0 : index
+  %late = memref.alloc() : memref<16xf32>
+  %view = memref.expand_shape %late [[0, 1]] output_shape [4, 4] : memref<16xf32> into memref<4x4xf32>
+  %n = memref.dim %view, %c0 : memref<4x4xf32>
+  %early = memref.alloc() : memref<16xf32>
+  "test.kernel"(%x, %early) : (memref<16xf32>, memref<16xf32>) -> ()
+  "test.kernel"(%x, %view) : (memref<16xf32>, memref<4x4xf32>) -> ()
   return
 }
 

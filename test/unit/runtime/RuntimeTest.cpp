@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cinttypes>
 #include <fcntl.h>
+#include <mutex>
 #include <sys/stat.h>
 #include <thread>
 
@@ -259,6 +260,47 @@ TEST_F(RuntimeTest, Profile) {
   EXPECT_GT(times[1].seconds, 0);
   ASSERT_EQ(sq_session_kernel_times(session, &times, &count), SQ_STATUS_OK);
   EXPECT_EQ(times[1].calls, 0);
+}
+
+TEST_F(RuntimeTest, Trace) {
+  struct Event {
+    int32_t kernel, thread;
+    int64_t begin, end;
+  };
+  struct Log {
+    std::mutex mutex;
+    std::vector<Event> events;
+    static void add(void *self, int32_t kernel, int32_t thread, int64_t begin, int64_t end) {
+      auto *log = static_cast<Log *>(self);
+      std::lock_guard<std::mutex> lock(log->mutex);
+      log->events.push_back({kernel, thread, begin, end});
+    }
+  } log;
+  load(2);
+  ASSERT_EQ(sq_session_set_trace(session, Log::add, &log), SQ_STATUS_OK);
+  ToyInputs inputs(8, 5);
+  ASSERT_EQ(run(inputs), SQ_STATUS_OK);
+  // Two kernels: a launch each, which covers the shares of both threads.
+  ASSERT_EQ(log.events.size(), 6u);
+  for (int32_t kernel : {0, 1}) {
+    const Event &launch = log.events[3 * kernel + 2];
+    EXPECT_EQ(launch.kernel, kernel);
+    EXPECT_EQ(launch.thread, -1);
+    int threads = 0;
+    for (int share : {0, 1}) {
+      const Event &event = log.events[3 * kernel + share];
+      EXPECT_EQ(event.kernel, kernel);
+      threads += 1 << event.thread;
+      EXPECT_LE(launch.begin, event.begin);
+      EXPECT_LE(event.begin, event.end);
+      EXPECT_LE(event.end, launch.end);
+    }
+    EXPECT_EQ(threads, 3);
+  }
+  ASSERT_EQ(sq_session_set_trace(session, nullptr, nullptr), SQ_STATUS_OK);
+  ASSERT_EQ(run(inputs), SQ_STATUS_OK);
+  EXPECT_EQ(log.events.size(), 6u);
+  EXPECT_EQ(sq_session_set_trace(nullptr, nullptr, nullptr), SQ_STATUS_INVALID_ARGUMENT);
 }
 
 TEST_F(RuntimeTest, CpuLevels) {

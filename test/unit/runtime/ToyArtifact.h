@@ -58,7 +58,7 @@ inline sq::ArtifactSpec toySpec(const std::string &output, float base = 100) {
                            {"who", "i64", {{"batch", 0, 512}, {"n", 1, 64}}}};
   spec.manifest.variants = {{"x86-64-v3", sq::levelFeatures("x86-64-v3")},
                             {"avx512", sq::levelFeatures("avx512")}};
-  spec.manifest.kernels = {"doubled", "added"};
+  spec.manifest.kernels = {{"doubled", {"/toy/Mul"}, "batch*n", "4*batch*n", "4*batch*n"}, {"added", {}, "", "", ""}};
   spec.weightsSize = 64 * sizeof(float);
   for (uint64_t half : {1, 0}) // the order of chunks does not matter
     spec.weights.push_back({half * 128, 128, [=](llvm::MutableArrayRef<uint8_t> destination) {

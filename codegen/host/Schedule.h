@@ -1,0 +1,42 @@
+/// The host schedule as data: kernels in order, what they read and write, and
+/// where the buffers lie. For the manifest and the compile report.
+#ifndef SQ_CODEGEN_HOST_SCHEDULE_H
+#define SQ_CODEGEN_HOST_SCHEDULE_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "passes/analysis/SymbolicSize.h"
+
+namespace sq {
+
+struct ScheduledBuffer {
+  enum Kind { Input, Output, Weight, Arena } kind;
+  std::string name;   // of an input or output; of a weight the initialiser's, if it is known
+  std::string type;   // "f32[batch, 128]"
+  SymbolicSize bytes = 0;
+  SymbolicSize offset = 0;            // in the arena or the weight section
+  std::vector<int> readers, writers;  // kernels, ascending
+  /// The range of kernels that an arena buffer must live for.
+  int first() const;
+  int last() const;
+};
+
+struct ScheduledKernel {
+  std::string name, kind;
+  std::vector<std::string> parts, nodes;
+  std::string flops, reads, writes; // formulas, "?" when unknown
+  std::vector<int> inputs, outputs; // buffers; what is both is in both
+};
+
+struct Schedule {
+  std::vector<ScheduledKernel> kernels;
+  std::vector<ScheduledBuffer> buffers;
+  SymbolicSize arenaBytes = 0;
+};
+
+/// Reads the program of `func`, which has been through --sq-plan-arena.
+Schedule readSchedule(mlir::func::FuncOp func);
+
+} // namespace sq
+
+#endif

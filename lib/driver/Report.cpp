@@ -1,0 +1,232 @@
+#include "lib/driver/Report.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+
+#include "lib/driver/CheckedFile.h"
+#include "lib/support/SizeText.h"
+
+using namespace llvm;
+using namespace sq;
+
+double DimChoice::evaluate(const std::string &formula) const {
+  double value = -1;
+  evaluateSize(
+      formula,
+      [&](const std::string &name, double &v) {
+        if (name == "threads()") {
+          v = 1;
+          return true;
+        }
+        for (const auto &[known, size] : dims)
+          if (known == name) {
+            v = size;
+            return true;
+          }
+        return false;
+      },
+      value);
+  return value;
+}
+
+std::string DimChoice::text() const {
+  std::string text;
+  for (const auto &[name, size] : dims)
+    text += formatv("{0}{1}={2:f0}", text.empty() ? "" : ", ", name, size).str();
+  return text.empty() ? "fixed shapes" : text;
+}
+
+Report::Report(std::string modelPath, std::vector<std::string> cpuLevels, Schedule s,
+               const Manifest &manifest, int64_t weightSize)
+    : model(std::move(modelPath)), levels(std::move(cpuLevels)), schedule(std::move(s)),
+      neighbours(findNeighbours(schedule)), weightBytes(weightSize) {
+  largest.emplace();
+  for (const ManifestTensor &input : manifest.inputs)
+    for (auto [axis, dim] : enumerate(input.dims)) {
+      if (dim.min == dim.max)
+        continue;
+      std::string name = dim.name.empty() ? input.name + ":" + std::to_string(axis) : dim.name;
+      if (any_of(typical.dims, [&](auto &known) { return known.first == name; }))
+        continue;
+      int64_t usual = axis == 0 ? 1 : 128;
+      typical.dims.emplace_back(name, std::min(std::max(usual, dim.min), dim.max));
+      if (dim.max == INT64_MAX)
+        largest.reset();
+      else if (largest)
+        largest->dims.emplace_back(name, dim.max);
+    }
+  if (typical.dims.empty())
+    largest.reset();
+  for (auto [i, buffer] : enumerate(schedule.buffers))
+    if (buffer.kind == ScheduledBuffer::Weight)
+      weights.push_back(i);
+  sort(weights, [&](int a, int b) {
+    return std::pair(-schedule.buffers[a].bytes.constant().value_or(0), a) <
+           std::pair(-schedule.buffers[b].bytes.constant().value_or(0), b);
+  });
+}
+
+MemoryUse Report::use(const DimChoice &dims) const {
+  MemoryUse use;
+  use.arena = dims.evaluate(schedule.arenaBytes);
+  auto aliveAt = [&](int kernel) {
+    std::vector<int> alive;
+    for (auto [i, b] : enumerate(schedule.buffers))
+      if (b.kind == ScheduledBuffer::Arena && b.first() <= kernel && kernel <= b.last())
+        alive.push_back(i);
+    return alive;
+  };
+  auto bytes = [&](int buffer) { return std::max(dims.evaluate(schedule.buffers[buffer].bytes), 0.0); };
+  for (int kernel = 0; kernel < static_cast<int>(schedule.kernels.size()); ++kernel) {
+    std::vector<int> alive = aliveAt(kernel);
+    double live = 0;
+    for (int buffer : alive)
+      live += bytes(buffer);
+    if (live > use.live) {
+      use.live = live;
+      use.fullest = kernel;
+      use.alive = std::move(alive);
+    }
+  }
+  sort(use.alive, [&](int a, int b) { return std::pair(-bytes(a), a) < std::pair(-bytes(b), b); });
+  return use;
+}
+
+double Report::total(std::string ScheduledKernel::*formula) const {
+  double total = 0;
+  for (const ScheduledKernel &kernel : schedule.kernels)
+    total += std::max(typical.evaluate(kernel.*formula), 0.0);
+  return total;
+}
+
+std::string sq::withUnit(double value, StringRef unit) {
+  if (value < 0)
+    return "?";
+  const char *prefix = "";
+  for (const char *next : {"k", "M", "G", "T"}) {
+    if (value < 999.5)
+      break;
+    value /= 1000;
+    prefix = next;
+  }
+  int digits = !*prefix && value == static_cast<int64_t>(value) ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  return formatv("{0} {1}{2}", format("%.*f", digits, value), prefix, unit).str();
+}
+
+//===-- JSON ---------------------------------------------------------------===//
+
+namespace {
+
+const char *kindName(ScheduledBuffer::Kind kind) {
+  switch (kind) {
+  case ScheduledBuffer::Input:
+    return "input";
+  case ScheduledBuffer::Output:
+    return "output";
+  case ScheduledBuffer::Weight:
+    return "weight";
+  case ScheduledBuffer::Arena:
+    return "arena";
+  }
+  return "";
+}
+
+json::Value number(double value) { return value < 0 ? json::Value(nullptr) : json::Value(value); }
+
+/// A formula and its value for the typical dims.
+json::Object sized(const Report &report, const std::string &formula) {
+  return json::Object{{"formula", formula}, {"typical", number(report.typical.evaluate(formula))}};
+}
+
+json::Array indices(const std::vector<int> &list) {
+  json::Array array;
+  for (int i : list)
+    array.push_back(i);
+  return array;
+}
+
+json::Value dimsOf(const DimChoice &dims) {
+  json::Object object;
+  for (const auto &[name, size] : dims.dims)
+    object[name] = size;
+  return object;
+}
+
+json::Object memory(const Report &report, const DimChoice &dims) {
+  MemoryUse use = report.use(dims);
+  return json::Object{{"dims", dimsOf(dims)},
+                      {"arena_bytes", number(use.arena)},
+                      {"live_bytes", use.live},
+                      {"fullest_kernel", use.fullest},
+                      {"alive_buffers", indices(use.alive)}};
+}
+
+} // namespace
+
+void sq::writeReportJson(const Report &report, raw_ostream &os) {
+  json::Array kernels, buffers, notFused, weights;
+  for (const ScheduledKernel &k : report.schedule.kernels)
+    kernels.push_back(json::Object{{"name", k.name},
+                                   {"kind", k.kind},
+                                   {"parts", json::Array(k.parts)},
+                                   {"nodes", json::Array(k.nodes)},
+                                   {"flops", sized(report, k.flops)},
+                                   {"bytes_read", sized(report, k.reads)},
+                                   {"bytes_written", sized(report, k.writes)},
+                                   {"inputs", indices(k.inputs)},
+                                   {"outputs", indices(k.outputs)}});
+  for (const ScheduledBuffer &b : report.schedule.buffers)
+    buffers.push_back(json::Object{{"kind", kindName(b.kind)},
+                                   {"name", b.name},
+                                   {"type", b.type},
+                                   {"bytes", sized(report, b.bytes.text())},
+                                   {"offset", sized(report, b.offset.text())},
+                                   {"readers", indices(b.readers)},
+                                   {"writers", indices(b.writers)}});
+  for (const Neighbours &n : report.neighbours)
+    notFused.push_back(json::Object{{"producer", n.producer},
+                                    {"consumer", n.consumer},
+                                    {"buffer", n.buffer},
+                                    {"reason", n.reason}});
+  json::Object object{{"model", report.model},
+                      {"levels", json::Array(report.levels)},
+                      {"kernels", std::move(kernels)},
+                      {"buffers", std::move(buffers)},
+                      {"not_fused", std::move(notFused)},
+                      {"arena_bytes", report.schedule.arenaBytes.text()},
+                      {"weight_bytes", report.weightBytes},
+                      {"weights", indices(report.weights)},
+                      {"typical", memory(report, report.typical)}};
+  if (report.largest)
+    object["largest"] = memory(report, *report.largest);
+  os << formatv("{0:2}\n", json::Value(std::move(object)));
+}
+
+//===-- Files --------------------------------------------------------------===//
+
+bool sq::isReportName(StringRef path) {
+  return path == "-" || path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".txt");
+}
+
+Error sq::writeReport(const Report &report, const std::string &path) {
+  auto write = [&](raw_ostream &os) {
+    if (StringRef(path).ends_with(".json"))
+      writeReportJson(report, os);
+    else if (StringRef(path).ends_with(".html"))
+      writeReportHtml(report, os);
+    else
+      writeReportText(report, os);
+  };
+  if (path == "-") {
+    write(outs());
+    return Error::success();
+  }
+  Error error = writeChecked(path, WriteMode::Replace, [&](raw_ostream &os) {
+    write(os);
+    return Error::success();
+  });
+  if (!error)
+    return error;
+  return createStringError("cannot write the report '" + path + "': " + toString(std::move(error)));
+}

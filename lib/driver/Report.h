@@ -1,0 +1,64 @@
+/// The compile report: what became of a model.
+#ifndef SQ_LIB_DRIVER_REPORT_H
+#define SQ_LIB_DRIVER_REPORT_H
+
+#include "llvm/Support/raw_ostream.h"
+
+#include "codegen/host/Neighbours.h"
+#include "lib/driver/Artifact.h"
+
+namespace sq {
+
+/// Sizes of all symbolic dims, and what formulas are for them.
+struct DimChoice {
+  std::vector<std::pair<std::string, double>> dims; // without the threads, of which there is one
+  /// -1 when the formula is unknown.
+  double evaluate(const std::string &formula) const;
+  double evaluate(const SymbolicSize &size) const { return evaluate(size.text()); }
+  std::string text() const; // "batch=1, sequence=128"
+};
+
+/// The memory plan for some dims.
+struct MemoryUse {
+  double arena = 0;       // bytes
+  double live = 0;        // of buffers in use at the fullest moment
+  int fullest = -1;       // the kernel running then
+  std::vector<int> alive; // buffers, the largest first
+};
+
+struct Report {
+  Report(std::string model, std::vector<std::string> levels, Schedule schedule,
+         const Manifest &manifest, int64_t weightBytes);
+
+  std::string model;
+  std::vector<std::string> levels;
+  Schedule schedule;
+  std::vector<Neighbours> neighbours;
+  std::vector<int> weights;     // buffers, the largest first
+  int64_t weightBytes;
+  /// A first dim of an input is 1, any other 128, or what comes nearest in the
+  /// model's ranges.
+  DimChoice typical;
+  std::optional<DimChoice> largest; // when every dim has an upper bound
+
+  MemoryUse use(const DimChoice &dims) const;
+  /// The sum of a formula over all kernels for the typical dims, unknown ones
+  /// left out.
+  double total(std::string ScheduledKernel::*formula) const;
+};
+
+void writeReportText(const Report &report, llvm::raw_ostream &os);
+void writeReportJson(const Report &report, llvm::raw_ostream &os);
+/// One file without scripts or references to others.
+void writeReportHtml(const Report &report, llvm::raw_ostream &os);
+
+/// "-": text to stdout; .json, .html, .txt by suffix.
+bool isReportName(llvm::StringRef path);
+llvm::Error writeReport(const Report &report, const std::string &path);
+
+/// "1.23 MB", "37.8 M": three digits; "?" for a negative number.
+std::string withUnit(double value, llvm::StringRef unit);
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,92 @@
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include "lib/driver/Report.h"
+
+using namespace llvm;
+using namespace sq;
+
+namespace {
+
+constexpr size_t kShownWeights = 10;
+constexpr size_t kShownNodes = 3;
+
+/// "/a/MatMul, /a/Add, +3"
+std::string nodeList(const ScheduledKernel &kernel) {
+  size_t shown = std::min(kernel.nodes.size(), kShownNodes);
+  std::string text = join(kernel.nodes.begin(), kernel.nodes.begin() + shown, ", ");
+  if (shown < kernel.nodes.size())
+    text += formatv(", +{0}", kernel.nodes.size() - shown).str();
+  return text;
+}
+
+std::string kernelLabel(const Report &report, int index) {
+  const ScheduledKernel &kernel = report.schedule.kernels[index];
+  return formatv("{0} {1}{2}{3}", index, kernel.kind, kernel.nodes.empty() ? "" : " ",
+                 kernel.nodes.empty() ? "" : kernel.nodes.front());
+}
+
+} // namespace
+
+void sq::writeReportText(const Report &report, raw_ostream &os) {
+  const DimChoice &dims = report.typical;
+  const Schedule &s = report.schedule;
+  os << formatv("{0}: {1} kernels; for {2}: {3}, {4} read, {5} written\n", report.model,
+                s.kernels.size(), dims.text(), withUnit(report.total(&ScheduledKernel::flops), "flop"),
+                withUnit(report.total(&ScheduledKernel::reads), "B"),
+                withUnit(report.total(&ScheduledKernel::writes), "B"));
+
+  os << "\nKernels\n";
+  os << formatv("{0,4} {1,-11} {2,-30} {3,11} {4,9} {5,9}  {6}\n", "", "kind", "fused", "flop", "read",
+                "written", "nodes");
+  for (auto [i, k] : enumerate(s.kernels))
+    os << formatv("{0,4} {1,-11} {2,-30} {3,11} {4,9} {5,9}  {6}\n", i, k.kind, join(k.parts, ", "),
+                  withUnit(dims.evaluate(k.flops), "flop"), withUnit(dims.evaluate(k.reads), "B"),
+                  withUnit(dims.evaluate(k.writes), "B"), nodeList(k));
+
+  os << "\nNot fused\n";
+  MapVector<StringRef, std::vector<const Neighbours *>> byReason;
+  for (const Neighbours &n : report.neighbours)
+    byReason[n.reason].push_back(&n);
+  for (auto &[reason, pairs] : byReason) {
+    double bytes = 0;
+    for (const Neighbours *n : pairs)
+      bytes += std::max(dims.evaluate(s.buffers[n->buffer].bytes), 0.0);
+    os << formatv("  {0}: {1} pair{2}, {3} between them\n", reason, pairs.size(),
+                  pairs.size() == 1 ? "" : "s", withUnit(bytes, "B"));
+    for (const Neighbours *n : ArrayRef(pairs).take_front(2))
+      os << formatv("    {0} -> {1}\n", kernelLabel(report, n->producer), kernelLabel(report, n->consumer));
+    if (pairs.size() > 2)
+      os << "    ...\n";
+  }
+  if (report.neighbours.empty())
+    os << "  nothing: no kernel reads what another one writes\n";
+
+  os << "\nMemory\n" << formatv("  arena: {0} bytes\n", s.arenaBytes.text());
+  auto show = [&](const DimChoice &choice) {
+    MemoryUse use = report.use(choice);
+    os << formatv("  for {0}: {1}", choice.text(), withUnit(use.arena, "B"));
+    if (use.fullest < 0) {
+      os << "\n";
+      return;
+    }
+    os << formatv("; most in use at once {0}, at kernel {1}:\n", withUnit(use.live, "B"),
+                  kernelLabel(report, use.fullest));
+    for (int index : use.alive) {
+      const ScheduledBuffer &b = s.buffers[index];
+      os << formatv("    {0,9}  {1}, kernels {2} to {3}\n", withUnit(choice.evaluate(b.bytes), "B"), b.type,
+                    b.first(), b.last());
+    }
+  };
+  show(dims);
+  if (report.largest)
+    show(*report.largest);
+
+  os << formatv("\nWeights\n  {0} in {1} tensors\n", withUnit(report.weightBytes, "B"), report.weights.size());
+  for (int index : ArrayRef(report.weights).take_front(kShownWeights)) {
+    const ScheduledBuffer &b = s.buffers[index];
+    os << formatv("    {0,9}  {1} {2}\n", withUnit(dims.evaluate(b.bytes), "B"), b.type, b.name);
+  }
+  if (report.weights.size() > kShownWeights)
+    os << formatv("    and {0} more\n", report.weights.size() - kShownWeights);
+}
