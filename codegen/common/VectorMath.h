@@ -14,7 +14,7 @@ void populateVectorActivationPatterns(mlir::RewritePatternSet &patterns);
 /// math.exp, exp2, log, tanh and erf. Branch-free, of operations that LLVM
 /// vectorises; the same bits for the same element wherever it stands, on every
 /// CPU. Their errors are in the description of `--sq-lower-math`, and
-/// test/e2e/VectorMathTest.cpp measures them.
+/// test/unit/codegen/VectorMathTest.cpp measures them.
 void populateVectorMathPatterns(mlir::RewritePatternSet &patterns);
 
 } // namespace sq

@@ -1,12 +1,11 @@
-//===-- EmulateAmx.cpp - tiles as memory, tile instructions as loops
-//----------===//
+//===-- EmulateAmx.cpp - tiles as memory, tile instructions as loops ------===//
 //
 // A value of type x86_amx is one buffer in its function's frame: an SSA value
 // is dead before its definition is reached again, so one is enough. Semantics
 // are those of Intel's Software Developer's Manual, volume 2, at TILELOADD,
 // TILESTORED, TILEZERO, TDPBF16PS and TDPB[SU][SU]D.
 //
-//===--------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 #include "codegen/host/EmulateAmx.h"
 
@@ -53,8 +52,7 @@ std::optional<Dot> dotOf(Intrinsic::ID id) {
   }
 }
 
-//===-- The functions that intrinsics become
-//----------------------------------===//
+//===-- The functions that intrinsics become ------------------------------===//
 
 /// Builds internal functions, each once a module. All parameters are pointers
 /// or i64: tile pointers first, then sizes in rows and bytes.
@@ -240,8 +238,7 @@ private:
   Type *pointer, *i64;
 };
 
-//===-- Tiles of one function
-//-------------------------------------------------===//
+//===-- Tiles of one function ---------------------------------------------===//
 
 class FunctionTiles {
 public:

@@ -72,8 +72,7 @@ std::string product(const std::string &dot, int rows, int nBytes, int kBytes,
   })";
 }
 
-//===-- bf16
-//--------------------------------------------------------------------===//
+//===-- bf16 --------------------------------------------------------------===//
 
 float fromBf16(uint16_t bits) {
   uint32_t wide = uint32_t(bits) << 16;
@@ -174,8 +173,7 @@ TEST(EmulateAmx, Bf16FlushesDenormals) {
   EXPECT_LT(std::count_if(result.begin(), result.end(), isZero), 200);
 }
 
-//===-- int8
-//--------------------------------------------------------------------===//
+//===-- int8 --------------------------------------------------------------===//
 
 template <typename A, typename B> void checkInt8(const char *dot) {
   constexpr int kRows = 7, kColumns = 9, kQuads = 13, kSteps = 3;
@@ -212,8 +210,7 @@ TEST(EmulateAmx, Int8) {
   checkInt8<uint8_t, uint8_t>("tdpbuud");
 }
 
-//===-- control flow
-//--------------------------------------------------------------===//
+//===-- control flow ------------------------------------------------------===//
 
 // Two tiles that a loop swaps, and a third that it zeroes on the way: phis take
 // their values at once.
