@@ -19,15 +19,23 @@ using namespace mlir;
 
 namespace {
 
-void pack(sq::LinearOp op, ElementsAttr weight, int64_t columns) {
+/// Columns of a panel of bf16 pairs: two AMX tiles of 16.
+constexpr int64_t kPairColumns = 32;
+
+void pack(sq::LinearOp op, ElementsAttr weight, int64_t columns, bool bf16) {
   OpBuilder b(op);
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getWeight().getType());
   bool transposed = op.getTransposeWeight();
   int64_t k = type.getDimSize(transposed), n = type.getDimSize(!transposed);
-  auto packed = RankedTensorType::get({(n + columns - 1) / columns, k, columns}, b.getF32Type());
+  if (bf16)
+    columns = kPairColumns;
+  int64_t panels = llvm::divideCeil(n, columns);
+  auto packed = bf16 ? RankedTensorType::get({panels, int64_t(llvm::divideCeil(k, 32)) * 16, columns, 2}, b.getBF16Type())
+                     : RankedTensorType::get({panels, k, columns}, b.getF32Type());
   auto value = sq::WeightOp::create(b, op.getWeight().getLoc(), packed, weight, columns, transposed,
-                                    /*offset=*/nullptr);
+                                    /*offset=*/nullptr, /*wide_offset=*/nullptr,
+                                    /*widened=*/false);
   SmallVector<Value> extras;
   if (op.getBias())
     extras.push_back(op.getBias());
@@ -111,6 +119,10 @@ void expand(sq::LinearOp op) {
 struct PackLinearPass : sq::impl::PackLinearPassBase<PackLinearPass> {
   using PackLinearPassBase::PackLinearPassBase;
   void runOnOperation() override {
+    if (precision != "f32" && precision != "bf16") {
+      getOperation().emitError("unknown precision '") << precision << "'; f32 or bf16";
+      return signalPassFailure();
+    }
     SmallVector<sq::LinearOp> ops;
     getOperation().walk([&](sq::LinearOp op) { ops.push_back(op); });
     for (sq::LinearOp op : ops) {
@@ -124,7 +136,7 @@ struct PackLinearPass : sq::impl::PackLinearPassBase<PackLinearPass> {
       auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
       if (constant && f32(op.getX()) && f32(op.getWeight()) && f32(op.getBias()) &&
           f32(op.getOuts()))
-        pack(op, weight, columns);
+        pack(op, weight, columns, precision == "bf16");
       else
         expand(op);
     }

@@ -94,7 +94,9 @@ def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"48",
-           "columns of a panel (default 48, the only width that has a host kernel)">
+           "columns of a panel of f32 (default 48, the only width that has a host kernel)">,
+    Option<"precision", "precision", "std::string", /*default=*/"\"f32\"",
+           "how weights are stored: f32 (default), or bf16 in pairs of rows for AMX tiles">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];

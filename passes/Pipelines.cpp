@@ -5,12 +5,20 @@
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
 #include "passes/Passes.h"
 
 using namespace mlir;
+
+namespace {
+struct PrecisionOptions : PassPipelineOptions<PrecisionOptions> {
+  Option<std::string> precision{*this, "precision", llvm::cl::desc("of weights: f32 or bf16"),
+                                llvm::cl::init("f32")};
+};
+} // namespace
 
 void sq::buildOnnxToGraph(OpPassManager &pm) {
   pm.addPass(createRaiseOnnxPass());
@@ -19,10 +27,12 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-void sq::buildGraphToBuffers(OpPassManager &pm) {
+void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createRaiseAttentionPass());
-  func.addPass(createPackLinearPass());
+  PackLinearPassOptions packing;
+  packing.precision = precision.str();
+  func.addPass(createPackLinearPass(packing));
   func.addPass(createLinalgGeneralizeNamedOpsPass());
   func.addPass(createFuseElementwisePass());
   func.addPass(createCanonicalizerPass());
@@ -46,6 +56,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm) {
 void sq::registerPipelines() {
   PassPipelineRegistration<>("sq-onnx-to-graph",
                              "from the onnx dialect to sq composites and linalg", buildOnnxToGraph);
-  PassPipelineRegistration<>("sq-graph-to-buffers",
-                             "raise, pack, fuse, place weights, bufferize", buildGraphToBuffers);
+  PassPipelineRegistration<PrecisionOptions>(
+      "sq-graph-to-buffers", "raise, pack, fuse, place weights, bufferize",
+      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision); });
 }

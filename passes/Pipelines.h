@@ -11,7 +11,8 @@ namespace sq {
 /// `sq-onnx-to-graph`: from the `onnx` dialect to `sq` composites and linalg.
 void buildOnnxToGraph(mlir::OpPassManager &pm);
 /// `sq-graph-to-buffers`: raises, packs, fuses, places weights, bufferizes.
-void buildGraphToBuffers(mlir::OpPassManager &pm);
+/// `precision`: of the weights of linear layers, f32 or bf16.
+void buildGraphToBuffers(mlir::OpPassManager &pm, llvm::StringRef precision = "f32");
 void registerPipelines();
 
 } // namespace sq

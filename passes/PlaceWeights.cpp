@@ -31,7 +31,8 @@ struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
       }
       OpBuilder b(op);
       auto weight = sq::WeightOp::create(b, op.getLoc(), type, value, /*pack=*/0,
-                                         /*transpose=*/false, /*offset=*/nullptr);
+                                         /*transpose=*/false, /*offset=*/nullptr, /*wide_offset=*/nullptr,
+                                    /*widened=*/false);
       op.replaceAllUsesWith(weight.getResult());
       op.erase();
       return WalkResult::advance();
@@ -40,10 +41,13 @@ struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
       return signalPassFailure();
 
     int64_t size = 0;
-    DenseMap<std::tuple<Attribute, int64_t, int64_t>, int64_t> placed;
+    int64_t wideSize = 0; // of the f32 copies of bf16 weights
+    DenseMap<std::tuple<Attribute, int64_t, int64_t, Type>, std::pair<int64_t, int64_t>> placed;
     WalkResult result = func.walk([&](sq::WeightOp op) {
       auto [it, fresh] = placed.try_emplace(
-          {op.getValue(), static_cast<int64_t>(op.getPack()), static_cast<int64_t>(op.getTranspose())}, size);
+          {op.getValue(), static_cast<int64_t>(op.getPack()), static_cast<int64_t>(op.getTranspose()),
+           cast<ShapedType>(op.getResult().getType()).getElementType()},
+          std::pair(size, wideSize));
       if (fresh) {
         auto type = cast<ShapedType>(op.getResult().getType());
         Type element = type.getElementType();
@@ -53,13 +57,19 @@ struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
         }
         int64_t bytes = element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
         size += llvm::alignTo(type.getNumElements() * bytes, kAlignment);
+        if (std::optional<MemRefType> wide = op.widenedType())
+          wideSize += llvm::alignTo(wide->getNumElements() * sizeof(float), kAlignment);
       }
-      op.setOffset(it->second);
+      op.setOffset(it->second.first);
+      if (op.widenedType())
+        op.setWideOffset(it->second.second);
       return WalkResult::advance();
     });
     if (result.wasInterrupted())
       return signalPassFailure();
     func->setAttr("sq.weight_bytes", Builder(func).getI64IntegerAttr(size));
+    if (wideSize)
+      func->setAttr("sq.widened_bytes", Builder(func).getI64IntegerAttr(wideSize));
   }
 };
 

@@ -63,7 +63,10 @@ struct WeightPattern : ConvertOpToLLVMPattern<sq::WeightOp> {
       return op.emitOpError("has no offset; run --sq-place-weights first");
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     auto ptr = LLVM::LLVMPointerType::get(rewriter.getContext());
-    Value base = sq::loadContextField(b, contextOf(op), offsetof(sq_kernel_context, weights), ptr);
+    Value base = sq::loadContextField(b, contextOf(op),
+                                      op.getWidened() ? offsetof(sq_kernel_context, widened)
+                                                      : offsetof(sq_kernel_context, weights),
+                                      ptr);
     Value offset = LLVM::ConstantOp::create(b, b.getI64Type(), static_cast<int64_t>(*op.getOffset()));
     Value at = LLVM::GEPOp::create(b, ptr, b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset});
     auto type = cast<MemRefType>(op.getResult().getType());

@@ -23,6 +23,7 @@ struct HostTarget {
   int64_t lanes;              // f32 in a vector register
   int64_t tileRows;           // rows x vectors accumulators of the contraction tile
   int64_t tileVectors;
+  bool amx;                   // products with bf16 weights run on its tiles
 };
 
 /// From the least to the most demanding.

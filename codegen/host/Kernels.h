@@ -14,6 +14,8 @@
 namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const HostTarget &);
+/// With a bf16 weight, on AMX tiles.
+mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const HostTarget &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const HostTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const HostTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const HostTarget &);

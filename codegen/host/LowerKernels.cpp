@@ -28,8 +28,14 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
 
   static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::HostTarget &target) {
     rewriter.setInsertionPoint(op);
-    if (auto o = dyn_cast<sq::PackedMatmulOp>(op))
+    if (auto o = dyn_cast<sq::PackedMatmulOp>(op)) {
+      bool pairs = cast<MemRefType>(o.getWeight().getType()).getRank() == 4;
+      if (pairs && target.amx)
+        return sq::lowerAmxMatmul(rewriter, o, target);
+      if (pairs && failed(useWidened(rewriter, o)))
+        return failure();
       return sq::lowerPackedMatmul(rewriter, o, target);
+    }
     if (auto o = dyn_cast<sq::MatmulOp>(op))
       return sq::lowerMatmul(rewriter, o, target);
     if (auto o = dyn_cast<sq::AttentionOp>(op))
@@ -66,6 +72,18 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
         kernels.push_back(kernel);
     }
   };
+
+  /// Without AMX: the f32 copy of the weight that the loader makes.
+  static LogicalResult useWidened(RewriterBase &rewriter, sq::PackedMatmulOp op) {
+    auto weight = op.getWeight().getDefiningOp<sq::WeightOp>();
+    if (!weight || !weight.widenedType() || !weight.getWideOffset())
+      return op.emitOpError("needs a placed sq.weight in bf16, got ") << op.getWeight().getType();
+    auto wide = sq::WeightOp::create(rewriter, weight.getLoc(), *weight.widenedType(), weight.getValue(),
+                                     sq::kPanelColumns, weight.getTranspose(), weight.getWideOffsetAttr(),
+                                     /*wide_offset=*/nullptr, /*widened=*/true);
+    op.getWeightMutable().assign(wide.getResult());
+    return success();
+  }
 
   /// Everything that writes whole buffers; what has no kernel is then refused.
   static bool isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }

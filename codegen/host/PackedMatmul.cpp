@@ -11,9 +11,9 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/IRMapping.h"
 
 #include "codegen/common/ContractionTile.h"
+#include "codegen/host/Epilogue.h"
 #include "codegen/host/Kernels.h"
 
 using namespace mlir;
@@ -25,74 +25,9 @@ constexpr int64_t kChunkRows = 128;
 // Below this many flops a thread's share is not worth waking it (about 10 us).
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
-struct Emitter {
-  PackedMatmulOp op;
-  const HostTarget &target;
-  Value x, weight, out; // x and out as [rows, k] and [rows, n]
-  SmallVector<Value> extras;
+struct Emitter : EpilogueEmitter {
+  Value x, weight; // x as [rows, k]
   int64_t depth, columns;
-  VectorType vectorType;
-
-  /// The epilogue on vectors: the region's ops are elementwise, so each is
-  /// cloned with vector types.
-  Value epilogue(ImplicitLocOpBuilder &b, ValueRange args) {
-    IRMapping map;
-    Block &body = op.getEpilogue().front();
-    map.map(body.getArguments(), args);
-    auto widen = [&](Type t) -> Type {
-      return t.isIntOrFloat() ? VectorType::get(vectorType.getShape(), t) : t;
-    };
-    auto operand = [&](Value v) {
-      Value mapped = map.lookupOrDefault(v);
-      if (isa<VectorType>(mapped.getType()) || !mapped.getType().isIntOrFloat())
-        return mapped;
-      return Value(vector::BroadcastOp::create(b, cast<VectorType>(widen(mapped.getType())), mapped));
-    };
-    for (Operation &inner : body.without_terminator()) {
-      if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
-        auto type = cast<VectorType>(widen(constant.getType()));
-        map.map(constant.getResult(),
-                arith::ConstantOp::create(
-                    b, DenseElementsAttr::get(type, cast<Attribute>(constant.getValue()))));
-        continue;
-      }
-      OperationState state(b.getLoc(), inner.getName());
-      for (Value v : inner.getOperands())
-        state.addOperands(operand(v));
-      for (Type t : inner.getResultTypes())
-        state.addTypes(widen(t));
-      state.addAttributes(inner.getAttrs());
-      state.propertiesAttr = inner.getPropertiesAsAttribute();
-      Operation *copy = b.create(state);
-      map.map(inner.getResults(), copy->getResults());
-    }
-    return operand(cast<YieldOp>(body.getTerminator()).getValues().front());
-  }
-
-  /// Lanes of the vector at column offset `first` (static part) that exist.
-  int64_t validLanes(int64_t width, int64_t first) {
-    return std::min<int64_t>(target.lanes, width - first);
-  }
-
-  Value load(ImplicitLocOpBuilder &b, Value memref, ValueRange at, int64_t lanes) {
-    if (lanes == target.lanes)
-      return vector::LoadOp::create(b, vectorType, memref, at);
-    Value mask = laneMask(b, lanes);
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vectorType));
-    return vector::MaskedLoadOp::create(b, vectorType, memref, at, mask, zero);
-  }
-
-  void store(ImplicitLocOpBuilder &b, Value value, Value memref, ValueRange at, int64_t lanes) {
-    if (lanes == target.lanes)
-      vector::StoreOp::create(b, value, memref, at);
-    else
-      vector::MaskedStoreOp::create(b, memref, at, laneMask(b, lanes), value);
-  }
-
-  Value laneMask(ImplicitLocOpBuilder &b, int64_t lanes) {
-    return vector::CreateMaskOp::create(b, VectorType::get({target.lanes}, b.getI1Type()),
-                                        ValueRange(indexConstant(b, lanes)));
-  }
 
   /// Columns [sub, sub + vectors * lanes) of a panel, for all rows of a chunk;
   /// `width` columns of the panel exist.
@@ -137,12 +72,12 @@ struct Emitter {
       SmallVector<Value> sums = emitContractionTile(tb, tile);
       // First every load, then every store: between them, loads would wait for
       // stores whose addresses agree in the lower 12 bits.
-      if (cheapEpilogue())
+      if (isCheap())
         for (int64_t v = 0; v < vectors; ++v)
           for (int64_t r = 0; r < rows; ++r) {
             int64_t offset = sub + v * target.lanes;
             Value &sum = sums[r * vectors + v];
-            sum = epilogueAt(tb, sum, row[r], plus(tb, column, offset), validLanes(width, offset));
+            sum = apply(tb, sum, row[r], plus(tb, column, offset), validLanes(width, offset));
           }
       for (int64_t v = 0; v < vectors; ++v)
         for (int64_t r = 0; r < rows; ++r) {
@@ -150,7 +85,7 @@ struct Emitter {
           store(tb, sums[r * vectors + v], out, ValueRange{row[r], plus(tb, column, offset)},
                 validLanes(width, offset));
         }
-      if (cheapEpilogue())
+      if (isCheap())
         return;
       // The sums lie in L1; one copy of the epilogue per column vector instead
       // of one per accumulator keeps the code short.
@@ -163,28 +98,11 @@ struct Emitter {
               int64_t offset = sub + v * target.lanes, lanes = validLanes(width, offset);
               Value n = rb.createOrFold<arith::AddIOp>(column, indexConstant(rb, offset));
               Value sum = load(rb, out, ValueRange{r, n}, lanes);
-              store(rb, epilogueAt(rb, sum, r, n, lanes), out, ValueRange{r, n}, lanes);
+              store(rb, apply(rb, sum, r, n, lanes), out, ValueRange{r, n}, lanes);
             }
             scf::YieldOp::create(rb);
           });
     });
-  }
-
-  bool cheapEpilogue() {
-    constexpr int64_t kCheapOps = 4;
-    return llvm::range_size(op.getEpilogue().front().without_terminator()) <= kCheapOps &&
-           llvm::none_of(op.getEpilogue().front(), [](Operation &inner) {
-             return inner.getName().getDialectNamespace() == "math";
-           });
-  }
-
-  Value epilogueAt(ImplicitLocOpBuilder &b, Value sum, Value row, Value n, int64_t lanes) {
-    SmallVector<Value> args = {sum};
-    for (Value extra : extras)
-      args.push_back(cast<MemRefType>(extra.getType()).getRank() == 1
-                         ? load(b, extra, n, lanes)
-                         : load(b, extra, ValueRange{row, n}, lanes));
-    return epilogue(b, args);
   }
 
   void panelOf(ImplicitLocOpBuilder &b, Value panel, Value begin, Value end, int64_t width) {
@@ -257,16 +175,8 @@ LogicalResult sq::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
            << kPanelColumns << " columns, got " << weightType
            << "; run --sq-pack-linear with columns=" << kPanelColumns;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-  Emitter e{op, target, asRows(b, denseMemref(b, op.getX())), op.getWeight(),
-            asRows(b, op.getOuts()), {}, 0, 0, VectorType::get({target.lanes}, b.getF32Type())};
-  for (Value extra : op.getExtras()) {
-    Value dense = denseMemref(b, extra);
-    // An extra of rank 1 runs over columns, unless the result itself is a vector.
-    bool perColumn = cast<MemRefType>(dense.getType()).getRank() == 1;
-    e.extras.push_back(perColumn ? dense : asRows(b, dense));
-  }
-  e.depth = cast<MemRefType>(op.getWeight().getType()).getDimSize(1);
-  e.columns = outType.getShape().back();
+  Emitter e{EpilogueEmitter(b, op, target), asRows(b, denseMemref(b, op.getX())), op.getWeight(),
+            weightType.getDimSize(1), outType.getShape().back()};
   e.emit(b);
   rewriter.eraseOp(op);
   return success();

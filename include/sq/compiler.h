@@ -33,6 +33,7 @@ struct DimRange {
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
+  std::string precision = "f32";           // of linear layers' weights and products: f32 or bf16
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::string emit;                        // a phase name, or empty for an artifact
   /// Files that get the compile report, by suffix (.json, .html, .txt); "-":

@@ -24,6 +24,8 @@ typedef void (*sq_kernel_fn)(const void *captures, int64_t begin, int64_t end, i
 struct sq_kernel_context {
   /* The weight section, 64-byte aligned, read-only. */
   const uint8_t *weights;
+  /* The f32 copies of bf16 weights (manifest: widened), or NULL. */
+  const uint8_t *widened;
   /* Returns the session's arena with at least `bytes` usable bytes, 64-byte
    * aligned, or NULL when memory ran out (the runtime has noted it). Called
    * at most once a run. Contents are undefined. */

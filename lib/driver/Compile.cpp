@@ -208,7 +208,7 @@ struct Compiler {
       return writeModule(*module);
 
     begin("optimise");
-    if (failed(run(*module, buildGraphToBuffers)))
+    if (failed(run(*module, [&](OpPassManager &pm) { buildGraphToBuffers(pm, options.precision); })))
       return fail(ExitCode::Defect, "the model could not be bufferized");
 
     return generate(*module);
@@ -217,7 +217,8 @@ struct Compiler {
   CompileResult generate(ModuleOp module) {
     SmallVector<HostTarget> targets;
     for (const HostTarget &t : hostTargets())
-      if (options.levels.empty() || llvm::is_contained(options.levels, t.level))
+      // Without bf16 the AMX level would hold the code of AVX-512 once more.
+      if (options.levels.empty() ? !t.amx || options.precision == "bf16" : llvm::is_contained(options.levels, t.level))
         targets.push_back(t);
     if (targets.empty())
       return fail(ExitCode::Usage, "no CPU level to compile for");

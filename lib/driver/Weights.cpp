@@ -54,6 +54,29 @@ static FailureOr<ArrayRef<char>> elementBytes(WeightOp op, ElementsAttr value,
   return ArrayRef<char>(storage);
 }
 
+/// Round to nearest even; a NaN stays one.
+static uint16_t toBf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  if (value != value)
+    return (bits | 0x400000) >> 16;
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+/// bf16 [ceil(n / N)][16 ceil(k / 32)][N][2], the rest zero (as `out` is).
+static LogicalResult writePairs(WeightOp op, const float *source, uint16_t *out) {
+  ArrayRef<int64_t> packed = cast<ShapedType>(op.getResult().getType()).getShape();
+  auto [depth, columns] = op.matrixSize();
+  int64_t width = packed[2], perPanel = packed[1] * width * 2;
+  int64_t stepK = op.getTranspose() ? 1 : columns, stepN = op.getTranspose() ? depth : 1;
+  for (int64_t n = 0; n < columns; ++n) {
+    uint16_t *to = out + n / width * perPanel + n % width * 2;
+    for (int64_t k = 0; k < depth; ++k)
+      to[k / 2 * width * 2 + k % 2] = toBf16(source[k * stepK + n * stepN]);
+  }
+  return success();
+}
+
 LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
   WeightOp op = piece.op;
   ElementsAttr value = op.getValue();
@@ -67,6 +90,8 @@ LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
     std::memcpy(out, bytes->data(), bytes->size());
     return success();
   }
+  if (op.widenedType())
+    return writePairs(op, reinterpret_cast<const float *>(bytes->data()), reinterpret_cast<uint16_t *>(out));
   // Panels of N columns: [ceil(n / N)][k][N].
   ArrayRef<int64_t> packed = cast<ShapedType>(op.getResult().getType()).getShape();
   int64_t depth = packed[1], width = packed[2];

@@ -19,7 +19,7 @@ using namespace llvm;
 using sq::ExitCode;
 
 static cl::OptionCategory category("sq-compile options");
-enum class Precision { F32 };
+enum class Precision { F32, BF16 };
 
 /// LLVM's library registers options of its own (lld's --threads among them),
 /// which are neither ours to offer nor to collide with.
@@ -44,7 +44,10 @@ struct Options {
            cl::desc("range of a symbolic dimension, or its only size (sequence=1..512,batch=8)")};
   cl::opt<Precision> precision{"precision", cl::init(Precision::F32), cl::cat(category),
                                     cl::desc("arithmetic of matrix products"),
-                                    cl::values(clEnumValN(Precision::F32, "f32", "float32 (default)"))};
+                                    cl::values(clEnumValN(Precision::F32, "f32", "float32 (default)"),
+                                               clEnumValN(Precision::BF16, "bf16",
+                                                          "bfloat16 weights and AMX products with float32 sums; CPUs "
+                                                          "without AMX widen the weights when they load them"))};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj; with -o into a file")};
@@ -109,6 +112,7 @@ int main(int argc, char **argv) {
   options.output = cli.output;
   options.emit = cli.emit;
   options.threads = cli.threads;
+  options.precision = cli.precision == Precision::BF16 ? "bf16" : "f32";
   options.sanitize = cli.sanitize;
   options.emulateAmx = cli.emulateAmx;
   if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))

@@ -3,14 +3,31 @@
 using namespace mlir;
 using namespace sq;
 
+std::pair<int64_t, int64_t> WeightOp::matrixSize() {
+  auto type = cast<ShapedType>(getValue().getType());
+  return getTranspose() ? std::pair(type.getDimSize(1), type.getDimSize(0))
+                        : std::pair(type.getDimSize(0), type.getDimSize(1));
+}
+
+std::optional<MemRefType> WeightOp::widenedType() {
+  constexpr int64_t kColumns = 48; // a panel of f32, as codegen/host/HostTarget.h has it
+  auto type = cast<ShapedType>(getResult().getType());
+  if (type.getRank() != 4 || !type.getElementType().isBF16() || !getPack())
+    return std::nullopt;
+  auto [k, n] = matrixSize();
+  return MemRefType::get({int64_t(llvm::divideCeil(n, kColumns)), k, kColumns}, Float32Type::get(getContext()));
+}
+
 LogicalResult PackedMatmulOp::verify() {
   auto shaped = [](Value v) { return cast<ShapedType>(v.getType()); };
   ShapedType x = shaped(getX()), w = shaped(getWeight()), y = shaped(getOuts());
   // packed_matmul_c1
-  if (w.getRank() != 3 || !w.hasStaticShape() || x.getRank() < 1 || y.getRank() != x.getRank() ||
-      w.getDimSize(1) != x.getShape().back() ||
-      w.getDimSize(0) != (y.getShape().back() + w.getDimSize(2) - 1) / w.getDimSize(2))
-    return emitOpError("needs a weight [ceil(n / N), k, N] for x ")
+  bool pairs = w.getRank() == 4 && w.getElementType().isBF16() && w.getShape().back() == 2;
+  int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
+  if ((w.getRank() != 3 && !pairs) || !w.hasStaticShape() || x.getRank() < 1 || y.getRank() != x.getRank() ||
+      w.getDimSize(1) != (pairs ? int64_t(llvm::divideCeil(k, 32)) * 16 : k) ||
+      w.getDimSize(0) != (n + w.getDimSize(2) - 1) / w.getDimSize(2))
+    return emitOpError("needs a weight [ceil(n / N), k, N] or bf16 [ceil(n / N), 16 ceil(k / 32), N, 2] for x ")
            << x << " and outs " << y << ", got " << w;
   // packed_matmul_c2
   for (Value e : getExtras()) {

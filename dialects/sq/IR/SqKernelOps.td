@@ -12,7 +12,12 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
 
     `pack = N` (0: as it is) stores a matrix `[k, n]` as panels of N columns,
     `[ceil(n / N)][k][N]`, columns past n zero; `transpose` says that `value` is
-    `[n, k]`.
+    `[n, k]`. A result of bf16 `[ceil(n / N)][16 ceil(k / 32)][N][2]` is the
+    layout of AMX tiles: f32 rounded to nearest even, element (k, n) at panel
+    n / N, pair k / 2, column n mod N, position k mod 2; what is past k or n is zero.
+    CPU levels without AMX read an f32 copy instead, which the loader makes:
+    `wide_offset` is its place in that memory (64-byte aligned), and with
+    `widened` the result is that copy, in panels of f32.
 
     Example:
     ```mlir
@@ -23,8 +28,15 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
     ```
   }];
   let arguments = (ins ElementsAttr:$value, DefaultValuedAttr<I64Attr, "0">:$pack,
-                       UnitAttr:$transpose, OptionalAttr<I64Attr>:$offset);
+                       UnitAttr:$transpose, OptionalAttr<I64Attr>:$offset,
+                       OptionalAttr<I64Attr>:$wide_offset, UnitAttr:$widened);
   let results = (outs AnyTypeOf<[AnyRankedTensor, AnyMemRef]>:$result);
+  let extraClassDeclaration = [{
+    /// Depth and columns (k, n) of the matrix `value`.
+    std::pair<int64_t, int64_t> matrixSize();
+    /// The type of the f32 copy that levels without AMX read; none for other weights.
+    std::optional<::mlir::MemRefType> widenedType();
+  }];
   let assemblyFormat = "$value attr-dict `->` type($result)";
 }
 
@@ -38,7 +50,9 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     element of `outs`. An extra of rank 1 is indexed by n, one of the rank of
     `outs` by r and n.
 
-    - (C1) `w` is `[panels, k, N]` with k the last dim of `x` and `panels = ceil(n / N)`.
+    - (C1) `w` is `[panels, k, N]` with k the last dim of `x` and `panels = ceil(n / N)`,
+      or bf16 `[panels, 16 ceil(k / 32), N, 2]` (`sq.weight`): `x` is then rounded to bf16
+      or not, as the target likes; sums are f32 in any case.
     - (C2) an extra is `[n]`, or shaped like `outs`.
     - (C3) the region takes 1 + |extras| scalars and yields one.
 

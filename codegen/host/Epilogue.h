@@ -1,0 +1,47 @@
+/// The epilogue of a packed product, tile by tile, for any lowering of the
+/// product itself.
+#ifndef SQ_CODEGEN_HOST_EPILOGUE_H
+#define SQ_CODEGEN_HOST_EPILOGUE_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include "codegen/host/HostTarget.h"
+#include "dialects/sq/IR/SqOps.h"
+
+namespace sq {
+
+struct EpilogueEmitter {
+  PackedMatmulOp op;
+  const HostTarget &target;
+  mlir::VectorType vectorType;             // f32
+  mlir::Value out;                         // [rows, n]
+  llvm::SmallVector<mlir::Value> extras;   // [n] or [rows, n]
+
+  /// Flattens the leading dims of `outs` and extras, copying strided extras.
+  EpilogueEmitter(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op, const HostTarget &target);
+
+  /// Few operations, none of them transcendental: done on sums in registers.
+  /// Otherwise one copy of the code for each column vector keeps it short.
+  bool isCheap();
+
+  /// epilogue(sum, extras...) for the vector at row, column n, of which the
+  /// first `lanes` exist.
+  mlir::Value apply(mlir::ImplicitLocOpBuilder &b, mlir::Value sum, mlir::Value row, mlir::Value n,
+                    int64_t lanes);
+
+  mlir::Value load(mlir::ImplicitLocOpBuilder &b, mlir::Value memref, mlir::ValueRange at, int64_t lanes);
+  void store(mlir::ImplicitLocOpBuilder &b, mlir::Value value, mlir::Value memref, mlir::ValueRange at,
+             int64_t lanes);
+  /// Lanes of the vector at column `first` of `width` that exist.
+  int64_t validLanes(int64_t width, int64_t first) const {
+    return std::min<int64_t>(target.lanes, width - first);
+  }
+
+private:
+  mlir::Value laneMask(mlir::ImplicitLocOpBuilder &b, int64_t lanes);
+};
+
+} // namespace sq
+
+#endif
