@@ -53,14 +53,17 @@ struct ReuseBuffersPass : sq::impl::ReuseBuffersPassBase<ReuseBuffersPass> {
     return uses;
   }
 
-  static bool isBefore(Operation *op, Operation *other) {
-    Operation *at = other->getBlock()->findAncestorOpInBlock(*op);
-    return at && at != other && at->isBeforeInBlock(other);
+  /// Both in the schedule, or in a region of one of its ops.
+  bool isBefore(Operation *op, Operation *other) {
+    Block &schedule = getOperation().getBody().front();
+    op = schedule.findAncestorOpInBlock(*op);
+    other = schedule.findAncestorOpInBlock(*other);
+    return op && other && op != other && op->isBeforeInBlock(other);
   }
 
   /// `op` is the last user of `buffer`, and uses it through `in` or operands
   /// that it reads in the same way.
-  static bool diesAt(DestinationStyleOpInterface op, Value buffer) {
+  bool diesAt(DestinationStyleOpInterface op, Value buffer) {
     return llvm::all_of(usesOf(buffer), [&](OpOperand *use) {
       if (use->getOwner() == op.getOperation())
         return use->get() == buffer && !op.isDpsInit(use) && readsBeforeItWrites(op, *use);
@@ -68,21 +71,24 @@ struct ReuseBuffersPass : sq::impl::ReuseBuffersPassBase<ReuseBuffersPass> {
     });
   }
 
-  static memref::AllocOp operandToReuse(DestinationStyleOpInterface op, memref::AllocOp result) {
+  memref::AllocOp operandToReuse(DestinationStyleOpInterface op, memref::AllocOp result) {
     for (OpOperand *in : op.getDpsInputOperands()) {
       auto alloc = in->get().getDefiningOp<memref::AllocOp>();
       if (alloc && alloc != result && alloc->getBlock() == op->getBlock() &&
           alloc.getType() == result.getType() && alloc.getDynamicSizes() == result.getDynamicSizes() &&
-          diesAt(op, alloc))
+          diesAt(op, alloc) && llvm::all_of(usesOf(result), [&](OpOperand *use) {
+            return isBefore(alloc, use->getOwner());
+          }))
         return alloc;
     }
     return nullptr;
   }
 
   void runOnOperation() override {
+    if (getOperation().isExternal() || !getOperation().getBody().hasOneBlock())
+      return;
     SmallVector<DestinationStyleOpInterface> ops;
-    for (Block &block : getOperation().getBody())
-      llvm::append_range(ops, block.getOps<DestinationStyleOpInterface>());
+    llvm::append_range(ops, getOperation().getBody().front().getOps<DestinationStyleOpInterface>());
     for (DestinationStyleOpInterface op : ops) {
       if (op.getNumDpsInits() != 1)
         continue;

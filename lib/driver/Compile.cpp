@@ -308,7 +308,8 @@ struct Compiler {
     if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
       spec.weightsSize = size.getInt();
     if (!options.reports.empty()) {
-      Report report(path, levels, std::move(variants[0].schedule), spec.manifest, spec.weightsSize);
+      // Scratch memory differs by level; the last one is what most machines run.
+      Report report(path, levels, std::move(variants.back().schedule), spec.manifest, spec.weightsSize);
       for (const std::string &file : options.reports)
         if (llvm::Error error = writeReport(report, file))
           return fail(ExitCode::Lacking, llvm::toString(std::move(error)));

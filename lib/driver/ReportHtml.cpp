@@ -1,3 +1,4 @@
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include "lib/driver/Report.h"

@@ -110,3 +110,23 @@ func.func @kept(%x: memref<?xf32>, %n: index, %m: index, %i: index) {
   "test.kernel"(%view, %x) : (memref<?x1xf32>, memref<?xf32>) -> ()
   return
 }
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// Near miss: a view of the result stands before the operand is allocated.
+// CHECK-LABEL: @viewed_before
+// CHECK-COUNT-2: memref.alloc
+func.func @viewed_before(%x: memref<?xf32>, %n: index) {
+  %c = memref.alloc(%n) : memref<?xf32>
+  %view = memref.expand_shape %c [[0, 1]] output_shape [%n, 1] : memref<?xf32> into memref<?x1xf32>
+  %b = memref.alloc(%n) : memref<?xf32>
+  "test.kernel"(%x, %b) : (memref<?xf32>, memref<?xf32>) -> ()
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%b : memref<?xf32>) outs(%c : memref<?xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    linalg.yield %v : f32
+  }
+  "test.kernel"(%view) : (memref<?x1xf32>) -> ()
+  return
+}

@@ -91,7 +91,7 @@ void printRoofline(const std::vector<KernelRow> &rows, const Machine &machine, c
 void printRooflineJson(const std::vector<KernelRow> &rows, const Machine &machine,
                        const std::string &level) {
   auto json = [](double value) { return number(value, "%.6g", "null"); };
-  auto known = [&](double value) { return json(value < 0 ? NAN : value); };
+  auto known = [](double value) { return number(value < 0 ? NAN : value, "%.15g", "null"); };
   std::printf("\"machine\": {\"threads\": %d, \"level\": %s, \"gflop/s\": %s, \"read_gb/s\": %s, "
               "\"triad_gb/s\": %s}, \"kernels\": [",
               machine.threads, quoted(level).c_str(), json(1e-9 * machine.flops).c_str(),
