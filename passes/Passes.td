@@ -85,6 +85,26 @@ def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::sq::SqDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
+  let summary = "turn composites that have no kernel into linalg";
+  let description = [{
+    The inverse of raising where an op is one for what reads the graph, not for
+    the machine: `sq.gelu`, `sq.silu` and `sq.rotary_embedding` become
+    elementwise loops, which fuse. `sq.attention` loses what its kernel does not
+    know: `causal` becomes part of the mask, fewer heads of keys and values are
+    repeated. Running it twice changes nothing.
+
+    ```mlir
+    %y = sq.attention ins(%q, %k, %v : ..) outs(..) {scale = .., causal}
+    ==>
+    %m = linalg.generic .. { t <= s + (T - S) ? 0 : -inf } -> tensor<1x1x?x?xf32>
+    %y = sq.attention ins(%q, %k, %v : ..) mask(%m) outs(..) {scale = ..}
+    ```
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   let summary = "pack the weights of linear layers into column panels";
   let description = [{

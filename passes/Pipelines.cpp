@@ -17,11 +17,15 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   pm.addPass(createLowerOnnxPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  OpPassManager &func = pm.nest<func::FuncOp>();
+  func.addPass(createRaiseAttentionPass());
+  func.addPass(createCanonicalizerPass());
+  func.addPass(createCSEPass());
 }
 
 void sq::buildGraphToBuffers(OpPassManager &pm) {
   OpPassManager &func = pm.nest<func::FuncOp>();
-  func.addPass(createRaiseAttentionPass());
+  func.addPass(createLowerCompositesPass());
   func.addPass(createPackLinearPass());
   func.addPass(createLinalgGeneralizeNamedOpsPass());
   func.addPass(createFuseElementwisePass());

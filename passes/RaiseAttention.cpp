@@ -187,7 +187,8 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
     Value init = tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
     auto attention = sq::AttentionOp::create(
         rewriter, loc, init.getType(), q.source, k.source, v.source, mask, init,
-        rewriter.getF32FloatAttr(static_cast<float>(scale * q.scale * k.scale)));
+        rewriter.getF32FloatAttr(static_cast<float>(scale * q.scale * k.scale)),
+        /*causal=*/UnitAttr());
     rewriter.replaceOpWithNewOp<linalg::TransposeOp>(op, attention.getResult().front(), empty, heads);
     return success();
   }

@@ -37,6 +37,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerSoftmax(rewriter, o, target);
     if (auto o = dyn_cast<sq::LayerNormOp>(op))
       return sq::lowerLayerNorm(rewriter, o, target);
+    if (auto o = dyn_cast<sq::RmsNormOp>(op))
+      return sq::lowerRmsNorm(rewriter, o, target);
     if (auto o = dyn_cast<memref::CopyOp>(op)) {
       Operation *copy = linalg::makeMemRefCopyOp(rewriter, op->getLoc(), o.getSource(), o.getTarget());
       rewriter.eraseOp(op);
@@ -59,7 +61,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
 
   static bool isKernel(Operation *op) {
     return isa<memref::CopyOp, linalg::LinalgOp, sq::PackedMatmulOp, sq::MatmulOp,
-               sq::AttentionOp, sq::SoftmaxOp, sq::LayerNormOp, sq::LinearOp>(op);
+               sq::AttentionOp, sq::SoftmaxOp, sq::LayerNormOp,
+               sq::RmsNormOp, sq::LinearOp>(op);
   }
 
   void runOnOperation() override {
