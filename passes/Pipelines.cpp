@@ -18,6 +18,7 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   OpPassManager &func = pm.nest<func::FuncOp>();
+  func.addPass(createRaiseCompositesPass());
   func.addPass(createRaiseAttentionPass());
   func.addPass(createCanonicalizerPass());
   func.addPass(createCSEPass());
@@ -48,6 +49,8 @@ void sq::buildGraphToBuffers(OpPassManager &pm) {
 void sq::registerPipelines() {
   PassPipelineRegistration<>("sq-onnx-to-graph",
                              "from the onnx dialect to sq composites and linalg", buildOnnxToGraph);
+  PassPipelineRegistration<>("sq-raise", "sq-onnx-to-graph under the name of what it does to a model",
+                             buildOnnxToGraph);
   PassPipelineRegistration<>("sq-graph-to-buffers",
                              "raise, pack, fuse, place weights, bufferize", buildGraphToBuffers);
 }

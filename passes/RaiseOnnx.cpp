@@ -18,9 +18,25 @@ namespace sq {
 using namespace mlir;
 
 namespace {
+/// Identity(x) ==> x
+/// TorchScript writes one for each further use of an equal weight; the patterns
+/// look for constants.
+struct DropIdentity : RewritePattern {
+  DropIdentity(MLIRContext *context) : RewritePattern("onnx.Identity", 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (op->getNumOperands() != 1 || op->getNumResults() != 1 ||
+        op->getOperand(0).getType() != op->getResult(0).getType())
+      return rewriter.notifyMatchFailure(op, "types differ");
+    rewriter.replaceOp(op, op->getOperands());
+    return success();
+  }
+};
+
 struct RaiseOnnxPass : sq::impl::RaiseOnnxPassBase<RaiseOnnxPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
+    patterns.add<DropIdentity>(&getContext());
     sq::populateRaiseActivations(patterns);
     sq::populateRaiseMicrosoft(patterns);
     sq::populateRaiseNorms(patterns);

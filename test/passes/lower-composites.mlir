@@ -63,11 +63,11 @@ func.func @interleaved(%x: tensor<3x5x2x32xf32>, %c: tensor<3x5x32xf32>, %init: 
 // -----
 
 // CHECK-LABEL: @causal
+// CHECK-DAG: %[[HIDDEN:.*]] = arith.constant 0xFF800000 : f32
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
 // CHECK: %[[M:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<1x1x5x7xf32>)
 // CHECK: arith.cmpi sle
-// CHECK-DAG: arith.constant 0xFF800000 : f32
-// CHECK-DAG: arith.constant 0.000000e+00 : f32
-// CHECK: arith.select
+// CHECK: arith.select %{{.*}}, %[[ZERO]], %[[HIDDEN]] : f32
 // CHECK: sq.attention ins({{.*}}) mask(%[[M]] : tensor<1x1x5x7xf32>) outs({{.*}}) {scale = 2.500000e-01 : f32}
 func.func @causal(%q: tensor<1x5x2x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: tensor<1x5x2x32xf32>) -> tensor<1x5x2x32xf32> {
   %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x2x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x2x32xf32>) {scale = 0.25 : f32, causal} -> tensor<1x5x2x32xf32>
