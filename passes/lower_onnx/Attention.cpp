@@ -67,6 +67,16 @@ Heads sq::sliceLast(Lowering &l, Location loc, const Heads &x, int64_t offset, i
           x.element};
 }
 
+/// The tensor with the static sizes that its dims have got by `unify`.
+static Heads refine(Lowering &l, Location loc, Heads x) {
+  for (OpFoldResult &dim : x.dims)
+    dim = l.resolve(dim);
+  RankedTensorType type = tensorType(x.dims, signless(x.element));
+  if (x.tensor.getType() != type)
+    x.tensor = tensor::CastOp::create(l.builder, loc, type, x.tensor);
+  return x;
+}
+
 /// `x` at `offset` of dim `axis` of `into`.
 static Value insertAt(Lowering &l, Location loc, const Heads &x, Value into, int64_t axis,
                       OpFoldResult offset) {
@@ -93,7 +103,10 @@ FailureOr<Heads> sq::appendTo(Lowering &l, Operation *op, Heads x, Lowered *past
     dims[i] = swapped.dims[i] = *dim;
   }
   dims[2] = l.add(past->dims[2], swapped.dims[2]);
-  Heads before{l.tensor(past), past->dims, past->element};
+  Heads before{l.tensor(past), dims, past->element};
+  before.dims[2] = past->dims[2];
+  before = refine(l, loc, before);
+  swapped = refine(l, loc, swapped);
   Value all = l.emptyTensor(loc, dims, x.element);
   all = insertAt(l, loc, before, all, 2, l.indexAttr(0));
   all = insertAt(l, loc, swapped, all, 2, past->dims[2]);
@@ -114,7 +127,10 @@ static FailureOr<Value> additiveMask(Lowering &l, Operation *op, const Masking &
     FailureOr<Dims> dims = l.broadcast(op, part.dims, scores);
     if (failed(dims))
       return failure();
-    if (shapeOf(*dims) != shapeOf(scores))
+    bool fits = dims->size() == 4;
+    for (int i = 0; fits && i < 4; ++i)
+      fits = !isOne(scores[i]) || isOne((*dims)[i]);
+    if (!fits)
       return l.fail(op, "a mask does not broadcast to [batch, heads, sequence, keys]");
     if (!sum) {
       sum = part;
@@ -284,6 +300,9 @@ FailureOr<Heads> sq::attend(Lowering &l, Operation *op, Heads q, Heads k, Heads 
       !unify(k, v, 1, "the number of keys") || !unify(k, v, 2, "the number of heads of keys and values"))
     return failure();
   q.dims[0] = k.dims[0];
+  q = refine(l, op->getLoc(), q);
+  k = refine(l, op->getLoc(), k);
+  v = refine(l, op->getLoc(), v);
   std::optional<int64_t> heads = staticDim(q.dims[2]), own = staticDim(k.dims[2]);
   if (!heads || !own || *own == 0 || *heads % *own)
     return l.fail(op, "the number of heads must be static, and that of keys and values divide "

@@ -6,4 +6,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 venv=$here/../../../.deps/exporters-venv
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --no-cache-dir -r "$here/requirements.txt"
-exec "$venv/bin/python" "$here/make.py"
+"$venv/bin/python" "$here/make.py"
+exec "$venv/bin/python" "$here/contrib.py"
