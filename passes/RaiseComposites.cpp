@@ -249,17 +249,16 @@ struct RaiseRotary : RewritePattern {
     // The dim that the angles do not depend on is that of the heads.
     Location loc = op->getLoc();
     std::optional<unsigned> heads = headsOf(rotation->cos);
-    if (!heads || headsOf(rotation->sin) != heads)
+    if (!heads)
       return rewriter.notifyMatchFailure(op, "the angles are not those of all heads");
     int64_t angles = typeOf(rotation->cos.tensor).getShape().back();
-    if (typeOf(rotation->sin.tensor).getShape().back() != angles ||
-        (angles != type.getDimSize(3) && angles * 2 != type.getDimSize(3)))
+    if (typeOf(rotation->sin.tensor) != typeOf(rotation->cos.tensor) ||
+        rotation->sin.map != rotation->cos.map)
+      return rewriter.notifyMatchFailure(op, "cosines and sines differ in type");
+    if (angles != type.getDimSize(3) && angles * 2 != type.getDimSize(3))
       return rewriter.notifyMatchFailure(op, "there are not as many angles as elements or pairs");
     Value cos = tableOf(rotation->cos, *heads, loc, rewriter);
     Value sin = tableOf(rotation->sin, *heads, loc, rewriter);
-    bool same = cos.getType() == sin.getType();
-    if (!same)
-      return rewriter.notifyMatchFailure(op, "cosines and sines differ in type");
 
     SmallVector<int64_t> swap = {0, 2, 1, 3};
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, rotation->x), turned = sizes;

@@ -68,14 +68,16 @@ struct Expansion {
     return make(isRms ? "RMSNormalization" : "LayerNormalization", operands, x,
                 {attribute("axis", int64_t(-1)), attribute("epsilon", number("epsilon", epsilonAbsent))});
   }
-  /// Only result `i` (and those in `values`) may be used. Result types that are
-  /// known stay as they are: the function's result may be among them.
+  /// Whether an output that is not among `computed` is used.
+  bool usesOther(ArrayRef<unsigned> computed) {
+    for (auto [i, result] : llvm::enumerate(op.getOutputs()))
+      if (!result.use_empty() && !llvm::is_contained(computed, i))
+        return true;
+    return false;
+  }
+  /// Result types that are known stay as they are: the function's result may be
+  /// among them.
   LogicalResult replace(ArrayRef<Value> values) {
-    for (auto [i, result] : llvm::enumerate(op.getOutputs())) {
-      Value value = i < values.size() ? values[i] : Value();
-      if (!result.use_empty() && !value)
-        return rewriter.notifyMatchFailure(op, "an output that sq does not compute is used");
-    }
     for (auto [i, result] : llvm::enumerate(op.getOutputs())) {
       if (result.use_empty())
         continue;
@@ -116,6 +118,8 @@ LogicalResult embedNorm(Expansion &e) {
   auto table = dyn_cast<RankedTensorType>(words.getType());
   if (!table || table.getRank() != 2)
     return e.rewriter.notifyMatchFailure(e.op, "the table of words is no matrix");
+  if (!mask && e.usesOther({0, 2}))
+    return e.rewriter.notifyMatchFailure(e.op, "the mask that an output counts is missing");
   int64_t dynamic = ShapedType::kDynamic;
   Type element = table.getElementType();
   auto typed = [&](ArrayRef<int64_t> shape, Type type) { return RankedTensorType::get(shape, type); };
@@ -161,6 +165,7 @@ LogicalResult quickGelu(Expansion &e) {
 struct Rule {
   unsigned operands; // at least
   LogicalResult (*expand)(Expansion &);
+  SmallVector<unsigned> outputs = {0}; // those that it computes
 };
 
 struct ExpandMicrosoft : OpRewritePattern<onnx::CustomOp> {
@@ -169,9 +174,9 @@ struct ExpandMicrosoft : OpRewritePattern<onnx::CustomOp> {
     rules["ai.onnx.SimplifiedLayerNormalization"] = {2, layerNorm};
     rules["com.microsoft.LayerNormalization"] = {2, layerNorm};
     rules["com.microsoft.SimplifiedLayerNormalization"] = {2, layerNorm};
-    rules["com.microsoft.SkipLayerNormalization"] = {3, skipNorm};
-    rules["com.microsoft.SkipSimplifiedLayerNormalization"] = {3, skipNorm};
-    rules["com.microsoft.EmbedLayerNormalization"] = {7, embedNorm};
+    rules["com.microsoft.SkipLayerNormalization"] = {3, skipNorm, {0, 3}};
+    rules["com.microsoft.SkipSimplifiedLayerNormalization"] = {3, skipNorm, {0, 3}};
+    rules["com.microsoft.EmbedLayerNormalization"] = {7, embedNorm, {0, 1, 2}};
     rules["com.microsoft.BiasGelu"] = {2, gelu};
     rules["com.microsoft.FastGelu"] = {1, gelu};
     rules["com.microsoft.Gelu"] = {1, gelu};
@@ -187,8 +192,8 @@ struct ExpandMicrosoft : OpRewritePattern<onnx::CustomOp> {
     for (unsigned i = 0; i < rule->second.operands; ++i)
       if (!e.operand(i) && !(rule->second.expand == embedNorm && (i == 1 || i == 4)))
         return rewriter.notifyMatchFailure(op, "an input is missing");
-    if (op.getOutputs().empty())
-      return rewriter.notifyMatchFailure(op, "it has no output");
+    if (op.getOutputs().empty() || e.usesOther(rule->second.outputs))
+      return rewriter.notifyMatchFailure(op, "an output that sq does not compute is used, or there is none");
     return rule->second.expand(e);
   }
 
