@@ -141,6 +141,37 @@ void lower(sq::SiluOp op, RewriterBase &rewriter) {
 }
 
 //===----------------------------------------------------------------------===//
+// Embeddings
+//===----------------------------------------------------------------------===//
+
+void lower(sq::EmbeddingOp op, RewriterBase &rewriter) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  auto type = cast<RankedTensorType>(op.getOuts().getType());
+  int64_t rank = type.getRank();
+  SmallVector<Input> inputs;
+  for (Value index : op.getIndices()) {
+    auto from = cast<RankedTensorType>(index.getType());
+    SmallVector<AffineExpr> at;
+    for (int64_t d = 0; d < from.getRank(); ++d)
+      at.push_back(from.getDimSize(d) == 1 ? b.getAffineConstantExpr(0)
+                                           : b.getAffineDimExpr(rank - 1 - from.getRank() + d));
+    inputs.push_back({index, AffineMap::get(rank, 0, at, b.getContext())});
+  }
+  Type element = type.getElementType();
+  Type sumType = element.isF64() ? element : Type(b.getF32Type());
+  Value y = pointwise(b, inputs, op.getOuts(), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+    Value column = linalg::IndexOp::create(ib, rank - 1), sum;
+    for (auto [index, table] : llvm::zip(args, op.getTables())) {
+      Value row = arith::IndexCastOp::create(ib, ib.getIndexType(), index);
+      Value term = convert(ib, tensor::ExtractOp::create(ib, table, ValueRange{row, column}), sumType);
+      sum = sum ? arith::AddFOp::create(ib, sum, term).getResult() : term;
+    }
+    return convert(ib, sum, element);
+  });
+  rewriter.replaceOp(op, y);
+}
+
+//===----------------------------------------------------------------------===//
 // Rotary embedding
 //===----------------------------------------------------------------------===//
 
@@ -278,6 +309,8 @@ struct LowerCompositesPass : sq::impl::LowerCompositesPassBase<LowerCompositesPa
         lower(gelu, rewriter);
       else if (auto silu = dyn_cast<sq::SiluOp>(op))
         lower(silu, rewriter);
+      else if (auto embedding = dyn_cast<sq::EmbeddingOp>(op))
+        lower(embedding, rewriter);
       else if (auto rotary = dyn_cast<sq::RotaryEmbeddingOp>(op))
         lower(rotary, rewriter);
       else if (auto attention = dyn_cast<sq::AttentionOp>(op))

@@ -77,6 +77,7 @@ def RaiseCompositesPass : Pass<"sq-raise-composites", "::mlir::func::FuncOp"> {
 
     - a vector added to a linear layer becomes its `bias`;
     - an activation times another tensor becomes `sq.silu` with `up` (SwiGLU);
+    - a sum of embeddings (words, positions, types) becomes one;
     - a rotary embedding becomes `sq.rotary_embedding`, in both spellings that
       exporters have for pairs of halves, between transpositions where heads come
       before positions:
@@ -125,7 +126,7 @@ def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
   let summary = "turn composites that have no kernel into linalg";
   let description = [{
     The inverse of raising where an op is one for what reads the graph, not for
-    the machine: `sq.gelu`, `sq.silu` and `sq.rotary_embedding` become
+    the machine: `sq.gelu`, `sq.silu`, `sq.embedding` and `sq.rotary_embedding` become
     elementwise loops, which fuse. `sq.attention` loses what its kernel does not
     know: `causal` becomes part of the mask, fewer heads of keys and values are
     repeated. Running it twice changes nothing.

@@ -89,6 +89,46 @@ struct RaiseSwiGlu : OpRewritePattern<linalg::GenericOp> {
   }
 };
 
+/// embedding(i, t) + embedding(j, u)  ==>  embedding(i, j, t, u)
+struct RaiseEmbeddingSum : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    if (op->getNumResults() != 1 || !sq::definedByBinary<arith::AddFOp>(op->getResult(0)))
+      return rewriter.notifyMatchFailure(op, "not a sum of two tensors");
+    RankedTensorType type = typeOf(op->getResult(0));
+    SmallVector<Value> indices, tables;
+    sq::EmbeddingOp parts[2];
+    for (unsigned i : {0u, 1u}) {
+      Value in = op.getDpsInputs()[i];
+      parts[i] = in.getDefiningOp<sq::EmbeddingOp>();
+      if (!parts[i] || !parts[i]->hasOneUse() || typeOf(in).getElementType() != type.getElementType())
+        return rewriter.notifyMatchFailure(op, "an operand is no embedding that only this sum uses");
+      // Aligned at the last dim, as indices are; a dim that stands still is one of 1,
+      // and so is that of the indices, or they have none.
+      int64_t missing = type.getRank() - typeOf(in).getRank();
+      for (auto [d, e] : llvm::enumerate(op.getIndexingMapsArray()[i].getResults())) {
+        auto dim = dyn_cast<AffineDimExpr>(e);
+        if (!(dim && dim.getPosition() == d + missing) &&
+            !(isa<AffineConstantExpr>(e) && typeOf(in).getDimSize(d) == 1))
+          return rewriter.notifyMatchFailure(op, "an operand is permuted");
+      }
+      llvm::append_range(indices, parts[i].getIndices());
+      llvm::append_range(tables, parts[i].getTables());
+    }
+    for (Value index : indices)
+      for (auto [d, size] : llvm::enumerate(llvm::reverse(typeOf(index).getShape())))
+        if (size != 1 && size != type.getDimSize(type.getRank() - 2 - d))
+          return rewriter.notifyMatchFailure(op, "indices are not of the sum's static sizes");
+    Location loc = rewriter.getFusedLoc({parts[0].getLoc(), parts[1].getLoc(), op.getLoc()});
+    auto sum = sq::EmbeddingOp::create(rewriter, loc, op->getResultTypes(), indices, tables,
+                                       op.getOutputs()[0]);
+    report(loc, "embedding", "a sum of embeddings became one");
+    rewriter.replaceOp(op, sum);
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Rotary embedding
 //===----------------------------------------------------------------------===//
@@ -339,7 +379,7 @@ struct RaiseRotary : RewritePattern {
 struct RaiseCompositesPass : sq::impl::RaiseCompositesPassBase<RaiseCompositesPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<RaiseBias, RaiseSwiGlu, RaiseRotary>(&getContext());
+    patterns.add<RaiseBias, RaiseEmbeddingSum, RaiseSwiGlu, RaiseRotary>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -133,10 +133,15 @@ LogicalResult embedNorm(Expansion &e) {
   if (positionIds) {
     places = make("onnx.Gather", {positions, positionIds}, rows);
   } else {
-    Value length = make("onnx.Shape", ids, typed(1, e.rewriter.getI64Type()),
-                        {e.attribute("start", int64_t(1)), e.attribute("end", int64_t(2))});
-    places = make("onnx.Slice", {positions, e.constant(0), length, e.constant(0)},
-                  typed({dynamic, table.getDimSize(1)}, element));
+    Type i64 = e.rewriter.getI64Type();
+    auto scalar = [&](int64_t value) {
+      Attribute attr = DenseElementsAttr::get(typed({}, i64), value);
+      return make("onnx.Constant", {}, typed({}, i64), e.rewriter.getNamedAttr("value", attr));
+    };
+    Value shape = make("onnx.Shape", ids, typed(2, i64));
+    Value length = make("onnx.Gather", {shape, scalar(1)}, typed({}, i64));
+    Value range = make("onnx.Range", {scalar(0), length, scalar(1)}, typed(dynamic, i64));
+    places = make("onnx.Gather", {positions, range}, typed({dynamic, table.getDimSize(1)}, element));
   }
   sum = e.add(sum, places);
   if (types && typeTable)

@@ -109,3 +109,18 @@ func.func @plain(%q: tensor<1x5x2x32xf32>, %init: tensor<1x5x2x32xf32>) -> tenso
   %o = sq.attention ins(%q, %q, %q : tensor<1x5x2x32xf32>, tensor<1x5x2x32xf32>, tensor<1x5x2x32xf32>) outs(%init : tensor<1x5x2x32xf32>) {scale = 0.25 : f32} -> tensor<1x5x2x32xf32>
   return %o : tensor<1x5x2x32xf32>
 }
+
+// -----
+
+// One loop; indices without a batch, or with one of 1, are the same for all.
+// CHECK-DAG: #[[$ALL:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
+// CHECK-DAG: #[[$PLACE:.*]] = affine_map<(d0, d1, d2) -> (d1)>
+// CHECK-DAG: #[[$ONE:.*]] = affine_map<(d0, d1, d2) -> (0, d1)>
+// CHECK-LABEL: @embedding
+// CHECK: linalg.generic {indexing_maps = [#[[$ALL]], #[[$PLACE]], #[[$ONE]], #{{.*}}]
+// CHECK-COUNT-3: tensor.extract
+// CHECK-NOT: linalg.generic
+func.func @embedding(%i: tensor<?x?xi64>, %j: tensor<?xi64>, %k: tensor<1x?xi64>, %t: tensor<9x8xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+  %y = sq.embedding ins(%i, %j, %k : tensor<?x?xi64>, tensor<?xi64>, tensor<1x?xi64>) tables(%t, %t, %t : tensor<9x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}

@@ -87,3 +87,41 @@ func.func @scaled_rows(%x: tensor<?x8xf32>, %up: tensor<?x1xf32>, %e: tensor<?x8
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+#one = affine_map<(d0, d1, d2) -> (0, d1, d2)>
+#swap = affine_map<(d0, d1, d2) -> (d1, d0, d2)>
+
+// CHECK-LABEL: @embeddings
+// CHECK-SAME: (%[[I:.*]]: tensor<?x5xi64>, %[[J:.*]]: tensor<1x5xi64>, %[[T:.*]]: tensor<9x8xf32>, %[[U:.*]]: tensor<7x8xf32>
+// CHECK: %[[Y:.*]] = sq.embedding ins(%[[I]], %[[J]] : tensor<?x5xi64>, tensor<1x5xi64>) tables(%[[T]], %[[U]] : tensor<9x8xf32>, tensor<7x8xf32>)
+// CHECK-NOT: linalg.generic
+// CHECK: return %[[Y]]
+func.func @embeddings(%i: tensor<?x5xi64>, %j: tensor<1x5xi64>, %t: tensor<9x8xf32>, %u: tensor<7x8xf32>, %e: tensor<?x5x8xf32>) -> tensor<?x5x8xf32> {
+  %f = tensor.empty() : tensor<1x5x8xf32>
+  %a = sq.embedding ins(%i : tensor<?x5xi64>) tables(%t : tensor<9x8xf32>) outs(%e : tensor<?x5x8xf32>) -> tensor<?x5x8xf32>
+  %b = sq.embedding ins(%j : tensor<1x5xi64>) tables(%u : tensor<7x8xf32>) outs(%f : tensor<1x5x8xf32>) -> tensor<1x5x8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #one, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%a, %b : tensor<?x5x8xf32>, tensor<1x5x8xf32>) outs(%e : tensor<?x5x8xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.addf %p, %q : f32
+    linalg.yield %r : f32
+  } -> tensor<?x5x8xf32>
+  return %y : tensor<?x5x8xf32>
+}
+
+// CHECK-LABEL: @transposed_embedding
+// CHECK: sq.embedding
+// CHECK: sq.embedding
+// CHECK: linalg.generic
+func.func @transposed_embedding(%i: tensor<5x5xi64>, %t: tensor<9x8xf32>, %u: tensor<7x8xf32>, %e: tensor<5x5x8xf32>) -> tensor<5x5x8xf32> {
+  %a = sq.embedding ins(%i : tensor<5x5xi64>) tables(%t : tensor<9x8xf32>) outs(%e : tensor<5x5x8xf32>) -> tensor<5x5x8xf32>
+  %b = sq.embedding ins(%i : tensor<5x5xi64>) tables(%u : tensor<7x8xf32>) outs(%e : tensor<5x5x8xf32>) -> tensor<5x5x8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%a, %b : tensor<5x5x8xf32>, tensor<5x5x8xf32>) outs(%e : tensor<5x5x8xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.addf %p, %q : f32
+    linalg.yield %r : f32
+  } -> tensor<5x5x8xf32>
+  return %y : tensor<5x5x8xf32>
+}

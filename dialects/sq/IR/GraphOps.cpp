@@ -119,6 +119,32 @@ LogicalResult SiluOp::verify() {
   return success();
 }
 
+LogicalResult EmbeddingOp::verify() {
+  ShapedType y = shaped(getOuts());
+  // embedding_c1
+  if (getIndices().empty() || getIndices().size() != getTables().size())
+    return emitOpError("needs as many tables as indices, at least one, got ")
+           << getTables().size() << " and " << getIndices().size();
+  // embedding_c2
+  for (Value table : getTables())
+    if (y.getRank() < 1 || shaped(table).getRank() != 2 ||
+        !dimsAgree(shaped(table).getDimSize(1), y.getShape().back()))
+      return emitOpError("needs tables as wide as the last dimension of ")
+             << y << ", got " << table.getType();
+  // embedding_c3
+  for (Value index : getIndices()) {
+    ShapedType i = shaped(index);
+    int64_t missing = y.getRank() - 1 - i.getRank();
+    bool fits = missing >= 0;
+    for (int64_t d = 0; fits && d < i.getRank(); ++d)
+      fits = i.getDimSize(d) == 1 || dimsAgree(i.getDimSize(d), y.getDimSize(missing + d));
+    if (!fits)
+      return emitOpError("needs indices that broadcast to the leading dimensions of ")
+             << y << ", got " << i;
+  }
+  return success();
+}
+
 LogicalResult RotaryEmbeddingOp::verify() {
   ShapedType x = shaped(getX()), y = shaped(getOuts()), cos = shaped(getCos()), sin = shaped(getSin());
   // rotary_embedding_c1
@@ -209,6 +235,7 @@ SQ_DPS(LayerNormOp)
 SQ_DPS(RmsNormOp)
 SQ_DPS(GeluOp)
 SQ_DPS(SiluOp)
+SQ_DPS(EmbeddingOp)
 SQ_DPS(RotaryEmbeddingOp)
 SQ_DPS(AttentionOp)
 SQ_DPS(PackedMatmulOp)

@@ -186,6 +186,36 @@ def Sq_SiluOp : Sq_DpsOp<"silu"> {
   }];
 }
 
+def Sq_EmbeddingOp : Sq_DpsOp<"embedding", [AttrSizedOperandSegments]> {
+  let summary = "sum of rows of tables";
+  let description = [{
+    `y[i.., :] = sum_n tables[n][indices[n][i..], :]`: words, or words, positions
+    and types. Indices align with the leading dims of `y` at their last; where
+    they have no dim, or one of 1, they are the same for all. An index outside
+    its table is undefined: what makes the op checks and clamps them.
+    f16 and bf16 are added in f32 and rounded once.
+
+    - (C1) there are as many tables as indices, at least one.
+    - (C2) a table is a matrix as wide as the last dim of `outs`.
+    - (C3) dims of indices are those of `outs` or statically 1.
+
+    Example:
+    ```mlir
+    func.func @example(%ids: tensor<?x?xi64>, %places: tensor<?xi64>, %words: tensor<99x8xf32>, %positions: tensor<16x8xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+      %y = sq.embedding ins(%ids, %places : tensor<?x?xi64>, tensor<?xi64>) tables(%words, %positions : tensor<99x8xf32>, tensor<16x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+      return %y : tensor<?x?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Sq_IndexShaped>:$indices, Variadic<Sq_F32Shaped>:$tables,
+                       Sq_F32Shaped:$outs);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $indices `:` type($indices) `)` `tables` `(` $tables `:` type($tables) `)`
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
 def Sq_RotaryEmbeddingOp : Sq_DpsOp<"rotary_embedding"> {
   let summary = "rotary position embedding of queries or keys";
   let description = [{
