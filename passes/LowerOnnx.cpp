@@ -29,11 +29,13 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
   LogicalResult initialize(MLIRContext *) override {
     sq::registerActivations(table);
     sq::registerArithmetic(table);
+    sq::registerAttention(table);
     sq::registerCasts(table);
     sq::registerContractions(table);
     sq::registerControl(table);
     sq::registerIndexing(table);
     sq::registerLosses(table);
+    sq::registerMicrosoft(table);
     sq::registerMovement(table);
     sq::registerNormalizations(table);
     sq::registerQuantization(table);

@@ -6,11 +6,15 @@ include "mlir/Pass/PassBase.td"
 def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
   let summary = "turn exporters' spellings of one op into that op";
   let description = [{
-    Layer normalization and GELU (by erf or by tanh) written as primitives
-    become `onnx.LayerNormalization` (opset 17) and `onnx.Gelu` (opset 20),
-    whatever opset the model imports: these ops mean the same in all opsets that
-    have them. Constants must agree with the exact ones to a relative 1e-3.
-    Primitives that other ops still use stay.
+    Norms and activations written as primitives become `onnx.LayerNormalization`
+    (opset 17), `onnx.RMSNormalization` (23), `onnx.Gelu` by erf or by tanh (20)
+    and `onnx.Swish` (24), whatever opset the model imports: these ops mean the
+    same in all opsets that have them. Constants must agree with the exact ones
+    to a relative 1e-3. Primitives that other ops still use stay.
+
+    Norms, embeddings and activations of onnxruntime (`com.microsoft`) become
+    their definitions in ONNX. Its attention operators stay for
+    `--sq-lower-onnx`, which knows the ranks of what is behind them.
 
     ```mlir
     %m = "onnx.ReduceMean"(%x) {axes = array<i64: -1>} : ...
@@ -66,23 +70,77 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
     "::mlir::cf::ControlFlowDialect", "::sq::SqDialect"];
 }
 
+def RaiseCompositesPass : Pass<"sq-raise-composites", "::mlir::func::FuncOp"> {
+  let summary = "find composites that only shapes reveal";
+  let description = [{
+    After `--sq-lower-onnx`, where slices and broadcasts are static:
+
+    - a vector added to a linear layer becomes its `bias`;
+    - an activation times another tensor becomes `sq.silu` with `up` (SwiGLU);
+    - a sum of embeddings (words, positions, types) becomes one;
+    - a rotary embedding becomes `sq.rotary_embedding`, in both spellings that
+      exporters have for pairs of halves, between transpositions where heads come
+      before positions:
+
+    ```
+    x * cos + concat(-second half of x, first half of x) * sin
+    concat(first * cos - second * sin, second * cos + first * sin)
+    ==>
+    sq.rotary_embedding ins(x, cos, sin)
+    ```
+
+    Running it twice changes nothing.
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect"];
+}
+
 def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "find scaled dot-product attention";
   let description = [{
-    The four products and transpositions of multi-head attention become one
-    `sq.attention`, which never stores the scores of more than a block of
-    queries. Scalar factors on q, k or the scores become `scale`, an additive
-    mask becomes `mask`.
+    Two products with a softmax between them become one `sq.attention`, which
+    never stores the scores of more than a block of queries. Constant factors on
+    q, k or the scores become `scale`. Masks, added or boolean, become one
+    additive mask, or `causal`: that is proved by evaluating the mask's elements
+    from their definition, whatever it is. Heads of k and v that were repeated
+    are repeated no more. Transpositions are added where [b, h, s, d] is not a
+    transposed [b, s, h, d].
 
     ```
     q [b,s,h,d] -> transpose [0,2,1,3] (-> * c) --+
-    k [b,t,h,d] -> transpose [0,2,3,1] (-> * c) --+-> matmul (-> * c) (-> + mask) -> softmax --+
-    v [b,t,h,d] -> transpose [0,2,1,3] -------------------------------------------------------+-> matmul -> transpose [0,2,1,3]
+    k [b,t,g,d] -> transpose [0,2,3,1] (-> * c) --+-> matmul (-> * c) (-> masks) -> softmax --+
+    v [b,t,g,d] -> transpose [0,2,1,3] -------------------------------------------------------+-> matmul -> transpose [0,2,1,3]
     ==>
-    sq.attention ins(q, k, v) mask(m) outs(...)
+    sq.attention ins(q, k, v) mask(m) outs(...) {scale = c^3, causal}
+    ```
+
+    A select by a boolean is the same as an addition only if the hidden value
+    is -1e9 or less, or -1e4 where causality leaves each query a key. Zeros that
+    replace the NaN of a query that sees nothing do so after attention.
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
+  let summary = "turn composites that have no kernel into linalg";
+  let description = [{
+    The inverse of raising where an op is one for what reads the graph, not for
+    the machine: `sq.gelu`, `sq.silu`, `sq.embedding` and `sq.rotary_embedding` become
+    elementwise loops, which fuse. `sq.attention` loses what its kernel does not
+    know: `causal` becomes part of the mask, fewer heads of keys and values are
+    repeated. Running it twice changes nothing.
+
+    ```mlir
+    %y = sq.attention ins(%q, %k, %v : ..) outs(..) {scale = .., causal}
+    ==>
+    %m = linalg.generic .. { t <= s + (T - S) ? 0 : -inf } -> tensor<1x1x?x?xf32>
+    %y = sq.attention ins(%q, %k, %v : ..) mask(%m) outs(..) {scale = ..}
     ```
   }];
-  let dependentDialects = ["::sq::SqDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"];
 }
 
 def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {

@@ -25,11 +25,16 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   pm.addPass(createLowerOnnxPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  OpPassManager &func = pm.nest<func::FuncOp>();
+  func.addPass(createRaiseCompositesPass());
+  func.addPass(createRaiseAttentionPass());
+  func.addPass(createCanonicalizerPass());
+  func.addPass(createCSEPass());
 }
 
 void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision) {
   OpPassManager &func = pm.nest<func::FuncOp>();
-  func.addPass(createRaiseAttentionPass());
+  func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
   packing.precision = precision.str();
   func.addPass(createPackLinearPass(packing));
@@ -56,7 +61,9 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision) {
 void sq::registerPipelines() {
   PassPipelineRegistration<>("sq-onnx-to-graph",
                              "from the onnx dialect to sq composites and linalg", buildOnnxToGraph);
+  PassPipelineRegistration<>("sq-raise", "sq-onnx-to-graph under the name of what it does to a model",
+                             buildOnnxToGraph);
   PassPipelineRegistration<PrecisionOptions>(
-      "sq-graph-to-buffers", "raise, pack, fuse, place weights, bufferize",
+      "sq-graph-to-buffers", "pack, fuse, place weights, bufferize",
       [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision); });
 }

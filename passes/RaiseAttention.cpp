@@ -1,14 +1,23 @@
 //===-- RaiseAttention.cpp - find scaled dot-product attention ----------------===//
+//
+// Works downwards from the second product: softmax, masks and factors in any
+// order, the first product, and below q, k and v whatever only moves elements:
+// transpositions, factors, heads repeated for grouped-query attention.
+//
+//===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/Passes.h"
+#include "passes/analysis/CausalMask.h"
+#include "passes/analysis/Elementwise.h"
 
 namespace sq {
 #define GEN_PASS_DEF_RAISEATTENTIONPASS
@@ -19,177 +28,488 @@ using namespace mlir;
 
 namespace {
 
-/// The single op of an elementwise linalg.generic's body, or null.
-Operation *bodyOp(linalg::GenericOp op) {
-  if (!op || op.getNumDpsInits() != 1 || op.getNumReductionLoops() || !op->getNumResults() ||
-      !op.getIndexingMapsArray().back().isIdentity())
-    return nullptr;
-  Block *body = op.getBody();
-  Operation *only = nullptr;
-  for (Operation &inner : body->without_terminator()) {
-    if (isa<arith::ConstantOp>(inner))
-      continue;
-    if (only)
-      return nullptr;
-    only = &inner;
-  }
-  return only && only->getNumResults() == 1 && body->getTerminator()->getOperand(0) == only->getResult(0)
-             ? only
-             : nullptr;
-}
+//===----------------------------------------------------------------------===//
+// Below q, k and v
+//===----------------------------------------------------------------------===//
 
-/// `v = source * factor` with a constant factor.
-std::optional<std::pair<Value, double>> matchScaled(Value v) {
-  auto generic = v.getDefiningOp<linalg::GenericOp>();
-  Operation *op = bodyOp(generic);
-  if (!op || generic.getNumDpsInputs() != 1 || !generic.getIndexingMapsArray()[0].isIdentity() ||
-      !isa<arith::MulFOp, arith::DivFOp>(op))
-    return std::nullopt;
-  for (unsigned i : {0u, 1u}) {
-    FloatAttr factor;
-    if (op->getOperand(i) != generic.getBody()->getArgument(0) ||
-        !matchPattern(op->getOperand(1 - i), m_Constant(&factor)))
-      continue;
-    double c = factor.getValueAsDouble();
-    if (isa<arith::MulFOp>(op))
-      return std::pair(generic.getDpsInputs()[0], c);
-    if (i == 0 && c != 0)
-      return std::pair(generic.getDpsInputs()[0], 1.0 / c);
-  }
-  return std::nullopt;
-}
-
-/// What lies below transpositions and constant factors.
+/// What lies below transpositions, constant factors and repeated heads.
 struct Peeled {
   Value source;
-  SmallVector<int64_t> permutation; // dim i of the value is dim permutation[i] of source
+  SmallVector<int64_t> permutation = {0, 1, 2, 3}; // dim i of the value is dim permutation[i] of source
   double scale = 1.0;
+  /// Each element of dim `repeatedDim` of source stands for this many of the value.
+  int64_t repeats = 1, repeatedDim = -1;
 };
 
+/// The source, of rank 4, of a tensor of rank 5 that is the same along dim `copies`.
+Value matchBroadcast(Value v, int64_t copies) {
+  auto broadcast = v.getDefiningOp<linalg::GenericOp>();
+  if (!broadcast || broadcast.getNumDpsInputs() != 1 || broadcast.getNumReductionLoops() ||
+      !broadcast.getIndexingMapsArray().back().isIdentity() ||
+      broadcast.getBody()->getTerminator()->getOperand(0) != broadcast.getBody()->getArgument(0))
+    return nullptr;
+  // It is read from a dim of size 1, or from none, and every other dim from itself.
+  auto isKept = [&](int64_t d, int64_t i) { return d == i + (i >= copies); };
+  AffineMap map = broadcast.getIndexingMapsArray()[0];
+  SmallVector<AffineExpr> others;
+  bool hasUnitDim = map.getNumResults() == 5;
+  for (auto [i, e] : llvm::enumerate(map.getResults())) {
+    auto constant = dyn_cast<AffineConstantExpr>(e);
+    if (hasUnitDim && static_cast<int64_t>(i) == copies && constant && constant.getValue() == 0)
+      continue;
+    others.push_back(e);
+  }
+  if (others.size() != 4)
+    return nullptr;
+  for (auto [i, e] : llvm::enumerate(others)) {
+    auto loop = dyn_cast<AffineDimExpr>(e);
+    if (!loop || !isKept(loop.getPosition(), i))
+      return nullptr;
+  }
+  Value source = broadcast.getDpsInputs()[0];
+  if (!hasUnitDim)
+    return source;
+  auto expand = source.getDefiningOp<tensor::ExpandShapeOp>();
+  if (!expand || expand.getSrcType().getRank() != 4 || expand.getResultType().getDimSize(copies) != 1)
+    return nullptr;
+  for (auto [i, group] : llvm::enumerate(expand.getReassociationIndices()))
+    for (int64_t d : group)
+      if (d != copies && !isKept(d, i))
+        return nullptr;
+  return expand.getSrc();
+}
+
+/// [b, g, ..] -> [b, g, r, ..] -> [b, g * r, ..]: the source and r, the repeated dim in `dim`.
+std::optional<std::pair<Value, int64_t>> matchRepeated(Value v, int64_t &dim) {
+  auto collapse = v.getDefiningOp<tensor::CollapseShapeOp>();
+  if (!collapse || collapse.getSrcType().getRank() != 5 || collapse.getResultType().getRank() != 4)
+    return std::nullopt;
+  // The dim that the collapse merges into the one before it.
+  int64_t copies = -1;
+  for (auto [i, group] : llvm::enumerate(collapse.getReassociationIndices()))
+    if (group.size() == 2) {
+      dim = i;
+      copies = group[1];
+    }
+  if (copies < 0 || collapse.getSrcType().isDynamicDim(copies))
+    return std::nullopt;
+  Value source = matchBroadcast(collapse.getSrc(), copies);
+  if (!source)
+    return std::nullopt;
+  return std::pair(source, collapse.getSrcType().getDimSize(copies));
+}
+
+/// A transposition of the last two dims while batch and heads are one: the source, and
+/// how often its heads are repeated (they may be merged in the same step).
+std::optional<std::pair<Value, int64_t>> matchFlatTranspose(Value v) {
+  auto expand = v.getDefiningOp<tensor::ExpandShapeOp>();
+  auto transpose = expand ? expand.getSrc().getDefiningOp<linalg::TransposeOp>() : nullptr;
+  auto collapse =
+      transpose ? transpose.getInput().getDefiningOp<tensor::CollapseShapeOp>() : nullptr;
+  SmallVector<ReassociationIndices> groups = {{0, 1}, {2}, {3}};
+  if (!collapse || transpose.getPermutation() != ArrayRef<int64_t>{0, 2, 1} ||
+      expand.getReassociationIndices() != groups)
+    return std::nullopt;
+  RankedTensorType from = collapse.getSrcType(), to = expand.getResultType();
+  if (from.getRank() == 5) {
+    // [b, g, r, ..] -> [b * g * r, ..]
+    groups = {{0, 1, 2}, {3}, {4}};
+    Value source = matchBroadcast(collapse.getSrc(), 2);
+    bool isSame = !from.isDynamicDim(1) && !from.isDynamicDim(2) &&
+                  from.getDimSize(1) * from.getDimSize(2) == to.getDimSize(1) && to.getDimSize(1) > 0;
+    if (!source || !isSame || collapse.getReassociationIndices() != groups)
+      return std::nullopt;
+    return std::pair(source, from.getDimSize(2));
+  }
+  // The product of both is the same, so one equal size makes the other equal.
+  auto isEqual = [&](int64_t d) {
+    return !from.isDynamicDim(d) && from.getDimSize(d) == to.getDimSize(d) && from.getDimSize(d) > 0;
+  };
+  if (collapse.getReassociationIndices() != groups || !(isEqual(0) || isEqual(1)))
+    return std::nullopt;
+  return std::pair(collapse.getSrc(), int64_t(1));
+}
+
 Peeled peel(Value v) {
-  Peeled p{v, {0, 1, 2, 3}, 1.0};
+  Peeled p{v};
+  auto permute = [&](ArrayRef<int64_t> permutation) {
+    for (int64_t &d : p.permutation)
+      d = permutation[d];
+    if (p.repeatedDim >= 0)
+      p.repeatedDim = permutation[p.repeatedDim];
+  };
   while (true) {
-    if (auto scaled = matchScaled(p.source)) {
+    int64_t dim = -1;
+    if (auto scaled = sq::matchScaled(p.source)) {
       p.source = scaled->first;
       p.scale *= scaled->second;
-      continue;
-    }
-    auto transpose = p.source.getDefiningOp<linalg::TransposeOp>();
-    if (!transpose)
+    } else if (auto repeated = matchRepeated(p.source, dim); repeated && p.repeatedDim < 0) {
+      p.source = repeated->first;
+      p.repeats = repeated->second;
+      p.repeatedDim = dim;
+    } else if (auto flat = matchFlatTranspose(p.source); flat && (flat->second == 1 || p.repeatedDim < 0)) {
+      p.source = flat->first;
+      permute({0, 1, 3, 2});
+      if (flat->second != 1) {
+        p.repeats = flat->second;
+        p.repeatedDim = 1;
+      }
+    } else if (auto transpose = p.source.getDefiningOp<linalg::TransposeOp>()) {
+      permute(transpose.getPermutation());
+      p.source = transpose.getInput();
+    } else {
       return p;
-    for (int64_t &d : p.permutation)
-      d = transpose.getPermutation()[d];
-    p.source = transpose.getInput();
+    }
   }
+}
+
+/// The source of `p` with its dims in this order of those of the value.
+Value arrange(const Peeled &p, ArrayRef<int64_t> order, Location loc, PatternRewriter &rewriter) {
+  SmallVector<int64_t> permutation;
+  for (int64_t d : order)
+    permutation.push_back(p.permutation[d]);
+  if (llvm::equal(permutation, llvm::seq<int64_t>(4)))
+    return p.source;
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, p.source), arranged;
+  for (int64_t d : permutation)
+    arranged.push_back(sizes[d]);
+  auto type = cast<RankedTensorType>(p.source.getType());
+  Value init = tensor::EmptyOp::create(rewriter, loc, arranged, type.getElementType());
+  return linalg::TransposeOp::create(rewriter, loc, p.source, init, permutation)->getResult(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Between the products
+//===----------------------------------------------------------------------===//
+
+/// A tensor that is added to the scores or, boolean, selects them.
+struct MaskPart {
+  Value tensor;
+  AffineMap map; // of [b, h, s, t]
+  /// Of a boolean: what hidden scores become. None: the tensor is added.
+  std::optional<double> fill;
+  bool keepsOnTrue = true;
+};
+
+struct Scores {
+  sq::MatmulOp product;
+  double scale = 1.0;
+  SmallVector<MaskPart, 0> masks;
+};
+
+/// A hidden score of this size is 0 after softmax beside any score that is seen.
+constexpr double hiddenByCausality = -1e4;
+/// In f32 a score that this is added to is lost: a row of which nothing is seen
+/// comes out the same, added or selected.
+constexpr double hiddenAnyway = -1e9;
+
+/// Whether `v` is a product under factors and masks.
+bool isScores(Value v, int depth = 8) {
+  if (v.getDefiningOp<sq::MatmulOp>())
+    return true;
+  if (depth == 0)
+    return false;
+  if (auto scaled = sq::matchScaled(v))
+    return isScores(scaled->first, depth - 1);
+  auto generic = v.getDefiningOp<linalg::GenericOp>();
+  Operation *op = sq::singleBodyOp(generic);
+  if (!op || !isa<arith::AddFOp, arith::SelectOp>(op))
+    return false;
+  for (auto [in, map] : llvm::zip(generic.getDpsInputs(), generic.getIndexingMapsArray()))
+    if (map.isIdentity() && isScores(in, depth - 1))
+      return true;
+  return false;
+}
+
+/// One step from the softmax towards the product; false when there is none.
+bool peelScores(Value &value, Scores &scores) {
+  if (auto scaled = sq::matchScaled(value)) {
+    value = scaled->first;
+    scores.scale *= scaled->second;
+    return true;
+  }
+  auto generic = value.getDefiningOp<linalg::GenericOp>();
+  Operation *op = sq::singleBodyOp(generic);
+  if (!op)
+    return false;
+  SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
+  auto leadsDown = [&](unsigned i) {
+    return maps[i].isIdentity() && isScores(generic.getDpsInputs()[i]);
+  };
+  if (isa<arith::AddFOp>(op) && sq::definedByBinary<arith::AddFOp>(value)) {
+    for (unsigned i : {0u, 1u})
+      if (leadsDown(i) && !leadsDown(1 - i)) {
+        scores.masks.push_back({generic.getDpsInputs()[1 - i], maps[1 - i], std::nullopt});
+        value = generic.getDpsInputs()[i];
+        return true;
+      }
+    return false;
+  }
+  auto select = dyn_cast<arith::SelectOp>(op);
+  if (!select || generic.getNumDpsInputs() != 2)
+    return false;
+  std::optional<unsigned> condition = sq::inputRead(generic, select.getCondition());
+  for (bool keepsOnTrue : {true, false}) {
+    std::optional<unsigned> kept =
+        sq::inputRead(generic, keepsOnTrue ? select.getTrueValue() : select.getFalseValue());
+    FloatAttr fill;
+    if (!condition || !kept || *condition == *kept || !leadsDown(*kept) ||
+        !matchPattern(keepsOnTrue ? select.getFalseValue() : select.getTrueValue(), m_Constant(&fill)))
+      continue;
+    scores.masks.push_back({generic.getDpsInputs()[*condition], maps[*condition],
+                            fill.getValueAsDouble(), keepsOnTrue});
+    value = generic.getDpsInputs()[*kept];
+    return true;
+  }
+  return false;
+}
+
+/// `p` of `isnan(p) ? 0 : p`, or null.
+Value matchNanGuard(Value v) {
+  auto generic = v.getDefiningOp<linalg::GenericOp>();
+  auto select = dyn_cast_or_null<arith::SelectOp>(sq::singleBodyOp(generic));
+  if (!select || generic.getNumDpsInputs() != 2 || !matchPattern(select.getTrueValue(), m_AnyZeroFloat()))
+    return nullptr;
+  std::optional<unsigned> condition = sq::inputRead(generic, select.getCondition());
+  std::optional<unsigned> value = sq::inputRead(generic, select.getFalseValue());
+  SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
+  if (!condition || !value || !maps[0].isIdentity() || !maps[1].isIdentity())
+    return nullptr;
+  Value p = generic.getDpsInputs()[*value];
+  auto test = generic.getDpsInputs()[*condition].getDefiningOp<linalg::GenericOp>();
+  auto cmp = dyn_cast_or_null<arith::CmpFOp>(sq::singleBodyOp(test));
+  if (!cmp || cmp.getPredicate() != arith::CmpFPredicate::UNO || test.getNumDpsInputs() != 1 ||
+      test.getDpsInputs()[0] != p || !test.getIndexingMapsArray()[0].isIdentity() ||
+      sq::inputRead(test, cmp.getLhs()) != 0u || sq::inputRead(test, cmp.getRhs()) != 0u)
+    return nullptr;
+  return p;
+}
+
+/// All loops parallel; `body` sees the elements of the inputs.
+Value pointwise(PatternRewriter &rewriter, Location loc, ValueRange inputs, ArrayRef<AffineMap> maps,
+                Value init, function_ref<Value(OpBuilder &, ValueRange)> body) {
+  int64_t rank = cast<RankedTensorType>(init.getType()).getRank();
+  SmallVector<AffineMap> all(maps);
+  all.push_back(rewriter.getMultiDimIdentityMap(rank));
+  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
+  return linalg::GenericOp::create(rewriter, loc, init.getType(), inputs, init, all, loops,
+                                   [&](OpBuilder &b, Location l, ValueRange args) {
+                                     linalg::YieldOp::create(b, l, body(b, args.drop_back()));
+                                   })
+      .getResult(0);
+}
+
+/// A map of the scores' loops to a tensor whose dims follow them, aligned at the last:
+/// whether each of the four is used. None for any other map.
+std::optional<std::array<bool, 4>> usedLoops(AffineMap map, RankedTensorType type) {
+  std::array<bool, 4> used = {};
+  int64_t missing = 4 - type.getRank();
+  if (missing < 0 || map.getNumDims() != 4)
+    return std::nullopt;
+  for (auto [i, e] : llvm::enumerate(map.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(e);
+    bool isBroadcast = isa<AffineConstantExpr>(e) && type.getDimSize(i) == 1;
+    if (!isBroadcast && !(dim && dim.getPosition() == i + missing))
+      return std::nullopt;
+    used[i + missing] = static_cast<bool>(dim);
+  }
+  return used;
 }
 
 struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
 
-  /// The additive operand of rank 4 behind `operand` of `op`; dims that are
-  /// broadcast have extent 1.
-  static Value maskOf(linalg::GenericOp op, unsigned operand, PatternRewriter &rewriter) {
-    Value mask = op.getDpsInputs()[operand];
-    auto type = dyn_cast<RankedTensorType>(mask.getType());
-    AffineMap map = op.getIndexingMapsArray()[operand];
-    if (!type || !type.getElementType().isF32() || map.getNumDims() != 4)
-      return nullptr;
-    int64_t missing = 4 - type.getRank();
-    for (auto [i, e] : llvm::enumerate(map.getResults())) {
-      auto dim = dyn_cast<AffineDimExpr>(e);
-      bool broadcast = isa<AffineConstantExpr>(e) && type.getDimSize(i) == 1;
-      if (!broadcast && !(dim && dim.getPosition() == i + missing))
-        return nullptr;
+  LogicalResult matchAndRewrite(sq::MatmulOp op, PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getOuts().getType());
+    if (!type || type.getRank() != 4 || !type.getElementType().isF32())
+      return rewriter.notifyMatchFailure(op, "not an f32 product of rank 4");
+    Value probabilities = op.getA(), guarded = matchNanGuard(probabilities);
+    auto softmax = (guarded ? guarded : probabilities).getDefiningOp<sq::SoftmaxOp>();
+    if (!softmax)
+      return rewriter.notifyMatchFailure(op, "the left operand is no softmax");
+
+    Scores scores;
+    Value value = softmax.getX();
+    while (!(scores.product = value.getDefiningOp<sq::MatmulOp>())) {
+      size_t masks = scores.masks.size();
+      if (!peelScores(value, scores))
+        return rewriter.notifyMatchFailure(op, "the scores are no product, scaled and masked");
+      // A factor after the mask would scale it as well.
+      if (scores.masks.size() > masks && scores.scale != 1.0)
+        return rewriter.notifyMatchFailure(op, "the mask is scaled with the scores");
     }
-    if (missing < 0 || type.getRank() < 1 || isa<AffineConstantExpr>(map.getResults().back()))
-      return nullptr;
+    Peeled q = peel(scores.product.getA()), k = peel(scores.product.getB()), v = peel(op.getB());
+    if (v.scale != 1.0)
+      return rewriter.notifyMatchFailure(op, "the values are scaled");
+    // Queries are repeated only if they are broadcast to more heads: not attention.
+    if (q.repeatedDim >= 0)
+      return rewriter.notifyMatchFailure(op, "the queries are repeated");
+    // k and v share heads, or k and v as they are repeated.
+    bool isGrouped = k.repeatedDim >= 0 && v.repeatedDim >= 0 && k.repeats == v.repeats &&
+                     k.repeatedDim == k.permutation[1] && v.repeatedDim == v.permutation[1];
+    if (!isGrouped) {
+      k = k.repeatedDim < 0 ? k : peelMoves(scores.product.getB());
+      v = v.repeatedDim < 0 ? v : peelMoves(op.getB());
+    }
+    auto sizeOf = [](const Peeled &p, int64_t d) {
+      return cast<RankedTensorType>(p.source.getType()).getDimSize(p.permutation[d]);
+    };
+    for (const Peeled *p : {&q, &k, &v})
+      if (cast<RankedTensorType>(p->source.getType()).getRank() != 4)
+        return rewriter.notifyMatchFailure(op, "q, k or v is not of rank 4");
+    // sq.matmul broadcasts leading dims of extent 1, sq.attention only one head of
+    // k and v (multi-query attention).
+    bool isShared = !isGrouped && sizeOf(k, 1) == 1 && sizeOf(v, 1) == 1;
+    for (const Peeled *p : {&q, &k, &v})
+      if ((sizeOf(*p, 0) == 1 && type.getDimSize(0) != 1) ||
+          (sizeOf(*p, 1) == 1 && type.getDimSize(1) != 1 && (p == &q || !(isShared || isGrouped))))
+        return rewriter.notifyMatchFailure(op, "q, k or v is broadcast along batch or heads");
+    if (sizeOf(v, 3) != sizeOf(q, 3) || ShapedType::isDynamic(sizeOf(q, 3)) || sizeOf(k, 2) != sizeOf(q, 3))
+      return rewriter.notifyMatchFailure(op, "the sizes of q's, k's and v's heads are not one static number");
+    auto empty = op.getOuts().getDefiningOp<tensor::EmptyOp>();
+    auto scoresEmpty = scores.product.getOuts().getDefiningOp<tensor::EmptyOp>();
+    if (!empty || !scoresEmpty)
+      return rewriter.notifyMatchFailure(op, "a product has no tensor.empty to take its sizes from");
+    SmallVector<OpFoldResult> scoreSizes = scoresEmpty.getMixedSizes();
+
+    bool isCausal = false;
+    if (failed(simplifyMasks(op, scores, scoreSizes, isCausal, rewriter)))
+      return failure();
+    Location loc = rewriter.getFusedLoc({scores.product.getLoc(), softmax.getLoc(), op.getLoc()});
+    Value mask = makeMask(scores, scoreSizes, loc, rewriter);
+
+    SmallVector<OpFoldResult> sizes = empty.getMixedSizes();
+    std::swap(sizes[1], sizes[2]);
+    Value init = tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
+    Value queries = arrange(q, {0, 2, 1, 3}, loc, rewriter);
+    Value keys = arrange(k, {0, 3, 1, 2}, loc, rewriter);
+    Value values = arrange(v, {0, 2, 1, 3}, loc, rewriter);
+    Value result = sq::AttentionOp::create(
+                       rewriter, loc, init.getType(), queries, keys, values, mask, init,
+                       rewriter.getF32FloatAttr(static_cast<float>(scores.scale * q.scale * k.scale)),
+                       isCausal ? rewriter.getUnitAttr() : UnitAttr())
+                       .getResult()
+                       .front();
+    // Where no key was seen, the probabilities became 0 and so did their sum. With
+    // a causal mask only, each query sees a key.
+    if (guarded && mask) {
+      Value zeroed = tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
+      result = pointwise(rewriter, loc, result, rewriter.getMultiDimIdentityMap(4), zeroed,
+                         [&](OpBuilder &b, ValueRange args) -> Value {
+                           Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0));
+                           Value isNan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, args[0], args[0]);
+                           return arith::SelectOp::create(b, loc, isNan, zero, args[0]);
+                         });
+    }
+    remark::passed(loc, remark::RemarkOpts::name("attention").category("sq-raise-attention"))
+        << remark::add("products and softmax became sq.attention");
+    rewriter.replaceOpWithNewOp<linalg::TransposeOp>(op, result, empty, ArrayRef<int64_t>{0, 2, 1, 3});
+    return success();
+  }
+
+  /// `peel` without looking through repeated heads, for heads that q, k and v do not share alike.
+  static Peeled peelMoves(Value v) {
+    Peeled p{v};
+    while (true) {
+      if (auto scaled = sq::matchScaled(p.source)) {
+        p.source = scaled->first;
+        p.scale *= scaled->second;
+      } else if (auto transpose = p.source.getDefiningOp<linalg::TransposeOp>()) {
+        for (int64_t &d : p.permutation)
+          d = transpose.getPermutation()[d];
+        p.source = transpose.getInput();
+      } else {
+        return p;
+      }
+    }
+  }
+
+  /// Drops the masks that are causality, and refuses what cannot be added.
+  static LogicalResult simplifyMasks(sq::MatmulOp op, Scores &scores, ArrayRef<OpFoldResult> sizes,
+                                     bool &isCausal, PatternRewriter &rewriter) {
+    SmallVector<MaskPart, 0> kept;
+    for (MaskPart &part : scores.masks) {
+      sq::CausalValues values = sq::evaluateCausal(part.tensor, part.map, sizes[2], sizes[3]);
+      bool isPart = false;
+      if (part.fill)
+        isPart = values.seen == (part.keepsOnTrue ? 1.0 : 0.0) &&
+                 values.hidden == (part.keepsOnTrue ? 0.0 : 1.0) && *part.fill <= hiddenByCausality;
+      else
+        isPart = values.seen == 0.0 && values.hidden && *values.hidden <= hiddenByCausality;
+      if (isPart) {
+        isCausal = true;
+        continue;
+      }
+      auto type = dyn_cast<RankedTensorType>(part.tensor.getType());
+      if (!type || !usedLoops(part.map, type))
+        return rewriter.notifyMatchFailure(op, "a mask does not broadcast to [b, h, s, t]");
+      if (part.fill && !(*part.fill <= hiddenAnyway))
+        return rewriter.notifyMatchFailure(op, "a boolean mask selects a value that is not hidden");
+      if (!part.fill && !type.getElementType().isF32())
+        return rewriter.notifyMatchFailure(op, "a mask is not f32");
+      kept.push_back(part);
+    }
+    scores.masks = std::move(kept);
+    return success();
+  }
+
+  /// The sum of the masks as one tensor of rank 4; null without any.
+  static Value makeMask(const Scores &scores, ArrayRef<OpFoldResult> sizes, Location loc,
+                        PatternRewriter &rewriter) {
+    if (scores.masks.empty())
+      return Value();
+    if (scores.masks.size() == 1 && !scores.masks[0].fill)
+      if (Value mask = asRankFour(scores.masks[0], loc, rewriter))
+        return mask;
+    std::array<bool, 4> used = {false, false, false, true};
+    SmallVector<Value> tensors;
+    SmallVector<AffineMap> maps;
+    for (const MaskPart &part : scores.masks) {
+      std::array<bool, 4> own = *usedLoops(part.map, cast<RankedTensorType>(part.tensor.getType()));
+      for (int i = 0; i < 4; ++i)
+        used[i] |= own[i];
+      tensors.push_back(part.tensor);
+      maps.push_back(part.map);
+    }
+    SmallVector<OpFoldResult> extents(sizes);
+    for (int i = 0; i < 4; ++i)
+      if (!used[i])
+        extents[i] = rewriter.getIndexAttr(1);
+    Value init = tensor::EmptyOp::create(rewriter, loc, extents, rewriter.getF32Type());
+    return pointwise(rewriter, loc, tensors, maps, init, [&](OpBuilder &b, ValueRange args) {
+      Value sum;
+      for (auto [part, arg] : llvm::zip(scores.masks, args)) {
+        Value term = arg;
+        if (part.fill) {
+          Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0));
+          Value fill = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(static_cast<float>(*part.fill)));
+          term = arith::SelectOp::create(b, loc, arg, part.keepsOnTrue ? zero : fill,
+                                         part.keepsOnTrue ? fill : zero);
+        }
+        sum = sum ? arith::AddFOp::create(b, loc, sum, term).getResult() : term;
+      }
+      return sum;
+    });
+  }
+
+  /// A mask as it is, with dims of 1 before it; null if it does not run over the keys.
+  static Value asRankFour(const MaskPart &part, Location loc, PatternRewriter &rewriter) {
+    auto type = cast<RankedTensorType>(part.tensor.getType());
+    std::array<bool, 4> used = *usedLoops(part.map, type);
+    if (!used[3])
+      return Value();
+    int64_t missing = 4 - type.getRank();
     if (!missing)
-      return mask;
+      return part.tensor;
     SmallVector<int64_t> shape(missing, 1);
     shape.append(type.getShape().begin(), type.getShape().end());
     SmallVector<ReassociationIndices> groups(type.getRank());
     for (int64_t d = 0; d < 4; ++d)
       groups[std::max<int64_t>(d - missing, 0)].push_back(d);
     SmallVector<OpFoldResult> sizes(missing, rewriter.getIndexAttr(1));
-    llvm::append_range(sizes, tensor::getMixedSizes(rewriter, op.getLoc(), mask));
-    return tensor::ExpandShapeOp::create(rewriter, op.getLoc(),
-                                         RankedTensorType::get(shape, type.getElementType()), mask,
-                                         groups, sizes);
-  }
-
-  LogicalResult matchAndRewrite(sq::MatmulOp op, PatternRewriter &rewriter) const override {
-    auto type = dyn_cast<RankedTensorType>(op.getOuts().getType());
-    if (!type || type.getRank() != 4 || !type.getElementType().isF32())
-      return rewriter.notifyMatchFailure(op, "not an f32 product of rank 4");
-    auto softmax = op.getA().getDefiningOp<sq::SoftmaxOp>();
-    if (!softmax)
-      return rewriter.notifyMatchFailure(op, "the left operand is no softmax");
-    // Scores: scale and mask in any order, the mask at most once.
-    double scale = 1.0;
-    Value scores = softmax.getX();
-    linalg::GenericOp masked;
-    unsigned maskOperand = 0;
-    double maskScale = 1.0;
-    sq::MatmulOp product;
-    while (!(product = scores.getDefiningOp<sq::MatmulOp>())) {
-      if (auto scaled = matchScaled(scores)) {
-        scores = scaled->first;
-        scale *= scaled->second;
-        if (!masked)
-          maskScale *= scaled->second;
-        continue;
-      }
-      auto generic = scores.getDefiningOp<linalg::GenericOp>();
-      Operation *add = bodyOp(generic);
-      if (!add || masked || !isa<arith::AddFOp>(add) || generic.getNumDpsInputs() != 2)
-        return rewriter.notifyMatchFailure(op, "the scores are no product, scaled and masked");
-      Value left = add->getOperand(0), right = add->getOperand(1);
-      auto isInput = [&](Value v) {
-        return v == generic.getBody()->getArgument(0) || v == generic.getBody()->getArgument(1);
-      };
-      if (left == right || !isInput(left) || !isInput(right))
-        return rewriter.notifyMatchFailure(op, "the addition is not that of its two inputs");
-      unsigned score = 2;
-      for (unsigned i : {0u, 1u}) {
-        Value in = generic.getDpsInputs()[i];
-        if (generic.getIndexingMapsArray()[i].isIdentity() &&
-            (in.getDefiningOp<sq::MatmulOp>() || matchScaled(in)))
-          score = i;
-      }
-      if (score == 2)
-        return rewriter.notifyMatchFailure(op, "no operand of the mask's addition is the scores");
-      masked = generic;
-      maskOperand = 1 - score;
-      scores = generic.getDpsInputs()[score];
-    }
-    if (masked && maskScale != 1.0)
-      return rewriter.notifyMatchFailure(op, "the mask is scaled with the scores");
-    Peeled q = peel(product.getA()), k = peel(product.getB()), v = peel(op.getB());
-    SmallVector<int64_t> heads = {0, 2, 1, 3}, keys = {0, 2, 3, 1};
-    if (q.permutation != heads || k.permutation != keys || v.permutation != heads || v.scale != 1.0)
-      return rewriter.notifyMatchFailure(op, "q, k, v are not [b, s, h, d] transposed");
-    // sq.matmul broadcasts leading dims of extent 1, sq.attention does not.
-    for (Value source : {q.source, k.source, v.source}) {
-      auto shape = cast<RankedTensorType>(source.getType()).getShape();
-      if ((shape[0] == 1 && type.getDimSize(0) != 1) || (shape[2] == 1 && type.getDimSize(1) != 1))
-        return rewriter.notifyMatchFailure(op, "q, k or v is broadcast along batch or heads");
-    }
-    auto empty = op.getOuts().getDefiningOp<tensor::EmptyOp>();
-    if (!empty)
-      return rewriter.notifyMatchFailure(op, "the result has no tensor.empty to take its sizes from");
-    Value mask;
-    if (masked && !(mask = maskOf(masked, maskOperand, rewriter)))
-      return rewriter.notifyMatchFailure(op, "the mask does not broadcast to [b, h, s, t]");
-
-    SmallVector<OpFoldResult> sizes = empty.getMixedSizes();
-    std::swap(sizes[1], sizes[2]);
-    Location loc = rewriter.getFusedLoc({product.getLoc(), softmax.getLoc(), op.getLoc()});
-    Value init = tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
-    auto attention = sq::AttentionOp::create(
-        rewriter, loc, init.getType(), q.source, k.source, v.source, mask, init,
-        rewriter.getF32FloatAttr(static_cast<float>(scale * q.scale * k.scale)));
-    rewriter.replaceOpWithNewOp<linalg::TransposeOp>(op, attention.getResult().front(), empty, heads);
-    return success();
+    llvm::append_range(sizes, tensor::getMixedSizes(rewriter, loc, part.tensor));
+    return tensor::ExpandShapeOp::create(
+        rewriter, loc, RankedTensorType::get(shape, type.getElementType()), part.tensor, groups, sizes);
   }
 };
 

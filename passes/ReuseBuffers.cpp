@@ -30,7 +30,7 @@ namespace {
 struct ReuseBuffersPass : sq::impl::ReuseBuffersPassBase<ReuseBuffersPass> {
   /// May `op` write its only result into operand `in`?
   static bool readsBeforeItWrites(DestinationStyleOpInterface op, OpOperand &in) {
-    if (isa<sq::SoftmaxOp, sq::LayerNormOp>(op))
+    if (isa<sq::SoftmaxOp, sq::LayerNormOp, sq::RmsNormOp>(op))
       return in.getOperandNumber() == 0;
     auto loops = dyn_cast<linalg::LinalgOp>(op.getOperation());
     if (!loops || loops.getNumReductionLoops())

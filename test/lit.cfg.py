@@ -78,6 +78,15 @@ feature(
 )
 config.substitutions.append(("%onnx_node_tests", onnx_tests))
 
+# Those of the onnx that sq is built with, which are newer.
+onnx_source_tests = os.path.join(
+    config.sq_source_dir, ".deps", "onnx-1.22.0", "onnx", "backend", "test", "data", "node"
+)
+feature(
+    "onnx-source", os.path.isdir(onnx_source_tests), "no onnx source in .deps; run make deps"
+)
+config.substitutions.append(("%onnx_source_tests", onnx_source_tests))
+
 try:
     with open("/proc/cpuinfo") as f:
         cpu = set(re.search(r"^flags\s*:(.*)$", f.read(), re.M).group(1).split())

@@ -20,6 +20,7 @@ mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const HostTarget
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const HostTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const HostTarget &);
 mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const HostTarget &);
+mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const HostTarget &);
 /// Any other linalg op: scalar loops, parallel over its outer parallel dims;
 /// LLVM vectorises the inner loop.
 mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp);

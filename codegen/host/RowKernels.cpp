@@ -1,4 +1,4 @@
-//===-- RowKernels.cpp - softmax and layer norm over the last dimension ------===//
+//===-- RowKernels.cpp - softmax and norms over the last dimension -----------===//
 //
 // One row after the other, the row in vectors: every pass over a row finds it
 // in L1. The tail of a row is read and written under a mask.
@@ -178,6 +178,38 @@ LogicalResult sq::lowerLayerNorm(RewriterBase &rewriter, LayerNormOp op, const H
                                       r.load(ib, scale, {n}, mask, zero));
       if (bias)
         v = arith::AddFOp::create(ib, v, r.load(ib, bias, {n}, mask, zero));
+      r.store(ib, v, y, {row, n}, mask);
+      return SmallVector<Value>();
+    });
+  });
+  rewriter.eraseOp(op);
+  return success();
+}
+
+LogicalResult sq::lowerRmsNorm(RewriterBase &rewriter, RmsNormOp op, const HostTarget &target) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  Value x = asRows(b, denseMemref(b, op.getX())), y = asRows(b, op.getOuts());
+  Value scale = denseMemref(b, op.getScale());
+  for (Value v : {x, y, scale})
+    if (!cast<MemRefType>(v.getType()).getElementType().isF32())
+      return op.emitOpError("has no kernel for ") << v.getType() << "; only f32";
+  float epsilon = op.getEpsilon().convertToFloat();
+  forRows(b, kernelName("rms_norm", op.getLoc()), x, [&](ImplicitLocOpBuilder &rb, Value row) {
+    Value columns = dimOf(rb, x, 1);
+    Rows r(rb, columns, target.lanes);
+    Value zero = r.splat(rb, f32(rb, 0.0));
+    Value count = arith::UIToFPOp::create(
+        rb, rb.getF32Type(), arith::IndexCastUIOp::create(rb, rb.getI64Type(), columns));
+    Value squares = r.forEach(rb, zero, [&](ImplicitLocOpBuilder &ib, Value n, Value mask, ValueRange acc) {
+      Value v = r.load(ib, x, {row, n}, mask, zero);
+      return SmallVector<Value>{vector::FMAOp::create(ib, v, v, acc[0])};
+    })[0];
+    Value mean = arith::DivFOp::create(rb, r.reduce(rb, vector::CombiningKind::ADD, squares), count);
+    Value root = math::SqrtOp::create(rb, arith::AddFOp::create(rb, mean, f32(rb, epsilon)));
+    Value norm = r.splat(rb, arith::DivFOp::create(rb, f32(rb, 1.0), root));
+    r.forEach(rb, {}, [&](ImplicitLocOpBuilder &ib, Value n, Value mask, ValueRange) {
+      Value v = arith::MulFOp::create(ib, r.load(ib, x, {row, n}, mask, zero), norm);
+      v = arith::MulFOp::create(ib, v, r.load(ib, scale, {n}, mask, zero));
       r.store(ib, v, y, {row, n}, mask);
       return SmallVector<Value>();
     });

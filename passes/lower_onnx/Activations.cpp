@@ -1,5 +1,7 @@
 /// Activation functions, as compositions of arith and math on f32 or f64.
-#include "passes/lower_onnx/Lowering.h"
+#include "passes/lower_onnx/Generics.h"
+
+#include "dialects/sq/IR/SqOps.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -34,17 +36,6 @@ struct Floats {
   }
   Value hardSigmoid(Value x, double alpha, double beta) {
     return max(number(0), min(number(1), add(mul(number(alpha), x), number(beta))));
-  }
-  /// Hendrycks and Gimpel 2016, section 2: x P(X <= x) of the normal distribution.
-  Value gelu(Value x) {
-    Value erf = s.make<math::ErfOp>(mul(x, number(0.70710678118654752440)));
-    return mul(mul(x, number(0.5)), add(erf, number(1)));
-  }
-  /// The same, their approximation by tanh.
-  Value geluByTanh(Value x) {
-    Value cube = mul(mul(x, x), x);
-    Value inner = mul(number(0.79788456080286535588), add(x, mul(number(0.044715), cube)));
-    return mul(mul(number(0.5), x), add(number(1), tanh(inner)));
   }
 };
 
@@ -82,19 +73,40 @@ static LogicalResult lowerRelu(Lowering &l, Operation *op) {
   });
 }
 
+/// An op of the sq dialect on the whole tensor.
+static LogicalResult lowerComposite(Lowering &l, Operation *op,
+                                    llvm::function_ref<Value(Value x, Value init)> create) {
+  Lowered *x = l.operand(op, 0);
+  if (!isSupportedFloat(x->element))
+    return l.fail(op, "it is not defined for elements of type " + dtypeName(x->element));
+  Value init = l.emptyTensor(op->getLoc(), x->dims, x->element);
+  l.setTensor(op, 0, create(l.tensor(x), init), x->dims, x->element);
+  return success();
+}
+
 static LogicalResult lowerGelu(Lowering &l, Operation *op) {
   std::string approximate = l.stringAttr(op, "approximate", "none");
   if (approximate != "none" && approximate != "tanh")
     return l.fail(op, "its attribute `approximate` must be none or tanh, got '" + approximate + "'");
-  return l.floatElementwise(op, {l.operand(op, 0)}, [&](Scalars &s, ValueRange args) {
-    Floats f{s, args[0].getType()};
-    return approximate == "tanh" ? f.geluByTanh(args[0]) : f.gelu(args[0]);
+  return lowerComposite(l, op, [&](Value x, Value init) {
+    return GeluOp::create(l.builder, op->getLoc(), TypeRange(init.getType()), x, init,
+                          approximate == "tanh")
+        .getResult()[0];
+  });
+}
+
+static LogicalResult lowerSwish(Lowering &l, Operation *op) {
+  llvm::APFloat alpha(static_cast<float>(l.floatAttr(op, "alpha", 1)));
+  return lowerComposite(l, op, [&](Value x, Value init) {
+    return SiluOp::create(l.builder, op->getLoc(), TypeRange(init.getType()), x, Value(), init, alpha)
+        .getResult()[0];
   });
 }
 
 void sq::registerActivations(LoweringTable &table) {
   table.add("Relu", 1, lowerRelu);
   table.add("Gelu", 1, lowerGelu);
+  table.add("Swish", 1, lowerSwish);
   addActivation(table, "Sigmoid", [](Floats &f, Value x, double, double) { return f.sigmoid(x); });
   addActivation(table, "Softplus",
                 [](Floats &f, Value x, double, double) { return f.softplus(x); });
@@ -107,12 +119,6 @@ void sq::registerActivations(LoweringTable &table) {
   addActivation(table, "HardSwish", [](Floats &f, Value x, double, double) {
     return f.mul(x, f.hardSigmoid(x, 1.0 / 6, 0.5));
   });
-  addActivation(
-      table, "Swish",
-      [](Floats &f, Value x, double alpha, double) {
-        return f.mul(x, f.sigmoid(f.mul(f.number(alpha), x)));
-      },
-      "alpha", 1);
   addActivation(
       table, "HardSigmoid",
       [](Floats &f, Value x, double alpha, double beta) { return f.hardSigmoid(x, alpha, beta); },

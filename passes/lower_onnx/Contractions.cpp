@@ -1,6 +1,6 @@
-/// MatMul, Gemm, MatMulInteger, QLinearMatMul, Einsum.
+/// MatMul, Gemm, MatMulInteger, QLinearMatMul, Einsum; FusedMatMul of onnxruntime.
 
-#include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/Attention.h"
 
 #include "dialects/sq/IR/SqOps.h"
 
@@ -219,6 +219,55 @@ LogicalResult lowerMatMul(Lowering &l, Operation *op) {
     return failure();
   l.set(op->getResult(0), *product);
   return success();
+}
+
+/// alpha A' B', where ' swaps the last two dims.
+LogicalResult lowerFusedMatMul(Lowering &l, Operation *op) {
+  Lowered *a = l.operand(op, 0), *b = l.operand(op, 1);
+  if (failed(sameElement(l, op, a, b)))
+    return failure();
+  if (!isSupportedFloat(a->element))
+    return l.fail(op, "operands are not floats");
+  if (l.intAttr(op, "transBatchA", 0) || l.intAttr(op, "transBatchB", 0))
+    return l.fail(op, "transBatchA and transBatchB are not supported; transpose the operands");
+  double alpha = l.floatAttr(op, "alpha", 1);
+  bool transA = l.intAttr(op, "transA", 0), transB = l.intAttr(op, "transB", 0);
+  auto swapped = [&](Lowered *x) {
+    int64_t rank = x->rank();
+    if (rank < 2)
+      return *x; // a vector has nothing to swap
+    SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(rank));
+    std::swap(perm[rank - 1], perm[rank - 2]);
+    Dims dims = x->dims;
+    std::swap(dims[rank - 1], dims[rank - 2]);
+    return asLowered(l.transpose(op->getLoc(), l.tensor(x), x->dims, perm), dims, x->element);
+  };
+  Lowered left = transA ? swapped(a) : *a;
+  FailureOr<Lowered> product = failure();
+  std::optional<Weight> weight;
+  if (a->rank() > 0)
+    weight = constantWeight(l, op->getOperand(1));
+  if (weight) {
+    if (transB) {
+      weight->transposed = !weight->transposed;
+      std::swap(weight->k, weight->n);
+    }
+    product = linear(l, op, &left, *weight, Value());
+  } else {
+    Lowered right = transB ? swapped(b) : *b;
+    product = floatProduct(l, op, &left, &right);
+  }
+  if (failed(product))
+    return failure();
+  if (alpha == 1) {
+    l.set(op->getResult(0), *product);
+    return success();
+  }
+  Type compute = accumulatorType(a->element);
+  return l.elementwise(op, {&*product}, a->element, [&](Scalars &s, ValueRange args) {
+    Value y = s.make<arith::MulFOp>(convertFloat(s, args[0], compute), s.number(compute, alpha));
+    return convertFloat(s, y, a->element);
+  });
 }
 
 /// alpha A' B' + beta C.
@@ -469,9 +518,26 @@ LogicalResult lowerEinsum(Lowering &l, Operation *op) {
 
 } // namespace
 
+FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, Value weight,
+                                        Lowered *bias) {
+  std::optional<Weight> constant = constantWeight(l, weight);
+  if (!constant || x->rank() < 1 || !isSupportedFloat(x->element) ||
+      l.lowered(weight)->element != x->element)
+    return l.fail(op, "its weight is not a constant matrix of the input's type");
+  Value vector;
+  if (bias) {
+    if (bias->rank() != 1 || bias->element != x->element ||
+        failed(l.unify(op, bias->dims[0], constant->n, "the bias")))
+      return l.fail(op, "its bias is not a vector as long as the product's rows");
+    vector = l.tensor(bias);
+  }
+  return linear(l, op, x, *constant, vector);
+}
+
 void sq::registerContractions(LoweringTable &table) {
   table.add("MatMul", 2, lowerMatMul);
   table.add("Gemm", 2, lowerGemm);
+  table.addMicrosoft("FusedMatMul", 2, lowerFusedMatMul);
   table.add("MatMulInteger", 2, lowerMatMulInteger);
   table.add("Einsum", 1, lowerEinsum);
 }

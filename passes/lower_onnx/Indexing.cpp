@@ -5,6 +5,8 @@
 
 #include "passes/lower_onnx/Generics.h"
 
+#include "dialects/sq/IR/SqOps.h"
+
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -93,6 +95,13 @@ LogicalResult lowerGather(Lowering &l, Operation *op) {
   assertNotEmpty(l, op, size, dims);
   Value checked = checkedIndices(l, op, indices, size);
   Value source = l.tensor(data);
+  if (data->constant && data->rank() == 2 && *axis == 0 && isSupportedFloat(data->element)) {
+    Value init = l.emptyTensor(loc, dims, data->element);
+    Value rows = EmbeddingOp::create(l.builder, loc, TypeRange(init.getType()), checked, source, init)
+                     .getResult()[0];
+    l.setTensor(op, 0, rows, dims, data->element);
+    return success();
+  }
   SmallVector<AffineExpr> exprs;
   for (int64_t i = 0; i < indices->rank(); ++i)
     exprs.push_back(l.builder.getAffineDimExpr(*axis + i));

@@ -24,6 +24,16 @@ std::string sq::nodeName(Operation *op) {
   return name.empty() ? op->getName().stripDialect().str() : name;
 }
 
+/// The op's key in the table of rules: "onnx.Add", or "com.microsoft.Attention" for
+/// an `onnx.Custom`.
+static std::string ruleName(Operation *op) {
+  auto domain = op->getAttrOfType<StringAttr>("domain");
+  auto type = op->getAttrOfType<StringAttr>("op_type");
+  if (op->getName().getStringRef() != "onnx.Custom" || !domain || !type)
+    return op->getName().getStringRef().str();
+  return (domain.getValue() + "." + type.getValue()).str();
+}
+
 /// What users call the op.
 static std::string opTitle(Operation *op) {
   if (op->getName().getStringRef() != "onnx.Custom")
@@ -243,7 +253,7 @@ void Lowering::lowerOp(Operation *op) {
   if (op->getName().getStringRef() == "onnx.NoValue")
     return;
   // Unknown ops are all named, those that follow another failure too.
-  auto rule = table.find(op->getName().getStringRef());
+  auto rule = table.find(ruleName(op));
   if (rule == table.end()) {
     (void)fail(op, "not supported yet");
     return;
@@ -332,6 +342,8 @@ void Lowering::eraseDead() {
 template <typename AttrT>
 static AttrT typedAttr(Lowering &l, Operation *op, StringRef name, StringRef kind) {
   Attribute attr = op->getAttr(name);
+  if (auto custom = op->getAttrOfType<DictionaryAttr>("attributes"))
+    attr = custom.get(name);
   auto typed = dyn_cast_if_present<AttrT>(attr);
   if (attr && !typed)
     (void)l.fail(op, "its attribute `" + name + "` must be " + kind);

@@ -76,11 +76,16 @@ struct LoweringTable : llvm::StringMap<LoweringRule> {
   void add(llvm::StringRef name, unsigned minOperands, LowerFn lower) {
     (*this)[("onnx." + name).str()] = {std::move(lower), minOperands};
   }
+  /// The same for an `onnx.Custom` of the domain com.microsoft.
+  void addMicrosoft(llvm::StringRef name, unsigned minOperands, LowerFn lower) {
+    (*this)[("com.microsoft." + name).str()] = {std::move(lower), minOperands};
+  }
 };
 
 // One per file of passes/lower_onnx.
 void registerActivations(LoweringTable &table);
 void registerArithmetic(LoweringTable &table);
+void registerAttention(LoweringTable &table);
 void registerWindows(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
@@ -91,6 +96,7 @@ void registerControl(LoweringTable &table);
 void registerIndexing(LoweringTable &table);
 void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
+void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);

@@ -314,6 +314,22 @@ LogicalResult lowerRMSNormalization(Lowering &l, Operation *op) {
     return failure();
   if (shapeOf(*dims) != shapeOf(x->dims))
     return l.fail(op, "scale does not broadcast to the input");
+  if (x->element.isF32() && scale->element.isF32()) {
+    Dims rows = collapseFrom(l, *dims, *axis);
+    FailureOr<Value> vector =
+        normVector(l, op, scale, ArrayRef<OpFoldResult>(*dims).drop_front(*axis), "scale");
+    if (failed(vector))
+      return failure();
+    Value flat = l.reshape(loc, l.tensor(x), x->dims, rows);
+    Value init = l.emptyTensor(loc, rows, x->element);
+    Value y = RmsNormOp::create(l.builder, loc, TypeRange(init.getType()), flat, *vector, init,
+                                llvm::APFloat(static_cast<float>(epsilon)))
+                  .getResult()[0];
+    l.setTensor(op, 0, l.reshape(loc, y, rows, *dims), *dims, x->element);
+    return success();
+  }
+
+  // Other types have no kernel: loops.
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(*axis, x->rank()));
   Type type = accumulatorType(x->element);
   Value tensor = l.tensor(x), scaleTensor = l.tensor(scale);

@@ -230,12 +230,13 @@ func.func @scaled_value(%q: tensor<2x5x4x8xf32>) -> tensor<2x4x5x8xf32> {
   return %o : tensor<2x4x5x8xf32>
 }
 
-// The value is [b, h, t, d] already.
+// The value is [b, h, t, d] already and is transposed.
 // CHECK-LABEL: @value_not_transposed
-// CHECK-NOT: sq.attention
-// CHECK: sq.matmul
-// CHECK: sq.matmul
-// CHECK: return
+// CHECK-SAME: (%[[Q:.*]]: tensor<2x5x4x8xf32>, %[[V:.*]]: tensor<2x4x5x8xf32>)
+// CHECK-NOT: sq.matmul
+// CHECK: %[[T:.*]] = linalg.transpose ins(%[[V]] : tensor<2x4x5x8xf32>) outs({{.*}} : tensor<2x5x4x8xf32>) permutation = [0, 2, 1, 3]
+// CHECK: sq.attention ins(%[[Q]], %[[Q]], %[[T]] :
+// CHECK-NOT: sq.matmul
 func.func @value_not_transposed(%q: tensor<2x5x4x8xf32>, %v: tensor<2x4x5x8xf32>) -> tensor<2x4x5x8xf32> {
   %eq = tensor.empty() : tensor<2x4x5x8xf32>
   %ek = tensor.empty() : tensor<2x4x8x5xf32>
@@ -248,12 +249,11 @@ func.func @value_not_transposed(%q: tensor<2x5x4x8xf32>, %v: tensor<2x4x5x8xf32>
   return %o : tensor<2x4x5x8xf32>
 }
 
-// Two additions: only one mask can be named.
+// Two masks are added to each other first, no larger than they are.
 // CHECK-LABEL: @two_masks
-// CHECK-NOT: sq.attention
-// CHECK: sq.matmul
-// CHECK: sq.matmul
-// CHECK: return
+// CHECK-SAME: %[[M:[a-z0-9]*]]: tensor<5xf32>
+// CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[M]], %[[M]] : tensor<5xf32>, tensor<5xf32>) outs({{.*}} : tensor<1x1x1x5xf32>)
+// CHECK: sq.attention {{.*}} mask(%[[SUM]] : tensor<1x1x1x5xf32>)
 func.func @two_masks(%q: tensor<2x5x4x8xf32>, %m: tensor<5xf32>) -> tensor<2x4x5x8xf32> {
   %eq = tensor.empty() : tensor<2x4x5x8xf32>
   %ek = tensor.empty() : tensor<2x4x8x5xf32>
@@ -276,12 +276,11 @@ func.func @two_masks(%q: tensor<2x5x4x8xf32>, %m: tensor<5xf32>) -> tensor<2x4x5
   return %o : tensor<2x4x5x8xf32>
 }
 
-// A mask [1, 1, s, 1] shifts all keys alike.
+// A mask [1, 1, s, 1] is made to run over the keys.
 // CHECK-LABEL: @mask_along_queries
-// CHECK-NOT: sq.attention
-// CHECK: sq.matmul
-// CHECK: sq.matmul
-// CHECK: return
+// CHECK-SAME: %[[M:[a-z0-9]*]]: tensor<1x1x5x1xf32>
+// CHECK: %[[L:.*]] = linalg.generic {{.*}} ins(%[[M]] : tensor<1x1x5x1xf32>) outs({{.*}} : tensor<1x1x5x5xf32>)
+// CHECK: sq.attention {{.*}} mask(%[[L]] : tensor<1x1x5x5xf32>)
 func.func @mask_along_queries(%q: tensor<2x5x4x8xf32>, %m: tensor<1x1x5x1xf32>) -> tensor<2x4x5x8xf32> {
   %eq = tensor.empty() : tensor<2x4x5x8xf32>
   %ek = tensor.empty() : tensor<2x4x8x5xf32>
@@ -387,10 +386,9 @@ func.func @scores_added_to_themselves(%q: tensor<2x5x4x8xf32>, %m: tensor<5xf32>
   return %o : tensor<2x4x5x8xf32>
 }
 
-// The heads of k are broadcast to those of q, which sq.attention does not do.
+// One head of k and v is broadcast to those of q: multi-query attention.
 // CHECK-LABEL: @shared_key_head
-// CHECK-NOT: sq.attention
-// CHECK: sq.softmax
+// CHECK: sq.attention ins(%{{.*}}, %[[K:.*]], %[[K]] : tensor<2x5x4x8xf32>, tensor<2x5x1x8xf32>, tensor<2x5x1x8xf32>)
 func.func @shared_key_head(%q: tensor<2x5x4x8xf32>, %k: tensor<2x5x1x8xf32>) -> tensor<2x4x5x8xf32> {
   %eq = tensor.empty() : tensor<2x4x5x8xf32>
   %ek = tensor.empty() : tensor<2x1x8x5xf32>

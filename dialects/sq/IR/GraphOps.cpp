@@ -12,6 +12,11 @@ static bool dimsAgree(int64_t a, int64_t b) {
   return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
 }
 
+/// True unless both are static and `a` does not divide `b`.
+static bool divides(int64_t a, int64_t b) {
+  return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || (a > 0 && b % a == 0);
+}
+
 static bool shapesAgree(ShapedType a, ShapedType b) {
   return a.getRank() == b.getRank() &&
          llvm::all_of(llvm::zip(a.getShape(), b.getShape()), [](auto p) {
@@ -85,13 +90,86 @@ LogicalResult LayerNormOp::verify() {
   return success();
 }
 
+LogicalResult RmsNormOp::verify() {
+  ShapedType x = shaped(getX()), y = shaped(getOuts());
+  // rms_norm_c1
+  if (x.getRank() < 1 || !shapesAgree(x, y))
+    return emitOpError("needs input and output of one shape, got ") << x << " and " << y;
+  // rms_norm_c2
+  ShapedType scale = shaped(getScale());
+  if (scale.getRank() != 1 || !dimsAgree(scale.getDimSize(0), x.getShape().back()))
+    return emitOpError("needs a scale as long as the last dimension of ") << x << ", got " << scale;
+  return success();
+}
+
+LogicalResult GeluOp::verify() {
+  // gelu_c1
+  if (!shapesAgree(shaped(getX()), shaped(getOuts())))
+    return emitOpError("needs input and output of one shape, got ")
+           << getX().getType() << " and " << getOuts().getType();
+  return success();
+}
+
+LogicalResult SiluOp::verify() {
+  // silu_c1
+  for (Value v : {getX(), getUp()})
+    if (v && !shapesAgree(shaped(v), shaped(getOuts())))
+      return emitOpError("needs inputs and output of one shape, got ")
+             << v.getType() << " and " << getOuts().getType();
+  return success();
+}
+
+LogicalResult EmbeddingOp::verify() {
+  ShapedType y = shaped(getOuts());
+  // embedding_c1
+  if (getIndices().empty() || getIndices().size() != getTables().size())
+    return emitOpError("needs as many tables as indices, at least one, got ")
+           << getTables().size() << " and " << getIndices().size();
+  // embedding_c2
+  for (Value table : getTables())
+    if (y.getRank() < 1 || shaped(table).getRank() != 2 ||
+        !dimsAgree(shaped(table).getDimSize(1), y.getShape().back()))
+      return emitOpError("needs tables as wide as the last dimension of ")
+             << y << ", got " << table.getType();
+  // embedding_c3
+  for (Value index : getIndices()) {
+    ShapedType i = shaped(index);
+    int64_t missing = y.getRank() - 1 - i.getRank();
+    bool fits = missing >= 0;
+    for (int64_t d = 0; fits && d < i.getRank(); ++d)
+      fits = i.getDimSize(d) == 1 || dimsAgree(i.getDimSize(d), y.getDimSize(missing + d));
+    if (!fits)
+      return emitOpError("needs indices that broadcast to the leading dimensions of ")
+             << y << ", got " << i;
+  }
+  return success();
+}
+
+LogicalResult RotaryEmbeddingOp::verify() {
+  ShapedType x = shaped(getX()), y = shaped(getOuts()), cos = shaped(getCos()), sin = shaped(getSin());
+  // rotary_embedding_c1
+  if (x.getRank() != 4 || !shapesAgree(x, y))
+    return emitOpError("needs input and output of one shape [b, s, h, d], got ") << x << " and " << y;
+  // rotary_embedding_c2
+  if (cos.getRank() != 3 || !shapesAgree(cos, sin) ||
+      (cos.getDimSize(0) != 1 && !dimsAgree(cos.getDimSize(0), x.getDimSize(0))) ||
+      !dimsAgree(cos.getDimSize(1), x.getDimSize(1)))
+    return emitOpError("needs cos and sin [b or 1, s, a] for ") << x << ", got " << cos << " and " << sin;
+  // rotary_embedding_c3
+  int64_t size = x.getDimSize(3), angles = cos.getDimSize(2);
+  if (x.isDynamicDim(3) || size % 2 || (angles != size && angles * 2 != size))
+    return emitOpError("needs heads of an even static size, and as many angles or half as many; got ")
+           << x << " and " << cos;
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   ShapedType q = shaped(getQ()), k = shaped(getK()), v = shaped(getV()), o = shaped(getOuts());
   // attention_c1
   if (q.getRank() != 4 || k.getRank() != 4 || !shapesAgree(q, o) || !shapesAgree(k, v) ||
       !dimsAgree(q.getDimSize(0), k.getDimSize(0)) ||
-      !dimsAgree(q.getDimSize(2), k.getDimSize(2)) || !dimsAgree(q.getDimSize(3), k.getDimSize(3)))
-    return emitOpError("needs q and outs [b, s, h, d], k and v [b, t, h, d], got ")
+      !divides(k.getDimSize(2), q.getDimSize(2)) || !dimsAgree(q.getDimSize(3), k.getDimSize(3)))
+    return emitOpError("needs q and outs [b, s, h, d], k and v [b, t, g, d] with g dividing h, got ")
            << q << ", " << o << ", " << k << " and " << v;
   // attention_c2
   if (getMask()) {
@@ -154,5 +232,10 @@ SQ_DPS(MatmulOp)
 SQ_DPS(LinearOp)
 SQ_DPS(SoftmaxOp)
 SQ_DPS(LayerNormOp)
+SQ_DPS(RmsNormOp)
+SQ_DPS(GeluOp)
+SQ_DPS(SiluOp)
+SQ_DPS(EmbeddingOp)
+SQ_DPS(RotaryEmbeddingOp)
 SQ_DPS(AttentionOp)
 SQ_DPS(PackedMatmulOp)

@@ -76,6 +76,7 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     LinearOp::attachInterface<DpsModel<LinearOp>>(*context);
     SoftmaxOp::attachInterface<DpsModel<SoftmaxOp>>(*context);
     LayerNormOp::attachInterface<DpsModel<LayerNormOp>>(*context);
+    RmsNormOp::attachInterface<DpsModel<RmsNormOp>>(*context);
     AttentionOp::attachInterface<DpsModel<AttentionOp>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);

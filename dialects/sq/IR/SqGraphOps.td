@@ -109,14 +109,166 @@ def Sq_LayerNormOp : Sq_DpsOp<"layer_norm"> {
   }];
 }
 
+def Sq_RmsNormOp : Sq_DpsOp<"rms_norm"> {
+  let summary = "root mean square normalization over the last dimension";
+  let description = [{
+    `y = x / sqrt(mean(x^2) + epsilon) * scale`, the mean over the last
+    dimension (Zhang and Sennrich 2019, equation 4), in f32.
+
+    - (C1) `x` and `outs` have one shape and a rank of at least 1.
+    - (C2) `scale` is a vector as long as the last dim.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x8xf32>, %s: tensor<8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.rms_norm ins(%x, %s : tensor<?x8xf32>, tensor<8xf32>) outs(%init : tensor<?x8xf32>) {epsilon = 1.0e-5 : f32} -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$scale, Sq_F32Shaped:$outs, F32Attr:$epsilon);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `,` $scale `:` type($x) `,` type($scale) `)` `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_GeluOp : Sq_DpsOp<"gelu"> {
+  let summary = "Gaussian error linear unit";
+  let description = [{
+    `y = x/2 (1 + erf(x / sqrt 2))`; with `tanh`, its approximation
+    `x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel
+    2016, section 2). f16 and bf16 are computed in f32 and rounded once.
+
+    - (C1) `x` and `outs` have one shape.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.gelu ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) {tanh} -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$outs, UnitAttr:$tanh);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `:` type($x) `)` `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_SiluOp : Sq_DpsOp<"silu"> {
+  let summary = "sigmoid linear unit, alone or as the gate of SwiGLU";
+  let description = [{
+    `y = x / (1 + exp(-alpha x)) * up`; without `up` there is no such factor.
+    `alpha` = 1 is SiLU (Elfwing et al. 2017) and, with `up`, SwiGLU (Shazeer
+    2020, equation 6); 1.702 is the sigmoid approximation of GELU.
+    f16 and bf16 are computed in f32 and rounded once.
+
+    - (C1) `x`, `outs` and, when given, `up` have one shape.
+
+    Example:
+    ```mlir
+    func.func @example(%gate: tensor<?x8xf32>, %up: tensor<?x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.silu ins(%gate : tensor<?x8xf32>) up(%up : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Optional<Sq_F32Shaped>:$up, Sq_F32Shaped:$outs,
+                       DefaultValuedAttr<F32Attr, "1.0f">:$alpha);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `:` type($x) `)` (`up` `(` $up^ `:` type($up) `)`)?
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_EmbeddingOp : Sq_DpsOp<"embedding", [AttrSizedOperandSegments]> {
+  let summary = "sum of rows of tables";
+  let description = [{
+    `y[i.., :] = sum_n tables[n][indices[n][i..], :]`: words, or words, positions
+    and types. Indices align with the leading dims of `y` at their last; where
+    they have no dim, or one of 1, they are the same for all. An index outside
+    its table is undefined: what makes the op checks and clamps them.
+    f16 and bf16 are added in f32 and rounded once.
+
+    - (C1) there are as many tables as indices, at least one.
+    - (C2) a table is a matrix as wide as the last dim of `outs`.
+    - (C3) dims of indices are those of `outs` or statically 1.
+
+    Example:
+    ```mlir
+    func.func @example(%ids: tensor<?x?xi64>, %places: tensor<?xi64>, %words: tensor<99x8xf32>, %positions: tensor<16x8xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+      %y = sq.embedding ins(%ids, %places : tensor<?x?xi64>, tensor<?xi64>) tables(%words, %positions : tensor<99x8xf32>, tensor<16x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+      return %y : tensor<?x?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Sq_IndexShaped>:$indices, Variadic<Sq_F32Shaped>:$tables,
+                       Sq_F32Shaped:$outs);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $indices `:` type($indices) `)` `tables` `(` $tables `:` type($tables) `)`
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_RotaryEmbeddingOp : Sq_DpsOp<"rotary_embedding"> {
+  let summary = "rotary position embedding of queries or keys";
+  let description = [{
+    Turns pairs of elements of each head by the angle of its position (Su et al.
+    2021, equation 34). The pairs `(i, j)` are `(i, i + d/2)` for i < d/2, or
+    with `interleaved`, `(2n, 2n + 1)`:
+
+        y[b,s,h,i] = x[b,s,h,i] * cos[b,s,i'] - x[b,s,h,j] * sin[b,s,i']
+        y[b,s,h,j] = x[b,s,h,j] * cos[b,s,j'] + x[b,s,h,i] * sin[b,s,j']
+
+    With as many angles as elements, `i' = i` and `j' = j`; with half as many,
+    both are the number of the pair. A head that is turned in part is sliced
+    before and put together afterwards. f16 and bf16 are computed in f32 and
+    rounded once.
+
+    - (C1) `x` and `outs` have one shape [b, s, h, d].
+    - (C2) `cos` and `sin` have one shape [b, s, a], or [1, s, a] for all batches.
+    - (C3) d is static and even; a is d or d/2.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x?x2x32xf32>, %c: tensor<1x?x16xf32>, %s: tensor<1x?x16xf32>, %init: tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32> {
+      %y = sq.rotary_embedding ins(%x, %c, %s : tensor<?x?x2x32xf32>, tensor<1x?x16xf32>, tensor<1x?x16xf32>) outs(%init : tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32>
+      return %y : tensor<?x?x2x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$cos, Sq_F32Shaped:$sin, Sq_F32Shaped:$outs,
+                       UnitAttr:$interleaved);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `,` $cos `,` $sin `:` type($x) `,` type($cos) `,` type($sin) `)`
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
 def Sq_AttentionOp : Sq_DpsOp<"attention"> {
   let summary = "scaled dot-product attention";
   let description = [{
-    `o[b,s,h,:] = sum_t softmax_t(scale * q[b,s,h,:] . k[b,t,h,:] + mask[b,h,s,t]) v[b,t,h,:]`
+    `o[b,s,h,:] = sum_t softmax_t(scale * q[b,s,h,:] . k[b,t,h',:] + mask[b,h,s,t]) v[b,t,h',:]`
     (Vaswani et al. 2017, equation 1). The head axis comes third, as a linear
     layer leaves it, so that no transposition is needed around it.
 
-    - (C1) q, k, v and outs have rank 4; batch, heads and head size agree.
+    k and v may have fewer heads (Ainslie et al. 2023, grouped-query attention):
+    `h' = h / (H / H')` for H heads of q and H' of k and v.
+
+    With `causal`, query s sees the keys `t <= s + (T - S)` only, S and T being
+    the numbers of queries and keys: the queries are the last S of T places, so
+    that a past of keys lies before them. A query that sees no key (S > T, or
+    all of its mask -inf) gives NaN.
+
+    - (C1) q, k, v and outs have rank 4; batch and head size agree, k and v have
+      one shape, and their number of heads divides that of q.
     - (C2) the optional additive `mask` has rank 4; each dim but the last may be statically 1.
 
     Example:
@@ -128,7 +280,8 @@ def Sq_AttentionOp : Sq_DpsOp<"attention"> {
     ```
   }];
   let arguments = (ins Sq_F32Shaped:$q, Sq_F32Shaped:$k, Sq_F32Shaped:$v,
-                       Optional<Sq_F32Shaped>:$mask, Sq_F32Shaped:$outs, F32Attr:$scale);
+                       Optional<Sq_F32Shaped>:$mask, Sq_F32Shaped:$outs, F32Attr:$scale,
+                       UnitAttr:$causal);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $q `,` $k `,` $v `:` type($q) `,` type($k) `,` type($v) `)`

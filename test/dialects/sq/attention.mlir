@@ -14,3 +14,11 @@ func.func @cross(%q: tensor<1x5x2x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: ten
   %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x2x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x2x32xf32>) {scale = 0.25 : f32} -> tensor<1x5x2x32xf32>
   return %o : tensor<1x5x2x32xf32>
 }
+
+// Two heads share one of the keys and values; the queries are the last five of seven.
+// CHECK-LABEL: @grouped_causal
+func.func @grouped_causal(%q: tensor<1x5x4x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: tensor<1x5x4x32xf32>) -> tensor<1x5x4x32xf32> {
+  // CHECK: sq.attention ins({{.*}} : tensor<1x5x4x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs({{.*}}) {causal, scale = 2.500000e-01 : f32}
+  %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x4x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x4x32xf32>) {scale = 0.25 : f32, causal} -> tensor<1x5x4x32xf32>
+  return %o : tensor<1x5x4x32xf32>
+}

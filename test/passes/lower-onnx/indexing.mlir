@@ -7,10 +7,21 @@
 // CHECK: cf.assert %{{.*}}, "word: index out of range"
 // CHECK: arith.minsi
 // CHECK: arith.maxsi
-// CHECK: linalg.generic {{.*}} ins(%[[I]] : tensor<?xi64>)
-// CHECK: tensor.extract
+// CHECK: sq.embedding ins(%[[I]] : tensor<?xi64>) tables(%{{.*}} : tensor<3x2xf32>)
 func.func @main(%ids: tensor<?xi64> {onnx.dims = ["n"]}) -> tensor<?x2xf32> {
   %table = onnx.Constant() {value = dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>} : () -> tensor<3x2xf32>
+  %y = onnx.Gather(%table, %ids) : (tensor<3x2xf32>, tensor<?xi64>) -> tensor<?x2xf32> loc("word")
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+
+// A table that is no weight: a loop.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[I:.*]] = linalg.generic {{.*}} ins(%arg1 : tensor<?xi64>)
+// CHECK: linalg.generic {{.*}} ins(%[[I]] : tensor<?xi64>)
+// CHECK: tensor.extract
+func.func @main(%table: tensor<3x2xf32>, %ids: tensor<?xi64> {onnx.dims = ["n"]}) -> tensor<?x2xf32> {
   %y = onnx.Gather(%table, %ids) : (tensor<3x2xf32>, tensor<?xi64>) -> tensor<?x2xf32> loc("word")
   return %y : tensor<?x2xf32>
 }

@@ -66,10 +66,20 @@ func.func @main(%x: tensor<2x4xf32>, %s: tensor<4xf32>) -> (tensor<2x4xf32>, ten
 // -----
 
 // CHECK-LABEL: func.func @main
-// CHECK: iterator_types = ["parallel", "reduction"]
-// CHECK: arith.mulf
-// CHECK: math.sqrt
+// CHECK: sq.rms_norm ins({{.*}} : tensor<2x4xf32>, tensor<4xf32>) outs({{.*}}) {epsilon = 9.99999974E-6 : f32}
 func.func @main(%x: tensor<2x4xf32>, %s: tensor<4xf32>) -> tensor<2x4xf32> {
   %y = onnx.RMSNormalization(%x, %s) : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
   return %y : tensor<2x4xf32>
+}
+
+// -----
+
+// A type without a kernel stays a loop.
+// CHECK-LABEL: func.func @main
+// CHECK: iterator_types = ["parallel", "reduction"]
+// CHECK: arith.mulf
+// CHECK: math.sqrt
+func.func @main(%x: tensor<2x4xf64>, %s: tensor<4xf64>) -> tensor<2x4xf64> {
+  %y = onnx.RMSNormalization(%x, %s) : (tensor<2x4xf64>, tensor<4xf64>) -> tensor<2x4xf64>
+  return %y : tensor<2x4xf64>
 }

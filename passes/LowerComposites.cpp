@@ -1,0 +1,335 @@
+//===-- LowerComposites.cpp - composites without a kernel of their own --------===//
+//
+// Raising gives every spelling one op, whether or not a kernel exists for it.
+// What none exists for becomes linalg here, before fusion: an activation then
+// joins the epilogue of the product before it, and a mask is made once for all
+// layers.
+//
+//===--------------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include "dialects/sq/IR/SqOps.h"
+#include "passes/Passes.h"
+
+#include <limits>
+
+namespace sq {
+#define GEN_PASS_DEF_LOWERCOMPOSITESPASS
+#include "passes/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Building
+//===----------------------------------------------------------------------===//
+
+/// The float arithmetic of a body, in one type.
+struct Floats {
+  ImplicitLocOpBuilder &b;
+  Type type;
+
+  Value number(double x) {
+    return arith::ConstantOp::create(b, b.getFloatAttr(type, x));
+  }
+  Value add(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
+  Value sub(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
+  Value mul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
+};
+
+Value convert(ImplicitLocOpBuilder &b, Value v, Type to) {
+  auto from = cast<FloatType>(v.getType());
+  if (from == to)
+    return v;
+  if (from.getWidth() < cast<FloatType>(to).getWidth())
+    return arith::ExtFOp::create(b, to, v);
+  return arith::TruncFOp::create(b, to, v);
+}
+
+struct Input {
+  Value tensor;
+  AffineMap map;
+};
+
+using Body = function_ref<Value(ImplicitLocOpBuilder &, ValueRange)>;
+
+/// All loops parallel; `body` sees the elements of the inputs.
+Value pointwise(ImplicitLocOpBuilder &b, ArrayRef<Input> inputs, Value init, Body body) {
+  auto type = cast<RankedTensorType>(init.getType());
+  SmallVector<Value> tensors;
+  SmallVector<AffineMap> maps;
+  for (const Input &input : inputs) {
+    tensors.push_back(input.tensor);
+    maps.push_back(input.map);
+  }
+  maps.push_back(b.getMultiDimIdentityMap(type.getRank()));
+  SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
+  return linalg::GenericOp::create(b, TypeRange(type), tensors, ValueRange(init), maps, loops,
+                                   [&](OpBuilder &o, Location l, ValueRange args) {
+                                     ImplicitLocOpBuilder ib(l, o);
+                                     linalg::YieldOp::create(ib, body(ib, args.drop_back()));
+                                   })
+      .getResult(0);
+}
+
+/// The same with floats, computed in f32 at least and rounded once.
+Value pointwiseFloat(ImplicitLocOpBuilder &b, ArrayRef<Input> inputs, Value init,
+                     function_ref<Value(Floats &, ValueRange)> body) {
+  Type element = getElementTypeOrSelf(init.getType());
+  Type type = element.isF64() ? element : Type(b.getF32Type());
+  return pointwise(b, inputs, init, [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+    SmallVector<Value> wide;
+    for (Value arg : args)
+      wide.push_back(convert(ib, arg, type));
+    Floats f{ib, type};
+    return convert(ib, body(f, wide), element);
+  });
+}
+
+Input like(ImplicitLocOpBuilder &b, Value tensor) {
+  return {tensor, b.getMultiDimIdentityMap(cast<RankedTensorType>(tensor.getType()).getRank())};
+}
+
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+void lower(sq::GeluOp op, RewriterBase &rewriter) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  Value y = pointwiseFloat(b, like(b, op.getX()), op.getOuts(), [&](Floats &f, ValueRange args) {
+    Value x = args[0], inner;
+    if (op.getTanh()) {
+      Value cube = f.mul(f.mul(x, x), x);
+      inner = f.mul(f.number(0.79788456080286535588), f.add(x, f.mul(f.number(0.044715), cube)));
+      inner = math::TanhOp::create(f.b, inner);
+    } else {
+      inner = math::ErfOp::create(f.b, f.mul(x, f.number(0.70710678118654752440)));
+    }
+    return f.mul(f.mul(x, f.number(0.5)), f.add(inner, f.number(1)));
+  });
+  rewriter.replaceOp(op, y);
+}
+
+void lower(sq::SiluOp op, RewriterBase &rewriter) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  SmallVector<Input> inputs = {like(b, op.getX())};
+  if (op.getUp())
+    inputs.push_back(like(b, op.getUp()));
+  double alpha = op.getAlpha().convertToFloat();
+  Value y = pointwiseFloat(b, inputs, op.getOuts(), [&](Floats &f, ValueRange args) {
+    Value x = alpha == 1 ? args[0] : f.mul(f.number(alpha), args[0]);
+    Value e = math::ExpOp::create(f.b, arith::NegFOp::create(f.b, x));
+    Value silu = arith::DivFOp::create(f.b, args[0], f.add(f.number(1), e));
+    return args.size() == 2 ? f.mul(silu, args[1]) : silu;
+  });
+  rewriter.replaceOp(op, y);
+}
+
+//===----------------------------------------------------------------------===//
+// Embeddings
+//===----------------------------------------------------------------------===//
+
+void lower(sq::EmbeddingOp op, RewriterBase &rewriter) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  auto type = cast<RankedTensorType>(op.getOuts().getType());
+  int64_t rank = type.getRank();
+  SmallVector<Input> inputs;
+  for (Value index : op.getIndices()) {
+    auto from = cast<RankedTensorType>(index.getType());
+    SmallVector<AffineExpr> at;
+    for (int64_t d = 0; d < from.getRank(); ++d)
+      at.push_back(from.getDimSize(d) == 1 ? b.getAffineConstantExpr(0)
+                                           : b.getAffineDimExpr(rank - 1 - from.getRank() + d));
+    inputs.push_back({index, AffineMap::get(rank, 0, at, b.getContext())});
+  }
+  Type element = type.getElementType();
+  Type sumType = element.isF64() ? element : Type(b.getF32Type());
+  Value y = pointwise(b, inputs, op.getOuts(), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+    Value column = linalg::IndexOp::create(ib, rank - 1), sum;
+    for (auto [index, table] : llvm::zip(args, op.getTables())) {
+      Value row = arith::IndexCastOp::create(ib, ib.getIndexType(), index);
+      Value term = convert(ib, tensor::ExtractOp::create(ib, table, ValueRange{row, column}), sumType);
+      sum = sum ? arith::AddFOp::create(ib, sum, term).getResult() : term;
+    }
+    return convert(ib, sum, element);
+  });
+  rewriter.replaceOp(op, y);
+}
+
+//===----------------------------------------------------------------------===//
+// Rotary embedding
+//===----------------------------------------------------------------------===//
+
+/// Each half of the pairs is one loop over [b, s, h, d/2] that reads both
+/// halves of `x` in place, and is then put into the result.
+void lower(sq::RotaryEmbeddingOp op, RewriterBase &rewriter) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, op.getLoc(), op.getOuts());
+  auto type = cast<RankedTensorType>(op.getOuts().getType());
+  auto angles = cast<RankedTensorType>(op.getCos().getType());
+  int64_t size = type.getDimSize(3), half = size / 2;
+  bool perElement = angles.getDimSize(2) == size;
+
+  auto element = [&](AffineExpr pair, bool second) {
+    return op.getInterleaved() ? pair * 2 + second : pair + (second ? half : 0);
+  };
+  SmallVector<AffineExpr> d = llvm::map_to_vector(
+      llvm::seq<unsigned>(4), [&](unsigned i) { return b.getAffineDimExpr(i); });
+  AffineExpr batch = angles.getDimSize(0) == 1 ? b.getAffineConstantExpr(0) : d[0];
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(4, 0, results, b.getContext());
+  };
+
+  SmallVector<OpFoldResult> halfSizes = sizes;
+  halfSizes[3] = b.getIndexAttr(half);
+  SmallVector<OpFoldResult> strides(4, b.getIndexAttr(1));
+  if (op.getInterleaved())
+    strides[3] = b.getIndexAttr(2);
+  Value result = op.getOuts();
+  for (bool second : {false, true}) {
+    // Slices rather than offsets in the maps: a map with an offset is no
+    // projected permutation, and fusion takes those only.
+    SmallVector<OpFoldResult> offsets(4, b.getIndexAttr(0));
+    auto sliceAt = [&](bool other) {
+      offsets[3] = b.getIndexAttr(other ? (op.getInterleaved() ? 1 : half) : 0);
+      return tensor::ExtractSliceOp::create(b, op.getX(), offsets, halfSizes, strides);
+    };
+    Value own = sliceAt(second), other = sliceAt(!second);
+    AffineMap angle = map({batch, d[1], perElement ? element(d[3], second) : d[3]});
+    Value init = tensor::EmptyOp::create(b, halfSizes, type.getElementType());
+    Value turned = pointwiseFloat(
+        b, {like(b, own), like(b, other), {op.getCos(), angle}, {op.getSin(), angle}}, init,
+        [&](Floats &f, ValueRange args) {
+          Value x = f.mul(args[0], args[2]), y = f.mul(args[1], args[3]);
+          return second ? f.add(x, y) : f.sub(x, y);
+        });
+    offsets[3] = b.getIndexAttr(second ? (op.getInterleaved() ? 1 : half) : 0);
+    result = tensor::InsertSliceOp::create(b, turned, result, offsets, halfSizes, strides);
+  }
+  rewriter.replaceOp(op, result);
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// k or v with a copy of each head for every query head that uses it:
+/// [b, t, g, d] -> [b, t, g, h/g, d] -> [b, t, h, d].
+Value repeatHeads(ImplicitLocOpBuilder &b, Value x, int64_t heads) {
+  auto type = cast<RankedTensorType>(x.getType());
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), x);
+  int64_t own = type.getDimSize(2);
+  sizes.insert(sizes.begin() + 3, b.getIndexAttr(heads / own));
+  Value init = tensor::EmptyOp::create(b, sizes, type.getElementType());
+  SmallVector<AffineExpr> from;
+  for (unsigned i : {0, 1, 2, 4})
+    from.push_back(b.getAffineDimExpr(i));
+  Value repeated = pointwise(b, Input{x, AffineMap::get(5, 0, from, b.getContext())}, init,
+                             [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+  SmallVector<ReassociationIndices> groups = {{0}, {1}, {2, 3}, {4}};
+  return tensor::CollapseShapeOp::create(b, repeated, groups);
+}
+
+/// mask[b,h,s,t] (or 0) where t <= s + (T - S), -inf elsewhere.
+Value causalMask(ImplicitLocOpBuilder &b, sq::AttentionOp op) {
+  Value mask = op.getMask();
+  OpFoldResult queries = tensor::getMixedSize(b, b.getLoc(), op.getOuts(), 1);
+  OpFoldResult keys = tensor::getMixedSize(b, b.getLoc(), op.getK(), 1);
+  SmallVector<OpFoldResult> sizes = {b.getIndexAttr(1), b.getIndexAttr(1), queries, keys};
+  SmallVector<Input> inputs;
+  if (mask) {
+    auto type = cast<RankedTensorType>(mask.getType());
+    SmallVector<AffineExpr> from;
+    for (unsigned i = 0; i < 4; ++i) {
+      bool isShared = i < 3 && type.getDimSize(i) == 1;
+      from.push_back(isShared ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(i));
+      if (i < 2)
+        sizes[i] = tensor::getMixedSize(b, b.getLoc(), mask, i);
+    }
+    inputs.push_back({mask, AffineMap::get(4, 0, from, b.getContext())});
+  }
+  Type element = getElementTypeOrSelf(op.getOuts().getType());
+  Value init = tensor::EmptyOp::create(b, sizes, element);
+  Value past = b.createOrFold<arith::SubIOp>(getValueOrCreateConstantIndexOp(b, b.getLoc(), keys),
+                                             getValueOrCreateConstantIndexOp(b, b.getLoc(), queries));
+  return pointwise(b, inputs, init, [&](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
+    Value s = linalg::IndexOp::create(ib, 2), t = linalg::IndexOp::create(ib, 3);
+    Value last = arith::AddIOp::create(ib, s, past);
+    Value seen = arith::CmpIOp::create(ib, arith::CmpIPredicate::sle, t, last);
+    Value lowest = arith::ConstantOp::create(
+        ib, ib.getFloatAttr(element, -std::numeric_limits<double>::infinity()));
+    Value shown = args.empty() ? arith::ConstantOp::create(ib, ib.getFloatAttr(element, 0.0)).getResult()
+                               : args[0];
+    return arith::SelectOp::create(ib, seen, shown, lowest);
+  });
+}
+
+LogicalResult lower(sq::AttentionOp op, RewriterBase &rewriter) {
+  auto q = cast<RankedTensorType>(op.getQ().getType());
+  auto k = cast<RankedTensorType>(op.getK().getType());
+  bool isGrouped = q.getDimSize(2) != k.getDimSize(2);
+  if (isGrouped && (q.isDynamicDim(2) || k.isDynamicDim(2)))
+    return op.emitOpError("has an unknown number of heads; make the head dimension static");
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  Value keys = op.getK(), values = op.getV(), mask = op.getMask();
+  if (op.getCausal())
+    mask = causalMask(b, op);
+  if (isGrouped) {
+    keys = repeatHeads(b, keys, q.getDimSize(2));
+    values = repeatHeads(b, values, q.getDimSize(2));
+  }
+  if (op.getCausal() || isGrouped)
+    rewriter.replaceOpWithNewOp<sq::AttentionOp>(op, op.getResultTypes(), op.getQ(), keys, values,
+                                                 mask, op.getOuts(), op.getScaleAttr(),
+                                                 /*causal=*/UnitAttr());
+  return success();
+}
+
+struct LowerCompositesPass : sq::impl::LowerCompositesPassBase<LowerCompositesPass> {
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    WalkResult result = getOperation().walk([&](Operation *op) {
+      rewriter.setInsertionPoint(op);
+      if (auto gelu = dyn_cast<sq::GeluOp>(op))
+        lower(gelu, rewriter);
+      else if (auto silu = dyn_cast<sq::SiluOp>(op))
+        lower(silu, rewriter);
+      else if (auto embedding = dyn_cast<sq::EmbeddingOp>(op))
+        lower(embedding, rewriter);
+      else if (auto rotary = dyn_cast<sq::RotaryEmbeddingOp>(op))
+        lower(rotary, rewriter);
+      else if (auto attention = dyn_cast<sq::AttentionOp>(op))
+        return WalkResult(lower(attention, rewriter));
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted()) {
+      getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
+      return signalPassFailure();
+    }
+    // Sizes that were read from values, traced to the arguments while what made
+    // the values still says so: buffers do not.
+    RewritePatternSet patterns(&getContext());
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+    tensor::DimOp::getCanonicalizationPatterns(patterns, &getContext());
+    tensor::ExpandShapeOp::getCanonicalizationPatterns(patterns, &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,16 @@
+// RUN: sq-opt %s --verify-roundtrip | FileCheck %s
+// RUN: sq-opt %s --mlir-print-op-generic | sq-opt | FileCheck %s
+
+// CHECK-LABEL: @one
+func.func @one(%i: tensor<?xi64>, %t: tensor<9x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // CHECK: sq.embedding ins(%{{.*}} : tensor<?xi64>) tables(%{{.*}} : tensor<9x8xf32>) outs(%{{.*}} : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %y = sq.embedding ins(%i : tensor<?xi64>) tables(%t : tensor<9x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// CHECK-LABEL: @three
+func.func @three(%i: tensor<?x?xi64>, %j: tensor<?xi64>, %k: tensor<1x?xi64>, %t: tensor<9x8xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+  // CHECK: sq.embedding ins(%{{.*}}, %{{.*}}, %{{.*}} : tensor<?x?xi64>, tensor<?xi64>, tensor<1x?xi64>) tables(%{{.*}}, %{{.*}}, %{{.*}} : tensor<9x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>) outs(
+  %y = sq.embedding ins(%i, %j, %k : tensor<?x?xi64>, tensor<?xi64>, tensor<1x?xi64>) tables(%t, %t, %t : tensor<9x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}

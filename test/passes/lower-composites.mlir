@@ -1,0 +1,126 @@
+// RUN: sq-opt %s --sq-lower-composites --split-input-file | FileCheck %s
+// RUN: sq-opt %s --sq-lower-composites --sq-lower-composites --split-input-file | FileCheck %s
+
+// CHECK-LABEL: @gelu
+// CHECK: linalg.generic
+// CHECK: math.erf
+// CHECK: linalg.generic
+// CHECK: math.tanh
+// CHECK-NOT: sq.gelu
+func.func @gelu(%x: tensor<?x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %y = sq.gelu ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %z = sq.gelu ins(%y : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) {tanh} -> tensor<?x8xf32>
+  return %z : tensor<?x8xf32>
+}
+
+// -----
+
+// Small floats are computed in f32 and rounded once.
+// CHECK-LABEL: @narrow
+// CHECK: arith.extf %{{.*}} : f16 to f32
+// CHECK: math.exp %{{.*}} : f32
+// CHECK: arith.truncf %{{.*}} : f32 to f16
+// CHECK-NOT: arith.truncf
+func.func @narrow(%x: tensor<8xf16>, %up: tensor<8xf16>, %init: tensor<8xf16>) -> tensor<8xf16> {
+  %y = sq.silu ins(%x : tensor<8xf16>) up(%up : tensor<8xf16>) outs(%init : tensor<8xf16>) {alpha = 1.5 : f32} -> tensor<8xf16>
+  return %y : tensor<8xf16>
+}
+
+// -----
+
+// Half as many angles as elements: both halves read the same ones.
+// CHECK-DAG: #[[$ANGLE:.*]] = affine_map<(d0, d1, d2, d3) -> (0, d1, d3)>
+// CHECK-LABEL: @rotary
+// CHECK-SAME: (%[[X:.*]]: tensor<?x?x2x32xf32>, %[[C:.*]]: tensor<1x?x16xf32>, %[[S:.*]]: tensor<1x?x16xf32>
+// CHECK-DAG: tensor.extract_slice %[[X]][0, 0, 0, 0] [%{{.*}}, %{{.*}}, 2, 16] [1, 1, 1, 1]
+// CHECK-DAG: tensor.extract_slice %[[X]][0, 0, 0, 16]
+// CHECK: linalg.generic {indexing_maps = [{{.*}}, {{.*}}, #[[$ANGLE]], #[[$ANGLE]], {{.*}}]
+// CHECK: arith.subf
+// CHECK: tensor.insert_slice {{.*}}[0, 0, 0, 0]
+// CHECK: linalg.generic {indexing_maps = [{{.*}}, {{.*}}, #[[$ANGLE]], #[[$ANGLE]], {{.*}}]
+// CHECK: arith.addf
+// CHECK: tensor.insert_slice {{.*}}[0, 0, 0, 16]
+func.func @rotary(%x: tensor<?x?x2x32xf32>, %c: tensor<1x?x16xf32>, %s: tensor<1x?x16xf32>, %init: tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32> {
+  %y = sq.rotary_embedding ins(%x, %c, %s : tensor<?x?x2x32xf32>, tensor<1x?x16xf32>, tensor<1x?x16xf32>) outs(%init : tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32>
+  return %y : tensor<?x?x2x32xf32>
+}
+
+// -----
+
+// As many angles as elements, pairs side by side.
+// CHECK-DAG: #[[$EVEN:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d3 * 2)>
+// CHECK-DAG: #[[$ODD:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d3 * 2 + 1)>
+// CHECK-LABEL: @interleaved
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0, 0] [3, 5, 2, 16] [1, 1, 1, 2]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0, 1] [3, 5, 2, 16] [1, 1, 1, 2]
+// CHECK: linalg.generic {indexing_maps = [{{.*}}, {{.*}}, #[[$EVEN]], #[[$EVEN]], {{.*}}]
+// CHECK: linalg.generic {indexing_maps = [{{.*}}, {{.*}}, #[[$ODD]], #[[$ODD]], {{.*}}]
+func.func @interleaved(%x: tensor<3x5x2x32xf32>, %c: tensor<3x5x32xf32>, %init: tensor<3x5x2x32xf32>) -> tensor<3x5x2x32xf32> {
+  %y = sq.rotary_embedding ins(%x, %c, %c : tensor<3x5x2x32xf32>, tensor<3x5x32xf32>, tensor<3x5x32xf32>) outs(%init : tensor<3x5x2x32xf32>) {interleaved} -> tensor<3x5x2x32xf32>
+  return %y : tensor<3x5x2x32xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @causal
+// CHECK-DAG: %[[HIDDEN:.*]] = arith.constant 0xFF800000 : f32
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
+// CHECK: %[[M:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<1x1x5x7xf32>)
+// CHECK: arith.cmpi sle
+// CHECK: arith.select %{{.*}}, %[[ZERO]], %[[HIDDEN]] : f32
+// CHECK: sq.attention ins({{.*}}) mask(%[[M]] : tensor<1x1x5x7xf32>) outs({{.*}}) {scale = 2.500000e-01 : f32}
+func.func @causal(%q: tensor<1x5x2x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: tensor<1x5x2x32xf32>) -> tensor<1x5x2x32xf32> {
+  %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x2x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x2x32xf32>) {scale = 0.25 : f32, causal} -> tensor<1x5x2x32xf32>
+  return %o : tensor<1x5x2x32xf32>
+}
+
+// -----
+
+// A mask stays what it is where a key is seen; its own broadcasts stay.
+// CHECK-LABEL: @causal_masked
+// CHECK-SAME: %[[M:[a-z0-9]*]]: tensor<?x1x1x?xf32>
+// CHECK: %[[C:.*]] = linalg.generic {{.*}} ins(%[[M]] : tensor<?x1x1x?xf32>) outs(%{{.*}} : tensor<?x1x?x?xf32>)
+// CHECK: sq.attention ins({{.*}}) mask(%[[C]] : tensor<?x1x?x?xf32>)
+func.func @causal_masked(%q: tensor<?x?x2x32xf32>, %m: tensor<?x1x1x?xf32>, %init: tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32> {
+  %o = sq.attention ins(%q, %q, %q : tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>) mask(%m : tensor<?x1x1x?xf32>) outs(%init : tensor<?x?x2x32xf32>) {scale = 0.25 : f32, causal} -> tensor<?x?x2x32xf32>
+  return %o : tensor<?x?x2x32xf32>
+}
+
+// -----
+
+// Head h reads head h / 2 of the keys.
+// CHECK-DAG: #[[$GROUP:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d1, d2, d4)>
+// CHECK-LABEL: @grouped
+// CHECK: linalg.generic {indexing_maps = [#[[$GROUP]], {{.*}} ins(%{{.*}} : tensor<1x7x2x32xf32>) outs(%{{.*}} : tensor<1x7x2x2x32xf32>)
+// CHECK: %[[K:.*]] = tensor.collapse_shape %{{.*}} {{\[}}[0], [1], [2, 3], [4]] : tensor<1x7x2x2x32xf32> into tensor<1x7x4x32xf32>
+// CHECK: sq.attention ins(%{{.*}}, %[[K]], %{{.*}} : tensor<1x5x4x32xf32>, tensor<1x7x4x32xf32>, tensor<1x7x4x32xf32>) outs(
+func.func @grouped(%q: tensor<1x5x4x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: tensor<1x5x4x32xf32>) -> tensor<1x5x4x32xf32> {
+  %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x4x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x4x32xf32>) {scale = 0.25 : f32} -> tensor<1x5x4x32xf32>
+  return %o : tensor<1x5x4x32xf32>
+}
+
+// -----
+
+// Nothing to do.
+// CHECK-LABEL: @plain
+// CHECK-NEXT: %[[O:.*]] = sq.attention
+// CHECK-NEXT: return %[[O]]
+func.func @plain(%q: tensor<1x5x2x32xf32>, %init: tensor<1x5x2x32xf32>) -> tensor<1x5x2x32xf32> {
+  %o = sq.attention ins(%q, %q, %q : tensor<1x5x2x32xf32>, tensor<1x5x2x32xf32>, tensor<1x5x2x32xf32>) outs(%init : tensor<1x5x2x32xf32>) {scale = 0.25 : f32} -> tensor<1x5x2x32xf32>
+  return %o : tensor<1x5x2x32xf32>
+}
+
+// -----
+
+// One loop; indices without a batch, or with one of 1, are the same for all.
+// CHECK-DAG: #[[$ALL:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
+// CHECK-DAG: #[[$PLACE:.*]] = affine_map<(d0, d1, d2) -> (d1)>
+// CHECK-DAG: #[[$ONE:.*]] = affine_map<(d0, d1, d2) -> (0, d1)>
+// CHECK-LABEL: @embedding
+// CHECK: linalg.generic {indexing_maps = [#[[$ALL]], #[[$PLACE]], #[[$ONE]], #{{.*}}]
+// CHECK-COUNT-3: tensor.extract
+// CHECK-NOT: linalg.generic
+func.func @embedding(%i: tensor<?x?xi64>, %j: tensor<?xi64>, %k: tensor<1x?xi64>, %t: tensor<9x8xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+  %y = sq.embedding ins(%i, %j, %k : tensor<?x?xi64>, tensor<?xi64>, tensor<1x?xi64>) tables(%t, %t, %t : tensor<9x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
