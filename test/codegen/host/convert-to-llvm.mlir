@@ -14,7 +14,7 @@
 // CHECK-DAG: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr
 // CHECK: %[[WEIGHTS:.*]] = llvm.load %[[CTX]] : !llvm.ptr -> !llvm.ptr
 // CHECK: llvm.getelementptr %[[WEIGHTS]][128] : (!llvm.ptr) -> !llvm.ptr, i8
-// CHECK: %[[ARENAP:.*]] = llvm.getelementptr %[[CTX]][8] : (!llvm.ptr) -> !llvm.ptr, i8
+// CHECK: %[[ARENAP:.*]] = llvm.getelementptr %[[CTX]][16] : (!llvm.ptr) -> !llvm.ptr, i8
 // CHECK: %[[ARENAF:.*]] = llvm.load %[[ARENAP]]
 // CHECK: %[[MEM:.*]] = llvm.call %[[ARENAF]](%[[CTX]], %[[N]]) : !llvm.ptr, (!llvm.ptr, i64) -> !llvm.ptr
 // CHECK: %[[OK:.*]] = llvm.icmp "ne" %[[MEM]], %[[NULL]]
@@ -24,11 +24,11 @@
 // The shape of the output: [n, 4].
 // CHECK: llvm.store %[[N]], %[[SHAPE:[^ ]*]] : i64, !llvm.ptr
 // CHECK: llvm.getelementptr %[[SHAPE]][1] : (!llvm.ptr) -> !llvm.ptr, i64
-// CHECK: %[[OUTP:.*]] = llvm.getelementptr %[[CTX]][16]
+// CHECK: %[[OUTP:.*]] = llvm.getelementptr %[[CTX]][24]
 // CHECK: %[[OUTF:.*]] = llvm.load %[[OUTP]]
 // CHECK: %[[OUT:.*]] = llvm.call %[[OUTF]](%[[CTX]], %[[ONE]], %[[SHAPE]]) : !llvm.ptr, (!llvm.ptr, i32, !llvm.ptr) -> !llvm.ptr
 // CHECK: llvm.icmp "ne" %[[OUT]], %[[NULL]]
-// CHECK: %[[THREADSP:.*]] = llvm.getelementptr %[[CTX]][40]
+// CHECK: %[[THREADSP:.*]] = llvm.getelementptr %[[CTX]][48]
 // CHECK: %[[THREADS32:.*]] = llvm.load %[[THREADSP]] : !llvm.ptr -> i32
 // CHECK: %[[THREADS:.*]] = llvm.sext %[[THREADS32]] : i32 to i64
 // CHECK: sq.parallel "k" %[[THREADS]], %{{.*}} : i64 {

@@ -1,6 +1,7 @@
 // RUN: split-file %s %t
 // RUN: sq-compile %t/full.mlir --emit=asm --target=host:avx512 | FileCheck %s --check-prefix=AVX512
 // RUN: sq-compile %t/full.mlir --emit=asm --target=host:x86-64-v3 | FileCheck %s --check-prefix=V3
+// RUN: sq-compile %t/full.mlir --emit=asm --target=host:amx --precision=bf16 | FileCheck %s --check-prefix=AMX
 // RUN: sq-compile %t/narrow.mlir --emit=asm --target=host:avx512 | FileCheck %s --check-prefix=NARROW
 
 // The inner loops of packed products.
@@ -31,6 +32,18 @@
 // A panel of one vector: each broadcast has one user and is folded into it.
 // NARROW: sq_{{kernel|shared}}_0:
 // NARROW-COUNT-8: vfmadd231ps {{.*}}({{.*}}){1to16}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
+
+// One tile configuration for the whole kernel, and in the loop loads and products only.
+// AMX: ldtilecfg
+// AMX-NOT: ldtilecfg
+// AMX: tileloadd (%r
+// AMX-NEXT: {{^[^v]*$}}
+// AMX: tdpbf16ps
+// AMX: tdpbf16ps
+// AMX: tdpbf16ps
+// AMX: tdpbf16ps
+// AMX: tilestored
+// AMX: tilerelease
 
 //--- full.mlir
 func.func @main(%x: tensor<?x64xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "x"}) -> (tensor<?x96xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "y"}) {

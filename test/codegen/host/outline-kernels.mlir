@@ -11,7 +11,7 @@
 // CHECK: llvm.store %[[X]], %[[AT:.*]] : !llvm.ptr, !llvm.ptr
 // CHECK: %[[F:.*]] = llvm.mlir.addressof @sq_kernel_0
 // CHECK: %[[I0:.*]] = llvm.mlir.constant(0 : i32)
-// CHECK: %[[PP:.*]] = llvm.getelementptr %[[CTX]][24]
+// CHECK: %[[PP:.*]] = llvm.getelementptr %[[CTX]][32]
 // CHECK: %[[P:.*]] = llvm.load %[[PP]]
 // CHECK: llvm.call %[[P]](%[[CTX]], %[[F]], %{{.*}}, %[[N]], %{{.*}}, %[[I0]]) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, i32) -> ()
 // CHECK: llvm.mlir.addressof @sq_kernel_1

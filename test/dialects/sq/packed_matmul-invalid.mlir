@@ -1,8 +1,19 @@
 // RUN: sq-opt %s --split-input-file --verify-diagnostics
 
 func.func @packed_matmul_c1(%x: tensor<?x4xf32>, %w: tensor<2x4x16xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  // expected-error @+1 {{'sq.packed_matmul' op needs a weight [ceil(n / N), k, N] for x 'tensor<?x4xf32>' and outs 'tensor<?x8xf32>', got 'tensor<2x4x16xf32>'}}
+  // expected-error @+1 {{'sq.packed_matmul' op needs a weight [ceil(n / N), k, N] or bf16 [ceil(n / N), 16 ceil(k / 32), N, 2] for x 'tensor<?x4xf32>' and outs 'tensor<?x8xf32>', got 'tensor<2x4x16xf32>'}}
   %y = sq.packed_matmul ins(%x, %w : tensor<?x4xf32>, tensor<2x4x16xf32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c1(%x: tensor<?x40xf32>, %w: tensor<1x16x32x2xbf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs a weight [ceil(n / N), k, N] or bf16 [ceil(n / N), 16 ceil(k / 32), N, 2] for x 'tensor<?x40xf32>' and outs 'tensor<?x8xf32>', got 'tensor<1x16x32x2xbf16>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<1x16x32x2xbf16>) outs(%init : tensor<?x8xf32>) {
   ^bb0(%acc: f32):
     sq.yield %acc : f32
   } -> tensor<?x8xf32>

@@ -14,3 +14,12 @@ func.func @placed() -> memref<2xf32> {
   %w = sq.weight dense<[1.0, 2.0]> : tensor<2xf32> {offset = 64 : i64} -> memref<2xf32>
   return %w : memref<2xf32>
 }
+
+// CHECK-LABEL: @pairs
+func.func @pairs() -> memref<1x16x32x2xbf16> {
+  // CHECK: sq.weight dense<1.000000e+00> : tensor<4x8xf32> {offset = 0 : i64, pack = 32 : i64, wide_offset = 64 : i64} -> memref<1x16x32x2xbf16>
+  %w = sq.weight dense<1.0> : tensor<4x8xf32> {pack = 32 : i64, offset = 0 : i64, wide_offset = 64 : i64} -> memref<1x16x32x2xbf16>
+  // CHECK: sq.weight dense<1.000000e+00> : tensor<4x8xf32> {offset = 64 : i64, pack = 48 : i64, widened} -> memref<1x4x48xf32>
+  %v = sq.weight dense<1.0> : tensor<4x8xf32> {pack = 48 : i64, offset = 64 : i64, widened} -> memref<1x4x48xf32>
+  return %w : memref<1x16x32x2xbf16>
+}
