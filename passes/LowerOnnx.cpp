@@ -42,6 +42,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerRearrangement(table);
     sq::registerReductions(table);
     sq::registerReshape(table);
+    sq::registerRotary(table);
     sq::registerShapes(table);
     sq::registerUnary(table);
     sq::registerWindows(table);

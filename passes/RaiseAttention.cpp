@@ -18,6 +18,7 @@
 #include "passes/Passes.h"
 #include "passes/analysis/CausalMask.h"
 #include "passes/analysis/Elementwise.h"
+#include "passes/analysis/PeelHeads.h"
 
 namespace sq {
 #define GEN_PASS_DEF_RAISEATTENTIONPASS
@@ -27,156 +28,6 @@ namespace sq {
 using namespace mlir;
 
 namespace {
-
-//===----------------------------------------------------------------------===//
-// Below q, k and v
-//===----------------------------------------------------------------------===//
-
-/// What lies below transpositions, constant factors and repeated heads.
-struct Peeled {
-  Value source;
-  SmallVector<int64_t> permutation = {0, 1, 2, 3}; // dim i of the value is dim permutation[i] of source
-  double scale = 1.0;
-  /// Each element of dim `repeatedDim` of source stands for this many of the value.
-  int64_t repeats = 1, repeatedDim = -1;
-};
-
-/// The source, of rank 4, of a tensor of rank 5 that is the same along dim `copies`.
-Value matchBroadcast(Value v, int64_t copies) {
-  auto broadcast = v.getDefiningOp<linalg::GenericOp>();
-  if (!broadcast || broadcast.getNumDpsInputs() != 1 || broadcast.getNumReductionLoops() ||
-      !broadcast.getIndexingMapsArray().back().isIdentity() ||
-      broadcast.getBody()->getTerminator()->getOperand(0) != broadcast.getBody()->getArgument(0))
-    return nullptr;
-  // It is read from a dim of size 1, or from none, and every other dim from itself.
-  auto isKept = [&](int64_t d, int64_t i) { return d == i + (i >= copies); };
-  AffineMap map = broadcast.getIndexingMapsArray()[0];
-  SmallVector<AffineExpr> others;
-  bool hasUnitDim = map.getNumResults() == 5;
-  for (auto [i, e] : llvm::enumerate(map.getResults())) {
-    auto constant = dyn_cast<AffineConstantExpr>(e);
-    if (hasUnitDim && static_cast<int64_t>(i) == copies && constant && constant.getValue() == 0)
-      continue;
-    others.push_back(e);
-  }
-  if (others.size() != 4)
-    return nullptr;
-  for (auto [i, e] : llvm::enumerate(others)) {
-    auto loop = dyn_cast<AffineDimExpr>(e);
-    if (!loop || !isKept(loop.getPosition(), i))
-      return nullptr;
-  }
-  Value source = broadcast.getDpsInputs()[0];
-  if (!hasUnitDim)
-    return source;
-  auto expand = source.getDefiningOp<tensor::ExpandShapeOp>();
-  if (!expand || expand.getSrcType().getRank() != 4 || expand.getResultType().getDimSize(copies) != 1)
-    return nullptr;
-  for (auto [i, group] : llvm::enumerate(expand.getReassociationIndices()))
-    for (int64_t d : group)
-      if (d != copies && !isKept(d, i))
-        return nullptr;
-  return expand.getSrc();
-}
-
-/// [b, g, ..] -> [b, g, r, ..] -> [b, g * r, ..]: the source and r, the repeated dim in `dim`.
-std::optional<std::pair<Value, int64_t>> matchRepeated(Value v, int64_t &dim) {
-  auto collapse = v.getDefiningOp<tensor::CollapseShapeOp>();
-  if (!collapse || collapse.getSrcType().getRank() != 5 || collapse.getResultType().getRank() != 4)
-    return std::nullopt;
-  // The dim that the collapse merges into the one before it.
-  int64_t copies = -1;
-  for (auto [i, group] : llvm::enumerate(collapse.getReassociationIndices()))
-    if (group.size() == 2) {
-      dim = i;
-      copies = group[1];
-    }
-  if (copies < 0 || collapse.getSrcType().isDynamicDim(copies))
-    return std::nullopt;
-  Value source = matchBroadcast(collapse.getSrc(), copies);
-  if (!source)
-    return std::nullopt;
-  return std::pair(source, collapse.getSrcType().getDimSize(copies));
-}
-
-/// A transposition of the last two dims while batch and heads are one: the source, and
-/// how often its heads are repeated (they may be merged in the same step).
-std::optional<std::pair<Value, int64_t>> matchFlatTranspose(Value v) {
-  auto expand = v.getDefiningOp<tensor::ExpandShapeOp>();
-  auto transpose = expand ? expand.getSrc().getDefiningOp<linalg::TransposeOp>() : nullptr;
-  auto collapse =
-      transpose ? transpose.getInput().getDefiningOp<tensor::CollapseShapeOp>() : nullptr;
-  SmallVector<ReassociationIndices> groups = {{0, 1}, {2}, {3}};
-  if (!collapse || transpose.getPermutation() != ArrayRef<int64_t>{0, 2, 1} ||
-      expand.getReassociationIndices() != groups)
-    return std::nullopt;
-  RankedTensorType from = collapse.getSrcType(), to = expand.getResultType();
-  if (from.getRank() == 5) {
-    // [b, g, r, ..] -> [b * g * r, ..]
-    groups = {{0, 1, 2}, {3}, {4}};
-    Value source = matchBroadcast(collapse.getSrc(), 2);
-    bool isSame = !from.isDynamicDim(1) && !from.isDynamicDim(2) &&
-                  from.getDimSize(1) * from.getDimSize(2) == to.getDimSize(1) && to.getDimSize(1) > 0;
-    if (!source || !isSame || collapse.getReassociationIndices() != groups)
-      return std::nullopt;
-    return std::pair(source, from.getDimSize(2));
-  }
-  // The product of both is the same, so one equal size makes the other equal.
-  auto isEqual = [&](int64_t d) {
-    return !from.isDynamicDim(d) && from.getDimSize(d) == to.getDimSize(d) && from.getDimSize(d) > 0;
-  };
-  if (collapse.getReassociationIndices() != groups || !(isEqual(0) || isEqual(1)))
-    return std::nullopt;
-  return std::pair(collapse.getSrc(), int64_t(1));
-}
-
-Peeled peel(Value v) {
-  Peeled p{v};
-  auto permute = [&](ArrayRef<int64_t> permutation) {
-    for (int64_t &d : p.permutation)
-      d = permutation[d];
-    if (p.repeatedDim >= 0)
-      p.repeatedDim = permutation[p.repeatedDim];
-  };
-  while (true) {
-    int64_t dim = -1;
-    if (auto scaled = sq::matchScaled(p.source)) {
-      p.source = scaled->first;
-      p.scale *= scaled->second;
-    } else if (auto repeated = matchRepeated(p.source, dim); repeated && p.repeatedDim < 0) {
-      p.source = repeated->first;
-      p.repeats = repeated->second;
-      p.repeatedDim = dim;
-    } else if (auto flat = matchFlatTranspose(p.source); flat && (flat->second == 1 || p.repeatedDim < 0)) {
-      p.source = flat->first;
-      permute({0, 1, 3, 2});
-      if (flat->second != 1) {
-        p.repeats = flat->second;
-        p.repeatedDim = 1;
-      }
-    } else if (auto transpose = p.source.getDefiningOp<linalg::TransposeOp>()) {
-      permute(transpose.getPermutation());
-      p.source = transpose.getInput();
-    } else {
-      return p;
-    }
-  }
-}
-
-/// The source of `p` with its dims in this order of those of the value.
-Value arrange(const Peeled &p, ArrayRef<int64_t> order, Location loc, PatternRewriter &rewriter) {
-  SmallVector<int64_t> permutation;
-  for (int64_t d : order)
-    permutation.push_back(p.permutation[d]);
-  if (llvm::equal(permutation, llvm::seq<int64_t>(4)))
-    return p.source;
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, p.source), arranged;
-  for (int64_t d : permutation)
-    arranged.push_back(sizes[d]);
-  auto type = cast<RankedTensorType>(p.source.getType());
-  Value init = tensor::EmptyOp::create(rewriter, loc, arranged, type.getElementType());
-  return linalg::TransposeOp::create(rewriter, loc, p.source, init, permutation)->getResult(0);
-}
 
 //===----------------------------------------------------------------------===//
 // Between the products
@@ -338,7 +189,7 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
       if (scores.masks.size() > masks && scores.scale != 1.0)
         return rewriter.notifyMatchFailure(op, "the mask is scaled with the scores");
     }
-    Peeled q = peel(scores.product.getA()), k = peel(scores.product.getB()), v = peel(op.getB());
+    sq::PeeledHeads q = sq::peelHeads(scores.product.getA()), k = sq::peelHeads(scores.product.getB()), v = sq::peelHeads(op.getB());
     if (v.scale != 1.0)
       return rewriter.notifyMatchFailure(op, "the values are scaled");
     // Queries are repeated only if they are broadcast to more heads: not attention.
@@ -348,22 +199,25 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
     bool isGrouped = k.repeatedDim >= 0 && v.repeatedDim >= 0 && k.repeats == v.repeats &&
                      k.repeatedDim == k.permutation[1] && v.repeatedDim == v.permutation[1];
     if (!isGrouped) {
-      k = k.repeatedDim < 0 ? k : peelMoves(scores.product.getB());
-      v = v.repeatedDim < 0 ? v : peelMoves(op.getB());
+      k = k.repeatedDim < 0 ? k : sq::peelMoves(scores.product.getB());
+      v = v.repeatedDim < 0 ? v : sq::peelMoves(op.getB());
     }
-    auto sizeOf = [](const Peeled &p, int64_t d) {
+    auto sizeOf = [](const sq::PeeledHeads &p, int64_t d) {
       return cast<RankedTensorType>(p.source.getType()).getDimSize(p.permutation[d]);
     };
-    for (const Peeled *p : {&q, &k, &v})
+    for (const sq::PeeledHeads *p : {&q, &k, &v})
       if (cast<RankedTensorType>(p->source.getType()).getRank() != 4)
         return rewriter.notifyMatchFailure(op, "q, k or v is not of rank 4");
     // sq.matmul broadcasts leading dims of extent 1, sq.attention only one head of
     // k and v (multi-query attention).
     bool isShared = !isGrouped && sizeOf(k, 1) == 1 && sizeOf(v, 1) == 1;
-    for (const Peeled *p : {&q, &k, &v})
+    for (const sq::PeeledHeads *p : {&q, &k, &v})
       if ((sizeOf(*p, 0) == 1 && type.getDimSize(0) != 1) ||
           (sizeOf(*p, 1) == 1 && type.getDimSize(1) != 1 && (p == &q || !(isShared || isGrouped))))
         return rewriter.notifyMatchFailure(op, "q, k or v is broadcast along batch or heads");
+    if ((isShared || isGrouped) && (ShapedType::isDynamic(sizeOf(q, 1)) || ShapedType::isDynamic(sizeOf(k, 1)) ||
+                                    sizeOf(k, 1) != sizeOf(v, 1)))
+      return rewriter.notifyMatchFailure(op, "heads are shared, but how many they are is not static");
     if (sizeOf(v, 3) != sizeOf(q, 3) || ShapedType::isDynamic(sizeOf(q, 3)) || sizeOf(k, 2) != sizeOf(q, 3))
       return rewriter.notifyMatchFailure(op, "the sizes of q's, k's and v's heads are not one static number");
     auto empty = op.getOuts().getDefiningOp<tensor::EmptyOp>();
@@ -381,9 +235,9 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
     SmallVector<OpFoldResult> sizes = empty.getMixedSizes();
     std::swap(sizes[1], sizes[2]);
     Value init = tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
-    Value queries = arrange(q, {0, 2, 1, 3}, loc, rewriter);
-    Value keys = arrange(k, {0, 3, 1, 2}, loc, rewriter);
-    Value values = arrange(v, {0, 2, 1, 3}, loc, rewriter);
+    Value queries = sq::arrangeHeads(q, {0, 2, 1, 3}, loc, rewriter);
+    Value keys = sq::arrangeHeads(k, {0, 3, 1, 2}, loc, rewriter);
+    Value values = sq::arrangeHeads(v, {0, 2, 1, 3}, loc, rewriter);
     Value result = sq::AttentionOp::create(
                        rewriter, loc, init.getType(), queries, keys, values, mask, init,
                        rewriter.getF32FloatAttr(static_cast<float>(scores.scale * q.scale * k.scale)),
@@ -405,23 +259,6 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
         << remark::add("products and softmax became sq.attention");
     rewriter.replaceOpWithNewOp<linalg::TransposeOp>(op, result, empty, ArrayRef<int64_t>{0, 2, 1, 3});
     return success();
-  }
-
-  /// `peel` without looking through repeated heads, for heads that q, k and v do not share alike.
-  static Peeled peelMoves(Value v) {
-    Peeled p{v};
-    while (true) {
-      if (auto scaled = sq::matchScaled(p.source)) {
-        p.source = scaled->first;
-        p.scale *= scaled->second;
-      } else if (auto transpose = p.source.getDefiningOp<linalg::TransposeOp>()) {
-        for (int64_t &d : p.permutation)
-          d = transpose.getPermutation()[d];
-        p.source = transpose.getInput();
-      } else {
-        return p;
-      }
-    }
   }
 
   /// Drops the masks that are causality, and refuses what cannot be added.

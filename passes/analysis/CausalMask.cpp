@@ -163,12 +163,14 @@ struct Evaluator {
       return x[0].linear && x[1].linear ? compare(cmp.getPredicate(), *x[0].linear, *x[1].linear)
                                         : Term::unknown();
     if (isa<arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp>(op)) {
-      // (Sign extension of a boolean is -1; index arithmetic does not wrap.)
-      bool isBool = op->getOperand(0).getType().isInteger(1);
-      return isBool && isa<arith::ExtSIOp>(op) ? Term::unknown() : x[0];
+      // (Sign extension of a boolean is -1, truncation to one drops bits; index
+      // arithmetic does not wrap.)
+      bool fromBool = op->getOperand(0).getType().isInteger(1);
+      bool toBool = op->getResult(0).getType().isInteger(1);
+      return (fromBool && isa<arith::ExtSIOp>(op)) || toBool ? Term::unknown() : x[0];
     }
     if (isa<arith::AddIOp, arith::SubIOp>(op))
-      return x[0].linear && x[1].linear
+      return !op->getResult(0).getType().isInteger(1) && x[0].linear && x[1].linear
                  ? Term::of(x[0].linear->plus(*x[1].linear, isa<arith::AddIOp>(op) ? 1 : -1))
                  : Term::unknown();
     // One operand may decide alone.

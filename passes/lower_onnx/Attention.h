@@ -60,7 +60,11 @@ Lowered atDims(Lowering &l, mlir::Location loc, Lowered *value, llvm::ArrayRef<u
 /// Elements [offset, offset + size) of the last dim.
 Heads sliceLast(Lowering &l, mlir::Location loc, const Heads &x, int64_t offset, int64_t size);
 
-/// Rotary embedding by tables [rows, a] at positions [b or 1, s]; without positions the tables
+/// `x` at `offset` of dim `axis` of `into`.
+mlir::Value insertAt(Lowering &l, mlir::Location loc, const Heads &x, mlir::Value into,
+                     int64_t axis, mlir::OpFoldResult offset);
+
+/// (In Rotary.cpp.) Rotary embedding by tables [rows, a] at positions [b or 1, s]; without positions the tables
 /// are [b or 1, s, a]. 2 * a of the d elements turn.
 mlir::FailureOr<Heads> rotate(Lowering &l, mlir::Operation *op, Heads x, Lowered *cos, Lowered *sin,
                               Lowered *positions, bool interleaved);

@@ -102,6 +102,7 @@ void registerQuantization(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
+void registerRotary(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerUnary(LoweringTable &table);
 void registerWindows(LoweringTable &table);
