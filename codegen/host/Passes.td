@@ -15,10 +15,10 @@ def LowerKernelsPass : Pass<"sq-lower-kernels", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"level", "level", "std::string", /*default=*/"\"x86-64-v3\"",
-           "CPU level: x86-64-v3 (default) or avx512">
+           "CPU level: x86-64-v3 (default), avx512 or amx">
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect", "::sq::SqDialect"];
 }
 

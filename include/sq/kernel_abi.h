@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define SQ_KERNEL_ABI_VERSION 1
+#define SQ_KERNEL_ABI_VERSION 2
 #define SQ_ARTIFACT_MAGIC 0x31465452414b5153ull /* "SQKARTF1" */
 
 typedef struct sq_kernel_context sq_kernel_context;
@@ -24,7 +24,8 @@ typedef void (*sq_kernel_fn)(const void *captures, int64_t begin, int64_t end, i
 struct sq_kernel_context {
   /* The weight section, 64-byte aligned, read-only. */
   const uint8_t *weights;
-  /* The f32 copies of bf16 weights (manifest: widened), or NULL. */
+  /* The f32 copies of bf16 weights (manifest.fbs: Widened), 64-byte aligned,
+   * read-only; NULL when the running level reads none. */
   const uint8_t *widened;
   /* Returns the session's arena with at least `bytes` usable bytes, 64-byte
    * aligned, or NULL when memory ran out (the runtime has noted it). Called

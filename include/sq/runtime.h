@@ -77,6 +77,10 @@ SQ_API int32_t sq_module_num_outputs(const sq_module *module);
 SQ_API const sq_tensor_info *sq_module_input(const sq_module *module, int32_t index);
 SQ_API const sq_tensor_info *sq_module_output(const sq_module *module, int32_t index);
 SQ_API const char *sq_module_cpu_level(const sq_module *module); /* the level chosen */
+/* What a user should know of how this module was loaded, as a sentence without
+ * a full stop: that its weights were widened for a CPU without AMX. NULL when
+ * there is nothing to say. Valid as long as the module. */
+SQ_API const char *sq_module_note(const sq_module *module);
 SQ_API const uint8_t *sq_module_manifest(const sq_module *module, size_t *size);
 SQ_API int64_t sq_module_weight_bytes(const sq_module *module);
 

@@ -95,7 +95,7 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   for (const ManifestVariant &variant : m.variants) {
     auto level = builder.CreateString(variant.level);
     auto features = builder.CreateVectorOfStrings(variant.features);
-    variants.push_back(manifest::CreateVariant(builder, level, features));
+    variants.push_back(manifest::CreateVariant(builder, level, features, variant.widened));
   }
   std::vector<flatbuffers::Offset<manifest::Kernel>> kernels;
   for (const ManifestKernel &kernel : m.kernels) {
@@ -111,9 +111,14 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   auto variantVector = builder.CreateVector(variants);
   auto kernelVector = builder.CreateVector(kernels);
   auto report = builder.CreateString(m.report);
+  std::vector<flatbuffers::Offset<manifest::Widened>> widened;
+  for (const ManifestWidened &w : m.widened)
+    widened.push_back(manifest::CreateWidened(builder, w.source, w.destination, w.depth, w.columns));
+  auto widenedVector = builder.CreateVector(widened);
   builder.Finish(manifest::CreateManifest(builder, SQ_FORMAT_VERSION, producer, modelName, *inputs,
                                           *outputs, variantVector, kernelVector, weightsSize,
-                                          hash.low64, hash.high64, report),
+                                          hash.low64, hash.high64, report, widenedVector,
+                                          m.widenedSize),
                  manifest::ManifestIdentifier());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()),
                      builder.GetSize());

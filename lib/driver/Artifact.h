@@ -30,6 +30,12 @@ struct ManifestTensor {
 struct ManifestVariant {
   std::string level;                  // as in sq_variant, same order
   std::vector<std::string> features;  // what the code needs: levelFeatures(level)
+  bool widened = false;               // it reads f32 copies of bf16 weights
+};
+
+struct ManifestWidened {
+  uint64_t source = 0, destination = 0; // bytes
+  uint64_t depth = 0, columns = 0;
 };
 
 struct ManifestKernel {
@@ -45,6 +51,8 @@ struct Manifest {
   std::vector<ManifestVariant> variants;
   std::vector<ManifestKernel> kernels; // indexed by sq_kernel_context.parallel's `kernel`
   std::string report;                 // JSON
+  std::vector<ManifestWidened> widened;
+  uint64_t widenedSize = 0;
 };
 
 /// A piece of the weight section. `write` fills `destination` (`size` bytes,

@@ -4,6 +4,8 @@
 
 #include "dialects/sq/IR/SqOps.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace sq;
 
@@ -71,8 +73,18 @@ std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, const Sc
     if (!problem.empty())
       return "output " + std::to_string(op.getIndex()) + " " + problem;
   }
+  std::set<uint64_t> listed; // equal weights share one place
+  func.walk([&](WeightOp op) {
+    if (!op.getWideOffset() || !listed.insert(*op.getWideOffset()).second)
+      return;
+    auto [depth, columns] = op.matrixSize();
+    manifest.widened.push_back({op.getOffset().value_or(0), *op.getWideOffset(),
+                                static_cast<uint64_t>(depth), static_cast<uint64_t>(columns)});
+  });
+  if (auto size = func->getAttrOfType<IntegerAttr>("sq.widened_bytes"))
+    manifest.widenedSize = size.getInt();
   for (const HostTarget &target : targets) {
-    ManifestVariant variant{target.level.str(), {}};
+    ManifestVariant variant{target.level.str(), {}, !target.amx && !manifest.widened.empty()};
     for (StringRef feature : target.features)
       variant.features.push_back(feature.str());
     manifest.variants.push_back(std::move(variant));

@@ -80,6 +80,8 @@ Status Module::load(const char *path, const std::string &cpu, bool verifyWeights
   options.verify_weights = verifyWeights;
   if (Status s = fromRuntime(sq_module_load(path, &options, &handle)); !s.ok())
     return s;
+  if (const char *note = sq_module_note(handle))
+    std::fprintf(stderr, "note: %s\n", note);
   for (bool isInput : {true, false}) {
     int32_t count = isInput ? sq_module_num_inputs(handle) : sq_module_num_outputs(handle);
     for (int32_t i = 0; i < count; ++i) {

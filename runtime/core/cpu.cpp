@@ -2,6 +2,7 @@
  * feature counts only when the operating system saves its registers (XCR0). */
 #include "runtime/core/cpu.h"
 
+#include <atomic>
 #include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,11 +60,19 @@ uint64_t enabledState() {
   return static_cast<uint64_t>(high) << 32 | low;
 }
 
-/* Linux gives the tile registers to a process only when it asks
- * (Documentation/arch/x86/xstate.rst). */
+/* Linux gives the tile registers to a process only when it asks, once; threads
+ * made later have them too (Documentation/arch/x86/xstate.rst). Modules are
+ * loaded before their sessions make threads. Refused, the level counts as
+ * missing and the next lower one is taken. */
 bool requestTiles() {
   constexpr long requestPermission = 0x1023, tileData = 18;
-  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+  static std::atomic<int> granted{-1};
+  int known = granted.load();
+  if (known < 0) {
+    known = syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+    granted.store(known);
+  }
+  return known != 0;
 }
 
 } // namespace

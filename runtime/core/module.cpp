@@ -13,6 +13,7 @@
 #include "runtime/core/cpu.h"
 #include "runtime/core/error.h"
 #include "runtime/core/file.h"
+#include "runtime/core/widen.h"
 
 /* Present when this runtime is linked into an artifact. */
 extern "C" __attribute__((weak)) const sq_artifact_descriptor sq_artifact;
@@ -225,6 +226,8 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
                   "differs; build it again");
   }
   module->variant = &module->artifact->variants[variant];
+  if (sq_status status = widenWeights(module, module->manifest->variants()->Get(variant)))
+    return status;
   return describeSignature(module);
 }
 
@@ -269,6 +272,7 @@ sq_status sq_module_load(const char *path, const sq_module_options *options, sq_
 void sq_module_release(sq_module *module) {
   if (!module || module->references.fetch_sub(1) != 1)
     return;
+  sq::freeWidened(module);
   if (module->library)
     dlclose(module->library);
   if (module->fd >= 0)
@@ -294,6 +298,10 @@ const sq_tensor_info *sq_module_output(const sq_module *module, int32_t index) {
 
 const char *sq_module_cpu_level(const sq_module *module) {
   return module ? module->variant->level : "";
+}
+
+const char *sq_module_note(const sq_module *module) {
+  return module && *module->note ? module->note : nullptr;
 }
 
 const uint8_t *sq_module_manifest(const sq_module *module, size_t *size) {

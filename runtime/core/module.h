@@ -27,6 +27,9 @@ struct sq_module {
    * have equal numbers below numSymbols. */
   int32_t *symbols;
   int32_t numSymbols, numDims;
+  uint8_t *widened; /* see widen.h; NULL without */
+  size_t widenedSize;
+  char note[160]; /* "" when there is nothing to say */
 };
 
 namespace sq {

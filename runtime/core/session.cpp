@@ -401,7 +401,7 @@ sq_status runChecked(sq_session *session, const DLTensor *inputs, int32_t numInp
 
 sq_status create(sq_session *session, int threads) {
   const sq_module *module = session->module;
-  session->context = {module->artifact->weights, nullptr, arenaCallback, outputCallback, parallelCallback,
+  session->context = {module->artifact->weights, module->widened, arenaCallback, outputCallback, parallelCallback,
                       failCallback, threads, 0};
   size_t ranks = 0;
   for (int32_t i = 0; i < module->numOutputs; ++i)

@@ -33,17 +33,14 @@
 // NARROW: sq_{{kernel|shared}}_0:
 // NARROW-COUNT-8: vfmadd231ps {{.*}}({{.*}}){1to16}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
 
-// One tile configuration for the whole kernel, and in the loop loads and products only.
+// One tile configuration for the whole kernel.
 // AMX: ldtilecfg
 // AMX-NOT: ldtilecfg
-// AMX: tileloadd (%r
-// AMX-NEXT: {{^[^v]*$}}
 // AMX: tdpbf16ps
-// AMX: tdpbf16ps
-// AMX: tdpbf16ps
-// AMX: tdpbf16ps
+// AMX: tileloaddt1
+// AMX-COUNT-4: tdpbf16ps
 // AMX: tilestored
-// AMX: tilerelease
+// AMX-NOT: ldtilecfg
 
 //--- full.mlir
 func.func @main(%x: tensor<?x64xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "x"}) -> (tensor<?x96xf32> {sq.dims = ["rows", ""], sq.dtype = "f32", sq.name = "y"}) {

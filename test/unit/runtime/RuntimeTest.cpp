@@ -330,6 +330,47 @@ TEST_F(RuntimeTest, CpuLevels) {
   unsetenv("SQ_CPU");
 }
 
+/* What the copies hold is checked in test/e2e/Bf16Test.cpp. */
+TEST_F(RuntimeTest, WidenedWeights) {
+  auto loads = [&](sq::ManifestWidened entry, uint64_t size, bool read = true) {
+    sq::ArtifactSpec spec = toySpec(path("wide.so"));
+    spec.weightsSize = 4096;
+    for (sq::ManifestVariant &variant : spec.manifest.variants)
+      variant.widened = read;
+    spec.manifest.widened = {entry};
+    spec.manifest.widenedSize = size;
+    sq::CompileResult result = sq::writeArtifact(spec);
+    EXPECT_EQ(result.code, sq::ExitCode::Done) << result.message;
+    sq_module *module = nullptr;
+    sq_status status = sq_module_load(spec.output.c_str(), nullptr, &module);
+    if (status == SQ_STATUS_OK) {
+      const char *note = sq_module_note(module);
+      EXPECT_EQ(note != nullptr, read);
+      if (note)
+        EXPECT_NE(std::string(note).find("widened to f32"), std::string::npos) << note;
+      sq_module_release(module);
+    } else {
+      EXPECT_NE(std::string(sq_last_error()).find("a bf16 weight lies outside"), std::string::npos)
+          << sq_last_error();
+    }
+    return status;
+  };
+  // 3 x 2: one panel of 32 x 32 pairs, 2048 bytes; one of 3 x 48 floats, 576.
+  EXPECT_EQ(loads({2048, 0, 3, 2}, 576), SQ_STATUS_OK);
+  EXPECT_EQ(loads({2050, 0, 3, 2}, 576), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2047, 0, 3, 2}, 576), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 0, 3, 2}, 575), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 64, 3, 2}, 576), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 32, 3, 2}, 1024), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 0, 0, 2}, 576), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 0, 3, 33}, 576), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 0, UINT64_MAX, 2}, 576), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({2048, 0, 1ull << 60, 1ull << 60}, UINT64_MAX), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({UINT64_MAX - 1, UINT64_MAX - 63, 3, 2}, UINT64_MAX), SQ_STATUS_CORRUPT);
+  // Not read at this level, so not made.
+  EXPECT_EQ(loads({0, 0, 3, 2}, 576, /*read=*/false), SQ_STATUS_OK);
+}
+
 TEST_F(RuntimeTest, NotAnArtifact) {
   EXPECT_EQ(tryLoad(path("none.so")), SQ_STATUS_NOT_FOUND);
   EXPECT_EQ(tryLoad(folder), SQ_STATUS_CORRUPT);
