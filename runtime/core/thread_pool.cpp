@@ -74,9 +74,12 @@ struct alignas(64) Worker {
   pthread_t thread;
   int32_t index; /* thread number in kernels: 1 and up */
   bool quit;
-  sq_kernel_fn fn;
-  const void *captures;
-  int64_t begin, end;
+};
+
+/* What a thread is to do of a job: [next, end) of its range is not begun. */
+struct alignas(64) Share {
+  std::atomic<int64_t> next;
+  int64_t end;
 };
 
 } // namespace
@@ -86,11 +89,35 @@ public:
   int threads;   /* workers + 1 */
   int started;   /* workers whose thread exists */
   bool spin;     /* off when there are more threads than cores: spinning would keep others from work */
-  Signal pending; /* ranges of the current job that workers have not finished */
+  Signal pending; /* workers that have not finished the current job */
   Worker *workers;
+  Share *shares; /* one per thread */
+
+  /* The current job. */
+  sq_kernel_fn fn;
+  const void *captures;
+  int64_t parts, grain;
 };
 
 namespace {
+
+/* Thread `index` works through its own share, half of what is left at a time,
+ * then helps those that are slower: cores of one machine differ, by their kind
+ * or by what else runs on them. Who does what changes no result. */
+void work(ThreadPool &pool, int32_t index) {
+  for (int64_t i = 0; i < pool.parts; ++i) {
+    Share &share = pool.shares[(index + i) % pool.parts];
+    int64_t begin = share.next.load(std::memory_order_relaxed);
+    while (begin < share.end) {
+      int64_t left = share.end - begin, half = (left + 1) / 2;
+      int64_t size = half > pool.grain ? half : pool.grain < left ? pool.grain : left;
+      if (share.next.compare_exchange_weak(begin, begin + size, std::memory_order_relaxed)) {
+        pool.fn(pool.captures, begin, begin + size, index);
+        begin = share.next.load(std::memory_order_relaxed);
+      }
+    }
+  }
+}
 
 void *workerMain(void *argument) {
   Worker &worker = *static_cast<Worker *>(argument);
@@ -99,7 +126,7 @@ void *workerMain(void *argument) {
     worker.start.wait(pool.spin, [&](uint32_t word) { return word != seen; });
     if (worker.quit)
       return nullptr;
-    worker.fn(worker.captures, worker.begin, worker.end, worker.index);
+    work(pool, worker.index);
     if (pool.pending.word.fetch_sub(1) == 1)
       pool.pending.wakeIfSleeping();
   }
@@ -115,12 +142,14 @@ void post(Worker &worker) {
 sq_status poolCreate(int threads, ThreadPool **result) {
   void *memory = nullptr;
   size_t workersSize = sizeof(Worker) * static_cast<size_t>(threads - 1);
-  if (posix_memalign(&memory, 64, sizeof(ThreadPool) + workersSize))
+  size_t size = sizeof(ThreadPool) + workersSize + sizeof(Share) * static_cast<size_t>(threads);
+  if (posix_memalign(&memory, 64, size))
     return fail(SQ_STATUS_OUT_OF_MEMORY, "out of memory for %d threads", threads);
-  memset(memory, 0, sizeof(ThreadPool) + workersSize); /* all of it is valid as zero */
+  memset(memory, 0, size); /* all of it is valid as zero */
   auto *pool = static_cast<ThreadPool *>(memory);
   static_assert(sizeof(ThreadPool) % alignof(Worker) == 0, "workers follow the pool");
   pool->workers = reinterpret_cast<Worker *>(pool + 1);
+  pool->shares = reinterpret_cast<Share *>(pool->workers + (threads - 1));
   pool->threads = threads;
   pool->spin = threads <= allowedCores();
 
@@ -172,16 +201,18 @@ void poolRun(ThreadPool *pool, sq_kernel_fn fn, const void *captures, int64_t co
   }
   int64_t size = count / parts, longer = count % parts; /* the first `longer` ranges have one more */
   auto begin = [&](int64_t part) { return part * size + (part < longer ? part : longer); };
-  pool->pending.word.store(static_cast<uint32_t>(parts - 1));
-  for (int64_t i = 1; i < parts; ++i) {
-    Worker &worker = pool->workers[i - 1];
-    worker.fn = fn;
-    worker.captures = captures;
-    worker.begin = begin(i);
-    worker.end = begin(i + 1);
-    post(worker);
+  for (int64_t i = 0; i < parts; ++i) {
+    pool->shares[i].next.store(begin(i), std::memory_order_relaxed);
+    pool->shares[i].end = begin(i + 1);
   }
-  fn(captures, 0, begin(1), 0);
+  pool->fn = fn;
+  pool->captures = captures;
+  pool->parts = parts;
+  pool->grain = grain > 1 ? grain : 1;
+  pool->pending.word.store(static_cast<uint32_t>(parts - 1));
+  for (int64_t i = 1; i < parts; ++i)
+    post(pool->workers[i - 1]);
+  work(*pool, 0);
   pool->pending.wait(pool->spin, [](uint32_t word) { return word == 0; });
 }
 
