@@ -156,6 +156,29 @@ struct OutputPattern : ConvertOpToLLVMPattern<sq::OutputOp> {
   }
 };
 
+struct PartPattern : ConvertOpToLLVMPattern<sq::PartOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult matchAndRewrite(sq::PartOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<MemRefType>(op.getSource().getType());
+    MemRefDescriptor source(adaptor.getSource());
+    auto descriptor = MemRefDescriptor::poison(rewriter, loc, getTypeConverter()->convertType(type));
+    Value skipped = LLVM::MulOp::create(rewriter, loc, adaptor.getBegin(), source.stride(rewriter, loc, 0));
+    Value memory = LLVM::GEPOp::create(rewriter, loc, getElementPtrType(type), getTypeConverter()->convertType(type.getElementType()),
+                                       source.alignedPtr(rewriter, loc), skipped);
+    descriptor.setAllocatedPtr(rewriter, loc, memory);
+    descriptor.setAlignedPtr(rewriter, loc, memory);
+    descriptor.setConstantOffset(rewriter, loc, 0);
+    for (int64_t d = 0; d < type.getRank(); ++d) {
+      descriptor.setSize(rewriter, loc, d, d == 0 ? adaptor.getLength() : source.size(rewriter, loc, d));
+      descriptor.setStride(rewriter, loc, d, source.stride(rewriter, loc, d));
+    }
+    rewriter.replaceOp(op, Value(descriptor));
+    return success();
+  }
+};
+
 struct ParallelPattern : ConvertOpToLLVMPattern<sq::ParallelOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
   LogicalResult matchAndRewrite(sq::ParallelOp op, OpAdaptor adaptor,
@@ -311,7 +334,7 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/false,
                                            /*force32BitVectorIndices=*/true);
     ub::populateUBToLLVMConversionPatterns(converter, patterns);
-    patterns.add<WeightPattern, ThreadsPattern, ArenaPattern, OutputPattern, ParallelPattern>(converter);
+    patterns.add<WeightPattern, ThreadsPattern, ArenaPattern, OutputPattern, PartPattern, ParallelPattern>(converter);
     patterns.add<AssertPattern>(converter, PatternBenefit(2));
     ConversionTarget target(*context);
     target.addLegalDialect<LLVM::LLVMDialect>();

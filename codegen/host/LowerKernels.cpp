@@ -110,7 +110,9 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       if (kernels.empty())
         break;
       for (Operation *op : kernels) {
-        DictionaryAttr work = sq::describeWork(op, sizes);
+        auto work = op->getAttrOfType<DictionaryAttr>("sq.work"); // of --sq-chunk-batch
+        if (!work)
+          work = sq::describeWork(op, sizes);
         if (failed(lower(rewriter, op, *target))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());

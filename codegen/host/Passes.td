@@ -3,6 +3,33 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ChunkBatchPass : Pass<"sq-chunk-batch", "::mlir::func::FuncOp"> {
+  let summary = "run layers for a part of the batch at a time";
+  let description = [{
+    A run of kernels along the first, symbolic dim of the inputs becomes a loop
+    over parts of it, so that what one layer writes is still in the caches when
+    the next reads it, and buffers are as large as a part. A part has about 128
+    rows per thread. Results do not change by a bit: no kernel adds across the
+    batch. What cannot be proven to compute each part from that part alone stays
+    as it is, before or behind the loop.
+
+    Before: bufferized, kernels are ops on memrefs. After: the same, some in an
+    `scf.for` of the schedule, with `sq.work` describing the work of the whole loop.
+
+    ```mlir
+    sq.packed_matmul ins(%x, %w) outs(%h : memref<?x64xf32>)
+    sq.packed_matmul ins(%h, %v) outs(%y : memref<?x32xf32>)
+    ==>
+    scf.for %i = %c0 to %batch step %step {
+      sq.packed_matmul ins(%x_part, %w) outs(%h_part : memref<?x64xf32>)
+      sq.packed_matmul ins(%h_part, %v) outs(%y_part : memref<?x32xf32>)
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::sq::SqDialect"];
+}
+
 def LowerKernelsPass : Pass<"sq-lower-kernels", "::mlir::func::FuncOp"> {
   let summary = "turn composites and linalg on memrefs into parallel host kernels";
   let description = [{
@@ -47,6 +74,30 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::func::FuncDialect"];
 }
 
+def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::func::FuncOp"> {
+  let summary = "launch independent products together";
+  let description = [{
+    Matrix products that follow each other, such as those of queries, keys and
+    values, become one kernel whose range is their ranges in a row, unless one
+    writes what another reads or writes.
+
+    Before: `--sq-share-kernels` ran. After: the same, with fewer launches.
+
+    ```mlir
+    sq.parallel "matmul:q" %n, %g { call @sq_shared_0(%begin, %end, %thread, %x, %wq, %q) }
+    sq.parallel "matmul:k" %m, %h { call @sq_shared_0(%begin, %end, %thread, %x, %wk, %k) }
+    ==>
+    sq.parallel "matmul:q" %n_plus_m, %max_g_h {
+      // [begin, end) below n
+      scf.if ... { call @sq_shared_0(..., %x, %wq, %q) }
+      // what lies in [n, n + m), less n
+      scf.if ... { call @sq_shared_0(..., %x, %wk, %k) }
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
 def PlanArenaPass : Pass<"sq-plan-arena", "::mlir::func::FuncOp"> {
   let summary = "place all buffers in one arena";
   let description = [{
@@ -57,7 +108,8 @@ def PlanArenaPass : Pass<"sq-plan-arena", "::mlir::func::FuncOp"> {
     which is computed at run time. A buffer whose size depends on data is
     refused.
 
-    Before: kernels are `sq.parallel`, no other control flow surrounds buffers.
+    Before: kernels are `sq.parallel`, surrounded at most by the loops of
+    `--sq-chunk-batch`, whose own buffers share memory within a pass of the loop.
     After: no `memref.alloc` is left.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",

@@ -27,11 +27,13 @@ void sq::buildBuffersToKernels(OpPassManager &pm, StringRef level) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   LowerKernelsPassOptions options;
   options.level = level.str();
+  func.addPass(createChunkBatchPass());
   func.addPass(createLowerKernelsPass(options));
   pm.addPass(createShareKernelsPass());
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
+  kernels.addPass(createMergeKernelsPass());
   kernels.addPass(createPlanArenaPass());
 }
 

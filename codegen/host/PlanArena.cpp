@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
@@ -165,11 +166,40 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
         if (isa<ViewLikeOpInterface>(user)) {
           llvm::append_range(todo, user->getResults());
         } else if (!isa<memref::DimOp>(user)) {
-          int64_t at = position.lookup(schedule->findAncestorOpInBlock(*user));
-          buffer.first = std::min(buffer.first, at);
-          buffer.last = std::max(buffer.last, at);
+          while (!position.contains(user))
+            user = user->getParentOp();
+          int64_t first = position[user], last = first;
+          // What a loop does not write anew in every pass lives through all of them.
+          if (auto loop = dyn_cast<scf::ForOp>(user->getParentOp());
+              loop && buffer.op->getParentOp() != loop && !buffer.op->hasAttr("sq.chunk")) {
+            first = position[loop];
+            last = position[loop.getBody()->getTerminator()];
+          }
+          buffer.first = std::min(buffer.first, first);
+          buffer.last = std::max(buffer.last, last);
         }
       }
+    }
+  }
+
+  /// Moves what computes `v` in front of `loop` if it is the same in every pass.
+  static void hoist(Value v, scf::ForOp loop) {
+    Operation *op = v.getDefiningOp();
+    if (!op || op->getBlock() != loop.getBody() || !isPure(op))
+      return;
+    for (Value operand : op->getOperands())
+      hoist(operand, loop);
+    if (llvm::all_of(op->getOperands(), [&](Value operand) { return loop.isDefinedOutsideOfLoop(operand); }))
+      op->moveBefore(loop);
+  }
+
+  /// The ops of the schedule and of its loops, in order.
+  void numberSchedule() {
+    for (Operation &op : *schedule) {
+      position[&op] = position.size();
+      if (auto loop = dyn_cast<scf::ForOp>(op))
+        for (Operation &inner : *loop.getBody())
+          position[&inner] = position.size();
     }
   }
 
@@ -225,7 +255,8 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     schedule = &func.getBody().front();
     SmallVector<Buffer> buffers;
     WalkResult nested = func.walk([&](memref::AllocOp op) {
-      if (op->getBlock() == schedule) {
+      auto loop = dyn_cast<scf::ForOp>(op->getParentOp());
+      if (op->getBlock() == schedule || (loop && loop->getBlock() == schedule)) {
         buffers.emplace_back().op = op;
         return WalkResult::advance();
       }
@@ -243,6 +274,9 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     IRRewriter rewriter(&getContext());
     for (Buffer &buffer : buffers) {
       SmallVector<Value> sizes(buffer.op.getDynamicSizes());
+      if (auto loop = dyn_cast<scf::ForOp>(buffer.op->getParentOp()))
+        for (Value size : sizes)
+          hoist(size, loop);
       if (failed(moveValueDefinitions(rewriter, sizes, start, dominance))) {
         emitError(buffer.op.getLoc()) << "the size of a tensor depends on run-time data; only "
                                          "sizes that follow from the dims of the inputs are supported";
@@ -251,8 +285,7 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
         return signalPassFailure();
       }
     }
-    for (auto [i, op] : llvm::enumerate(*schedule))
-      position[&op] = i;
+    numberSchedule();
 
     ImplicitLocOpBuilder b(func.getLoc(), start);
     for (Buffer &buffer : buffers) {

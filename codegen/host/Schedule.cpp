@@ -28,20 +28,58 @@ int ScheduledBuffer::last() const {
 
 namespace {
 
+/// The buffer that `v` is a view of.
+static Value rootOf(Value v) {
+  while (auto view = v.getDefiningOp<ViewLikeOpInterface>()) {
+    if (isa<memref::ViewOp>(view)) // of the arena
+      break;
+    v = view.getViewSource();
+  }
+  return v;
+}
+
+} // namespace
+
+void sq::forEachAccess(Region &region, function_ref<void(Value root, bool written)> access) {
+  region.walk([&](Operation *inner) {
+    if (auto call = dyn_cast<func::CallOp>(inner)) {
+      auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+      if (!callee || callee.isExternal())
+        return;
+      forEachAccess(callee.getBody(), [&](Value root, bool written) {
+        auto arg = dyn_cast<BlockArgument>(root);
+        if (arg && arg.getOwner() == &callee.getBody().front())
+          access(rootOf(call.getOperand(arg.getArgNumber())), written);
+      });
+      return;
+    }
+    auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
+    if (!effects)
+      return;
+    SmallVector<MemoryEffects::EffectInstance> instances;
+    effects.getEffects(instances);
+    for (auto &effect : instances) {
+      Value v = effect.getValue();
+      if (!v || !isa<MemRefType>(v.getType()))
+        continue;
+      Value root = rootOf(v);
+      bool inside = root.getDefiningOp() && region.isAncestor(root.getParentRegion());
+      if (inside)
+        continue;
+      if (isa<MemoryEffects::Read>(effect.getEffect()))
+        access(root, false);
+      else if (isa<MemoryEffects::Write>(effect.getEffect()))
+        access(root, true);
+    }
+  });
+}
+
+namespace {
+
 struct Reader {
   Schedule schedule;
   SymbolicSizes sizes;
   DenseMap<Value, int> known;
-
-  /// The buffer that `v` is a view of.
-  static Value rootOf(Value v) {
-    while (auto view = v.getDefiningOp<ViewLikeOpInterface>()) {
-      if (isa<memref::ViewOp>(view)) // of the arena
-        break;
-      v = view.getViewSource();
-    }
-    return v;
-  }
 
   int bufferOf(Value memref) {
     Value root = rootOf(memref);
@@ -86,42 +124,6 @@ struct Reader {
   void addUse(std::vector<int> &list, int user) {
     if (list.empty() || list.back() != user)
       list.push_back(user);
-  }
-
-  /// Calls `access` for what `region` reads and writes outside of itself; what
-  /// it calls (--sq-share-kernels) is looked into.
-  static void forEachAccess(Region &region, function_ref<void(Value root, bool written)> access) {
-    region.walk([&](Operation *inner) {
-      if (auto call = dyn_cast<func::CallOp>(inner)) {
-        auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
-        if (!callee || callee.isExternal())
-          return;
-        forEachAccess(callee.getBody(), [&](Value root, bool written) {
-          auto arg = dyn_cast<BlockArgument>(root);
-          if (arg && arg.getOwner() == &callee.getBody().front())
-            access(rootOf(call.getOperand(arg.getArgNumber())), written);
-        });
-        return;
-      }
-      auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
-      if (!effects)
-        return;
-      SmallVector<MemoryEffects::EffectInstance> instances;
-      effects.getEffects(instances);
-      for (auto &effect : instances) {
-        Value v = effect.getValue();
-        if (!v || !isa<MemRefType>(v.getType()))
-          continue;
-        Value root = rootOf(v);
-        bool inside = root.getDefiningOp() && region.isAncestor(root.getParentRegion());
-        if (inside)
-          continue;
-        if (isa<MemoryEffects::Read>(effect.getEffect()))
-          access(root, false);
-        else if (isa<MemoryEffects::Write>(effect.getEffect()))
-          access(root, true);
-      }
-    });
   }
 
   void add(ParallelOp op) {

@@ -34,6 +34,10 @@ struct Schedule {
   SymbolicSize arenaBytes = 0;
 };
 
+/// Calls `access` for the buffers outside of `region` that it reads and writes;
+/// what it calls (--sq-share-kernels) is looked into.
+void forEachAccess(mlir::Region &region, llvm::function_ref<void(mlir::Value root, bool written)> access);
+
 /// Reads the program of `func`, which has been through --sq-plan-arena.
 Schedule readSchedule(mlir::func::FuncOp func);
 

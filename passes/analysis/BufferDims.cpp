@@ -36,6 +36,8 @@ FailureOr<Value> sq::dimWithoutBuffer(ImplicitLocOpBuilder &b, Value memref, int
     }
     return result;
   }
+  if (auto part = dyn_cast<sq::PartOp>(op))
+    return dim == 0 ? FailureOr<Value>(part.getLength()) : dimWithoutBuffer(b, part.getSource(), dim);
   if (auto cast = dyn_cast<memref::CastOp>(op))
     return dimWithoutBuffer(b, cast.getSource(), dim);
   if (auto view = dyn_cast<memref::SubViewOp>(op)) {

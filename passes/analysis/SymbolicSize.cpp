@@ -73,6 +73,15 @@ bool SymbolicSize::operator==(const SymbolicSize &other) const {
   return known && other.known && terms == other.terms;
 }
 
+bool SymbolicSize::mentions(const SymbolicSize &symbol) const {
+  std::string name = symbol.text();
+  return llvm::any_of(terms, [&](auto &term) {
+    return llvm::any_of(term.first, [&](StringRef factor) {
+      return factor == name || (factor.contains('(') && factor.contains(name));
+    });
+  });
+}
+
 bool SymbolicSize::atLeast(const SymbolicSize &other) const {
   SymbolicSize difference = *this - other;
   return difference.known &&
@@ -270,6 +279,8 @@ SymbolicSize SymbolicSizes::extent(Value memref, int64_t dim) {
     return of(expand.getOutputShape()[dynamic]);
   if (auto cast = dyn_cast<memref::CastOp>(op))
     return extent(cast.getSource(), dim);
+  if (auto part = dyn_cast<PartOp>(op))
+    return dim == 0 ? of(part.getLength()) : extent(part.getSource(), dim);
   if (auto collapse = dyn_cast<memref::CollapseShapeOp>(op)) {
     SymbolicSize result = 1;
     ReassociationIndices group = collapse.getReassociationIndices()[dim];

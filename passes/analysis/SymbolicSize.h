@@ -34,6 +34,9 @@ public:
   SymbolicSize &operator*=(const SymbolicSize &other) { return *this = *this * other; }
   bool operator==(const SymbolicSize &other) const;
 
+  /// Whether `symbol` takes part; of nested functions only their text is looked at.
+  bool mentions(const SymbolicSize &symbol) const;
+
   /// Certainly not below `other`, for all dims.
   bool atLeast(const SymbolicSize &other) const;
 

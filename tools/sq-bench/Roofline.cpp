@@ -17,11 +17,11 @@ struct Rates {
 
   Rates(const KernelRow &row, double total, const Machine &machine) {
     const KernelWork &work = row.kernel.work;
-    double calls = row.calls / row.seconds; // per second
+    double times = row.alike / row.seconds; // per second; a chunked kernel's work is that of all calls
     share = total > 0 ? 100 * row.seconds / total : NAN;
-    gflops = work.flops < 0 ? NAN : 1e-9 * work.flops * calls;
+    gflops = work.flops < 0 ? NAN : 1e-9 * work.flops * times;
     ofPeak = machine.flops > 0 ? 100e9 * gflops / machine.flops : NAN;
-    gigabytes = work.bytes() < 0 ? NAN : 1e-9 * work.bytes() * calls;
+    gigabytes = work.bytes() < 0 ? NAN : 1e-9 * work.bytes() * times;
     ofBandwidth = machine.bandwidth() > 0 ? 100e9 * gigabytes / machine.bandwidth() : NAN;
   }
 };

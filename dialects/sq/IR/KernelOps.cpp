@@ -76,5 +76,15 @@ LogicalResult OutputOp::verify() {
   return success();
 }
 
+Value PartOp::getViewSource() { return getSource(); }
+
+LogicalResult PartOp::verify() {
+  // part_c1
+  auto type = cast<MemRefType>(getSource().getType());
+  if (type.getRank() == 0 || !type.isDynamicDim(0) || !type.getLayout().isIdentity())
+    return emitOpError("needs a dense source whose first dim is unknown, got ") << type;
+  return success();
+}
+
 #define GET_OP_CLASSES
 #include "dialects/sq/IR/SqOps.cpp.inc"

@@ -193,4 +193,28 @@ def Sq_OutputOp : Sq_Op<"output", [MemoryEffects<[MemAlloc]>]> {
   let hasVerifier = 1;
 }
 
+def Sq_PartOp : Sq_Op<"part", [Pure, AllTypesMatch<["source", "result"]>,
+    DeclareOpInterfaceMethods<ViewLikeOpInterface>]> {
+  let summary = "a part of a dense buffer along its first dim";
+  let description = [{
+    `[begin, begin + length)` of the first dim of `source`. Unlike
+    `memref.subview`, the result is known to be dense: its address is moved
+    instead of its offset.
+
+    - (C1) `source` is dense (identity layout), of rank 1 or more, with an unknown first dim.
+
+    Example:
+    ```mlir
+    func.func @example(%x: memref<?x4xf32>, %i: index, %n: index) -> memref<?x4xf32> {
+      %p = sq.part %x[%i, %n] : memref<?x4xf32>
+      return %p : memref<?x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$source, Index:$begin, Index:$length);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$source `[` $begin `,` $length `]` attr-dict `:` type($source)";
+  let hasVerifier = 1;
+}
+
 #endif

@@ -85,7 +85,8 @@ TEST_F(RuntimeTest, RunsInOwnMemory) {
         for (int64_t i = 0; i < 5; ++i)
           ASSERT_EQ(static_cast<float *>(outputs[0].data)[row * 5 + i], inputs.expected(row, i));
       int64_t last = static_cast<int64_t *>(outputs[1].data)[batch * 5 - 1] % 1000;
-      EXPECT_EQ(last, std::min<int64_t>(threads, batch) - 1);
+      EXPECT_GE(last, 0);
+      EXPECT_LT(last, std::min<int64_t>(threads, batch)); // any that has a share may help the last
     }
     sq_session_stats stats = {sizeof(stats), 0, 0, 0};
     ASSERT_EQ(sq_session_get_stats(session, &stats), SQ_STATUS_OK);
@@ -280,26 +281,27 @@ TEST_F(RuntimeTest, Trace) {
   ASSERT_EQ(sq_session_set_trace(session, Log::add, &log), SQ_STATUS_OK);
   ToyInputs inputs(8, 5);
   ASSERT_EQ(run(inputs), SQ_STATUS_OK);
-  // Two kernels: a launch each, which covers the shares of both threads.
-  ASSERT_EQ(log.events.size(), 6u);
+  // Two kernels: some pieces each, then the launch that they are part of.
+  auto piece = log.events.begin();
   for (int32_t kernel : {0, 1}) {
-    const Event &launch = log.events[3 * kernel + 2];
-    EXPECT_EQ(launch.kernel, kernel);
-    EXPECT_EQ(launch.thread, -1);
-    int threads = 0;
-    for (int share : {0, 1}) {
-      const Event &event = log.events[3 * kernel + share];
-      EXPECT_EQ(event.kernel, kernel);
-      threads += 1 << event.thread;
-      EXPECT_LE(launch.begin, event.begin);
-      EXPECT_LE(event.begin, event.end);
-      EXPECT_LE(event.end, launch.end);
+    auto launch = std::find_if(piece, log.events.end(), [](const Event &e) { return e.thread == -1; });
+    ASSERT_NE(launch, log.events.end());
+    EXPECT_EQ(launch->kernel, kernel);
+    EXPECT_GE(launch - piece, 2);
+    for (; piece != launch; ++piece) {
+      EXPECT_EQ(piece->kernel, kernel);
+      EXPECT_TRUE(piece->thread == 0 || piece->thread == 1) << piece->thread;
+      EXPECT_LE(launch->begin, piece->begin);
+      EXPECT_LE(piece->begin, piece->end);
+      EXPECT_LE(piece->end, launch->end);
     }
-    EXPECT_EQ(threads, 3);
+    ++piece;
   }
+  EXPECT_EQ(piece, log.events.end());
+  size_t traced = log.events.size();
   ASSERT_EQ(sq_session_set_trace(session, nullptr, nullptr), SQ_STATUS_OK);
   ASSERT_EQ(run(inputs), SQ_STATUS_OK);
-  EXPECT_EQ(log.events.size(), 6u);
+  EXPECT_EQ(log.events.size(), traced);
   EXPECT_EQ(sq_session_set_trace(nullptr, nullptr, nullptr), SQ_STATUS_INVALID_ARGUMENT);
 }
 

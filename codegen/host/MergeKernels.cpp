@@ -1,0 +1,136 @@
+//===-- MergeKernels.cpp - independent products in one launch ------------------===//
+//
+// Queries, keys and values are three products of one operand, as are the two
+// halves of a gated layer. Their tasks form one range: threads meet once instead
+// of three times, and share what is left at its end.
+//
+//===--------------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include "codegen/host/Kernels.h"
+#include "codegen/host/Passes.h"
+#include "codegen/host/Schedule.h"
+
+namespace sq {
+#define GEN_PASS_DEF_MERGEKERNELSPASS
+#include "codegen/host/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+
+namespace {
+
+bool isSharedProduct(sq::ParallelOp op) {
+  DictionaryAttr work = op.getWork().value_or(nullptr);
+  auto kind = work ? work.getAs<StringAttr>("kind") : nullptr;
+  return kind && kind.getValue() == "matmul" && isa<func::CallOp>(op.getBody().front().front());
+}
+
+/// No kernel writes what the other touches.
+bool areIndependent(sq::ParallelOp a, sq::ParallelOp b) {
+  llvm::SmallPtrSet<Value, 8> touched[2], written[2];
+  for (auto [i, op] : llvm::enumerate({a, b}))
+    sq::forEachAccess(op.getBody(), [&, i = i](Value root, bool isWritten) {
+      touched[i].insert(root);
+      if (isWritten)
+        written[i].insert(root);
+    });
+  auto meet = [](auto &x, auto &y) { return llvm::any_of(x, [&](Value v) { return y.contains(v); }); };
+  return !meet(written[0], touched[1]) && !meet(written[1], touched[0]);
+}
+
+/// The work of all: sums of formulas, lists one after the other.
+DictionaryAttr addWork(ArrayRef<sq::ParallelOp> kernels) {
+  Builder b(kernels.front().getContext());
+  SmallVector<NamedAttribute> sum;
+  for (NamedAttribute entry : *kernels.front().getWork()) {
+    if (isa<ArrayAttr>(entry.getValue())) {
+      llvm::SetVector<Attribute> all;
+      for (sq::ParallelOp op : kernels)
+        all.insert_range(op.getWork()->getAs<ArrayAttr>(entry.getName()));
+      sum.push_back(b.getNamedAttr(entry.getName(), b.getArrayAttr(all.getArrayRef())));
+    } else if (entry.getName() == "kind") {
+      sum.push_back(entry);
+    } else {
+      std::string text;
+      for (sq::ParallelOp op : kernels)
+        text += (text.empty() ? "" : " + ") + op.getWork()->getAs<StringAttr>(entry.getName()).str();
+      sum.push_back(b.getNamedAttr(entry.getName(), b.getStringAttr(StringRef(text).contains('?') ? "?" : text)));
+    }
+  }
+  return b.getDictionaryAttr(sum);
+}
+
+/// Replaces `kernels`, in their order, by one at the last.
+void merge(ArrayRef<sq::ParallelOp> kernels) {
+  ImplicitLocOpBuilder b(kernels.front().getLoc(), kernels.back());
+  SmallVector<Value> ends; // of the kernels' parts of the range
+  Value grain;
+  for (sq::ParallelOp op : kernels) {
+    Value last = ends.empty() ? Value() : ends.back();
+    ends.push_back(last ? b.createOrFold<arith::AddIOp>(last, op.getCount()) : op.getCount());
+    grain = grain ? b.createOrFold<arith::MaxUIOp>(grain, op.getGrain()) : op.getGrain();
+  }
+  auto merged = sq::ParallelOp::create(
+      b, kernels.front().getName(), ends.back(), grain, [&](OpBuilder &o, Location l, ValueRange range) {
+        ImplicitLocOpBuilder ib(l, o);
+        for (auto [i, op] : llvm::enumerate(kernels)) {
+          Value from = range[0], to = arith::MinSIOp::create(ib, range[1], ends[i]);
+          if (i > 0) {
+            from = arith::SubIOp::create(ib, arith::MaxSIOp::create(ib, from, ends[i - 1]), ends[i - 1]);
+            to = arith::SubIOp::create(ib, to, ends[i - 1]);
+          }
+          Value some = arith::CmpIOp::create(ib, arith::CmpIPredicate::slt, from, to);
+          scf::IfOp::create(ib, some, [&, op = op](OpBuilder &nested, Location) {
+            IRMapping map;
+            for (auto [argument, value] : llvm::zip(op.getBody().getArguments(), ValueRange{from, to, range[2]}))
+              map.map(argument, value);
+            for (Operation &inner : op.getBody().front().without_terminator())
+              nested.clone(inner, map);
+            scf::YieldOp::create(nested, l);
+          });
+        }
+      });
+  merged.setWorkAttr(addWork(kernels));
+  for (sq::ParallelOp op : kernels)
+    op.erase();
+}
+
+struct MergeKernelsPass : sq::impl::MergeKernelsPassBase<MergeKernelsPass> {
+  void runOnBlock(Block &block) {
+    SmallVector<SmallVector<sq::ParallelOp>> groups(1);
+    for (Operation &op : block) {
+      if (auto kernel = dyn_cast<sq::ParallelOp>(op)) {
+        bool fits = isSharedProduct(kernel) && llvm::all_of(groups.back(), [&](sq::ParallelOp other) {
+                      return areIndependent(kernel, other);
+                    });
+        if (!fits)
+          groups.emplace_back();
+        if (isSharedProduct(kernel))
+          groups.back().push_back(kernel);
+      } else if (!isMemoryEffectFree(&op) && !isa<memref::AllocOp>(op)) {
+        groups.emplace_back();
+      }
+    }
+    for (ArrayRef<sq::ParallelOp> group : groups)
+      if (group.size() > 1)
+        merge(group);
+  }
+
+  void runOnOperation() override {
+    if (getOperation().isExternal())
+      return;
+    for (Block &block : getOperation().getBody()) {
+      for (auto loop : block.getOps<scf::ForOp>())
+        runOnBlock(*loop.getBody());
+      runOnBlock(block);
+    }
+  }
+};
+
+} // namespace
