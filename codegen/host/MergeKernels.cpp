@@ -11,6 +11,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
@@ -34,7 +35,8 @@ bool isSharedProduct(sq::ParallelOp op) {
 /// No kernel writes what the other touches.
 bool areIndependent(sq::ParallelOp a, sq::ParallelOp b) {
   llvm::SmallPtrSet<Value, 8> touched[2], written[2];
-  for (auto [i, op] : llvm::enumerate({a, b}))
+  sq::ParallelOp both[] = {a, b};
+  for (auto [i, op] : llvm::enumerate(both))
     sq::forEachAccess(op.getBody(), [&, i = i](Value root, bool isWritten) {
       touched[i].insert(root);
       if (isWritten)
@@ -45,10 +47,11 @@ bool areIndependent(sq::ParallelOp a, sq::ParallelOp b) {
 }
 
 /// The work of all: sums of formulas, lists one after the other.
-DictionaryAttr addWork(ArrayRef<sq::ParallelOp> kernels) {
+DictionaryAttr addWork(MutableArrayRef<sq::ParallelOp> kernels) {
   Builder b(kernels.front().getContext());
   SmallVector<NamedAttribute> sum;
-  for (NamedAttribute entry : *kernels.front().getWork()) {
+  DictionaryAttr firstWork = *kernels.front().getWork();
+  for (NamedAttribute entry : firstWork) {
     if (isa<ArrayAttr>(entry.getValue())) {
       llvm::SetVector<Attribute> all;
       for (sq::ParallelOp op : kernels)
@@ -57,9 +60,16 @@ DictionaryAttr addWork(ArrayRef<sq::ParallelOp> kernels) {
     } else if (entry.getName() == "kind") {
       sum.push_back(entry);
     } else {
-      std::string text;
-      for (sq::ParallelOp op : kernels)
-        text += (text.empty() ? "" : " + ") + op.getWork()->getAs<StringAttr>(entry.getName()).str();
+      // n of the same: "n*(formula)".
+      StringRef first = cast<StringAttr>(entry.getValue()).getValue();
+      bool isAlike = llvm::all_of(kernels, [&](sq::ParallelOp op) {
+        return op.getWork()->getAs<StringAttr>(entry.getName()).getValue() == first;
+      });
+      std::string text = std::to_string(kernels.size()) + "*" + (first.contains(' ') ? "(" + first.str() + ")" : first.str());
+      if (!isAlike)
+        text = llvm::join(llvm::map_range(kernels, [&](sq::ParallelOp op) {
+                            return op.getWork()->getAs<StringAttr>(entry.getName()).getValue();
+                          }), " + ");
       sum.push_back(b.getNamedAttr(entry.getName(), b.getStringAttr(StringRef(text).contains('?') ? "?" : text)));
     }
   }
@@ -67,7 +77,7 @@ DictionaryAttr addWork(ArrayRef<sq::ParallelOp> kernels) {
 }
 
 /// Replaces `kernels`, in their order, by one at the last.
-void merge(ArrayRef<sq::ParallelOp> kernels) {
+void merge(MutableArrayRef<sq::ParallelOp> kernels) {
   ImplicitLocOpBuilder b(kernels.front().getLoc(), kernels.back());
   SmallVector<Value> ends; // of the kernels' parts of the range
   Value grain;
@@ -86,9 +96,10 @@ void merge(ArrayRef<sq::ParallelOp> kernels) {
             to = arith::SubIOp::create(ib, to, ends[i - 1]);
           }
           Value some = arith::CmpIOp::create(ib, arith::CmpIPredicate::slt, from, to);
-          scf::IfOp::create(ib, some, [&, op = op](OpBuilder &nested, Location) {
+          scf::IfOp::create(ib, some, [&, op = op](OpBuilder &nested, Location) mutable {
             IRMapping map;
-            for (auto [argument, value] : llvm::zip(op.getBody().getArguments(), ValueRange{from, to, range[2]}))
+            Value part[] = {from, to, range[2]};
+            for (auto [argument, value] : llvm::zip(op.getBody().getArguments(), part))
               map.map(argument, value);
             for (Operation &inner : op.getBody().front().without_terminator())
               nested.clone(inner, map);
@@ -117,15 +128,17 @@ struct MergeKernelsPass : sq::impl::MergeKernelsPassBase<MergeKernelsPass> {
         groups.emplace_back();
       }
     }
-    for (ArrayRef<sq::ParallelOp> group : groups)
+    for (MutableArrayRef<sq::ParallelOp> group : groups)
       if (group.size() > 1)
         merge(group);
   }
 
   void runOnOperation() override {
-    if (getOperation().isExternal())
+    // On the module, as it looks into functions beside @main.
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main)
       return;
-    for (Block &block : getOperation().getBody()) {
+    for (Block &block : main.getBody()) {
       for (auto loop : block.getOps<scf::ForOp>())
         runOnBlock(*loop.getBody());
       runOnBlock(block);

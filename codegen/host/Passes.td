@@ -74,10 +74,10 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::func::FuncDialect"];
 }
 
-def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::func::FuncOp"> {
+def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::ModuleOp"> {
   let summary = "launch independent products together";
   let description = [{
-    Matrix products that follow each other, such as those of queries, keys and
+    Matrix products of @main that follow each other, such as those of queries, keys and
     values, become one kernel whose range is their ranges in a row, unless one
     writes what another reads or writes.
 

@@ -33,8 +33,8 @@ void sq::buildBuffersToKernels(OpPassManager &pm, StringRef level) {
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
-  kernels.addPass(createMergeKernelsPass());
-  kernels.addPass(createPlanArenaPass());
+  pm.addPass(createMergeKernelsPass());
+  pm.addNestedPass<func::FuncOp>(createPlanArenaPass());
 }
 
 void sq::buildKernelsToLLVM(OpPassManager &pm, StringRef entry) {
