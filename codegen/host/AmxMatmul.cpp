@@ -222,7 +222,7 @@ struct Emitter : EpilogueEmitter {
 
 } // namespace
 
-LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, const HostTarget &target) {
+LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, const TiledTarget &target) {
   auto outType = cast<MemRefType>(op.getOuts().getType());
   auto weightType = cast<MemRefType>(op.getWeight().getType());
   if (!outType.getElementType().isF32() || !outType.getLayout().isIdentity() ||

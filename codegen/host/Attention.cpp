@@ -24,7 +24,6 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kKeyTile = 64; // keys of a tile: its scores take at most 16 KB
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
 using LoopBody = function_ref<void(ImplicitLocOpBuilder &, Value)>;
@@ -40,28 +39,28 @@ void loop(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t step, LoopBod
 
 struct Emitter {
   AttentionOp op;
-  const HostTarget &target;
+  const TiledTarget &target;
   int64_t blockVectors; // of queries in a block, at most
   Value q, k, v, mask, out;
   Value queries, keys, heads, size; // S, T, H, D
   bool maskPerQuery;
   VectorType vectorType;
   Value scratch; // [threads][rows][blockVectors * lanes]
-  // Rows of the scratch memory: queries [D], result [D], scores [kKeyTile],
-  // mask [kKeyTile]; D rounded up to whole vectors.
+  // Rows of the scratch memory: queries [D], result [D], scores [target.tiles.keys],
+  // mask [target.tiles.keys]; D rounded up to whole vectors.
   Value resultRows, scoreRows, maskRows;
 
   // One task.
   Value batch, first, valid, thread, zero;
 
-  Emitter(AttentionOp op, const HostTarget &target)
+  Emitter(AttentionOp op, const TiledTarget &target)
       : op(op), target(target), blockVectors(target.lanes == 16 ? 4 : 2), q(op.getQ()), k(op.getK()),
         v(op.getV()), mask(op.getMask()), out(op.getOuts()),
         maskPerQuery(mask && cast<MemRefType>(mask.getType()).getDimSize(2) != 1) {}
 
   /// Rows of a tile of so many vectors: what the registers hold.
   int64_t tileRows(int64_t vectors) const {
-    return std::min<int64_t>(target.tileRows * target.tileVectors / vectors, 12);
+    return std::min<int64_t>(target.tiles.rows * target.tiles.vectors / vectors, 12);
   }
 
   Value splat(ImplicitLocOpBuilder &b, float value) {
@@ -323,7 +322,7 @@ struct Emitter {
     packQueries(b, vectors, head);
     SmallVector<Value> init(vectors, splat(b, -std::numeric_limits<float>::infinity()));
     init.append(vectors, splat(b, 0.0f));
-    Value tileSize = indexConstant(b, kKeyTile);
+    Value tileSize = indexConstant(b, target.tiles.keys);
     auto tiles = scf::ForOp::create(
         b, zero, keys, tileSize, init, [&](OpBuilder &o, Location l, Value t0, ValueRange running) {
           ImplicitLocOpBuilder tb(l, o);
@@ -344,8 +343,8 @@ struct Emitter {
     Value perBlock = indexConstant(b, blockVectors * target.lanes), lanes = indexConstant(b, target.lanes);
     resultRows = arith::MulIOp::create(b, ceilDiv(b, size, lanes), lanes);
     scoreRows = arith::AddIOp::create(b, resultRows, resultRows);
-    maskRows = plus(b, scoreRows, kKeyTile);
-    Value rows = maskPerQuery ? plus(b, maskRows, kKeyTile) : maskRows;
+    maskRows = plus(b, scoreRows, target.tiles.keys);
+    Value rows = maskPerQuery ? plus(b, maskRows, target.tiles.keys) : maskRows;
     scratch = memref::AllocOp::create(
         b, MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, blockVectors * target.lanes}, b.getF32Type()),
         ValueRange{ThreadsOp::create(b, b.getIndexType()), rows});
@@ -381,7 +380,7 @@ struct Emitter {
 
 } // namespace
 
-LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const HostTarget &target) {
+LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const TiledTarget &target) {
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   for (Value v : op->getOperands())
     if (!cast<MemRefType>(v.getType()).getElementType().isF32())

@@ -35,11 +35,6 @@ using namespace mlir;
 
 namespace {
 
-/// Rows of a chunk per thread: enough that a product's weights, which every
-/// chunk reads again, come slower than they are used, and few enough that 1,536
-/// floats of each stay in a second-level cache of 1 MB.
-constexpr int64_t kRowsPerThread = 128;
-
 Value rootOf(Value v) {
   while (auto view = v.getDefiningOp<ViewLikeOpInterface>())
     v = view.getViewSource();
@@ -181,10 +176,14 @@ struct Batch {
 
 /// Replaces the kernels of a run by a loop.
 struct Chunker {
-  Chunker(Batch &batch, ArrayRef<Operation *> run) : batch(batch), run(run) {}
+  Chunker(Batch &batch, ArrayRef<Operation *> run, int64_t rowsPerThread)
+      : batch(batch), run(run), rowsPerThread(rowsPerThread) {}
 
   Batch &batch;
   ArrayRef<Operation *> run;
+  /// Enough that a product's weights, which every part reads again, come faster
+  /// than they are used; few enough that what layers leave stays in L2.
+  int64_t rowsPerThread;
   Accesses accesses;
   IRMapping chunk; // buffers and views to their part of the batch
   llvm::SetVector<Value> buffers; // along the batch
@@ -249,7 +248,7 @@ struct Chunker {
     b.setInsertionPoint(start);
     whole = extents.front();
     Value one = sq::indexConstant(b, 1), perPart = sq::product(b, ValueRange(extents).drop_front());
-    Value rows = arith::MulIOp::create(b, sq::ThreadsOp::create(b, b.getIndexType()), sq::indexConstant(b, kRowsPerThread));
+    Value rows = arith::MulIOp::create(b, sq::ThreadsOp::create(b, b.getIndexType()), sq::indexConstant(b, rowsPerThread));
     Value parts = arith::DivUIOp::create(b, rows, arith::MaxUIOp::create(b, perPart, one));
     step = arith::MaxUIOp::create(b, parts, one);
     longest = arith::MinUIOp::create(b, step, whole);
@@ -293,6 +292,8 @@ struct Chunker {
 };
 
 struct ChunkBatchPass : sq::impl::ChunkBatchPassBase<ChunkBatchPass> {
+  using ChunkBatchPassBase::ChunkBatchPassBase;
+
   /// Takes out of `run` what `op`, which follows, needs: cheap loops only. False,
   /// with nothing changed, when the rest of the run cannot move behind `op`.
   static bool leaveOut(Operation *op, SmallVector<Operation *> &run) {
@@ -352,7 +353,7 @@ struct ChunkBatchPass : sq::impl::ChunkBatchPassBase<ChunkBatchPass> {
       Batch batch{sizes, sizes.extent(arg, 0)};
       SmallVector<SmallVector<Operation *>> runs = findRuns(func.getBody().front(), batch);
       for (ArrayRef<Operation *> run : runs)
-        if (Chunker chunker{batch, run}; chunker.computeSizes())
+        if (Chunker chunker(batch, run, rows); chunker.computeSizes())
           chunker.replace();
       if (!runs.empty())
         return;

@@ -10,7 +10,7 @@
 using namespace mlir;
 using namespace sq;
 
-EpilogueEmitter::EpilogueEmitter(ImplicitLocOpBuilder &b, PackedMatmulOp op, const HostTarget &target)
+EpilogueEmitter::EpilogueEmitter(ImplicitLocOpBuilder &b, PackedMatmulOp op, const TiledTarget &target)
     : op(op), target(target), vectorType(VectorType::get({target.lanes}, b.getF32Type())),
       out(asRows(b, op.getOuts())) {
   for (Value extra : op.getExtras()) {

@@ -13,13 +13,13 @@ namespace sq {
 
 struct EpilogueEmitter {
   PackedMatmulOp op;
-  const HostTarget &target;
+  const TiledTarget &target;
   mlir::VectorType vectorType;             // f32
   mlir::Value out;                         // [rows, n]
   llvm::SmallVector<mlir::Value> extras;   // [n] or [rows, n]
 
   /// Flattens the leading dims of `outs` and extras, copying strided extras.
-  EpilogueEmitter(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op, const HostTarget &target);
+  EpilogueEmitter(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op, const TiledTarget &target);
 
   /// Few operations, none of them transcendental: done on sums in registers.
   /// Otherwise one copy of the code for each column vector keeps it short.

@@ -16,12 +16,10 @@ static const llvm::StringRef kAmxFeatures[] = {
     "avx2",    "fma",      "bmi1",     "bmi2",     "f16c",     "lzcnt",    "movbe",   "avx512f",
     "avx512bw", "avx512cd", "avx512dq", "avx512vl", "amx-tile", "amx-bf16"};
 
-// 6 x 2 and 8 x 3 accumulators leave room for the weights and one broadcast in
-// 16 and 32 registers.
 static const HostTarget kTargets[] = {
-    {"x86-64-v3", "x86-64-v3", "", kV3Features, 8, 6, 2, false},
-    {"avx512", "x86-64-v4", "-prefer-256-bit", kAvx512Features, 16, 8, 3, false},
-    {"amx", "x86-64-v4", "-prefer-256-bit,+amx-tile,+amx-bf16", kAmxFeatures, 16, 8, 3, true},
+    {"x86-64-v3", "x86-64-v3", "", kV3Features, 8, 16, 32 << 10, 256 << 10, false},
+    {"avx512", "x86-64-v4", "-prefer-256-bit", kAvx512Features, 16, 32, 32 << 10, 1 << 20, false},
+    {"amx", "x86-64-v4", "-prefer-256-bit,+amx-tile,+amx-bf16", kAmxFeatures, 16, 32, 48 << 10, 2 << 20, true},
 };
 
 llvm::ArrayRef<HostTarget> sq::hostTargets() { return kTargets; }

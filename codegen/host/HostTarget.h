@@ -2,6 +2,7 @@
 #ifndef SQ_CODEGEN_HOST_HOSTTARGET_H
 #define SQ_CODEGEN_HOST_HOSTTARGET_H
 
+#include "codegen/host/Tiles.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
@@ -21,9 +22,14 @@ struct HostTarget {
   llvm::StringRef attributes; // LLVM target features beyond `cpu`
   llvm::ArrayRef<llvm::StringRef> features; // what cpuid must report
   int64_t lanes;              // f32 in a vector register
-  int64_t tileRows;           // rows x vectors accumulators of the contraction tile
-  int64_t tileVectors;
+  int64_t registers;          // of that size
+  int64_t l1, l2;             // bytes of data cache of a core, what the least of the level have
   bool amx;                   // products with bf16 weights run on its tiles
+};
+
+/// A target with the sizes of its tiles.
+struct TiledTarget : HostTarget {
+  Tiles tiles;
 };
 
 /// From the least to the most demanding.

@@ -13,14 +13,14 @@
 
 namespace sq {
 
-mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const HostTarget &);
+mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
 /// With a bf16 weight, on AMX tiles.
-mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const HostTarget &);
-mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const HostTarget &);
-mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const HostTarget &);
-mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const HostTarget &);
-mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const HostTarget &);
-mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const HostTarget &);
+mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
+mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const TiledTarget &);
+mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const TiledTarget &);
+mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const TiledTarget &);
+mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const TiledTarget &);
+mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const TiledTarget &);
 /// Any other linalg op: scalar loops, parallel over its outer parallel dims;
 /// LLVM vectorises the inner loop.
 mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp);

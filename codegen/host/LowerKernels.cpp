@@ -27,7 +27,7 @@ namespace {
 struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
   using LowerKernelsPassBase::LowerKernelsPassBase;
 
-  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::HostTarget &target) {
+  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target) {
     rewriter.setInsertionPoint(op);
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op)) {
       bool pairs = cast<MemRefType>(o.getWeight().getType()).getRank() == 4;
@@ -92,11 +92,17 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
   static bool isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }
 
   void runOnOperation() override {
-    std::optional<sq::HostTarget> target = sq::findHostTarget(level);
-    if (!target) {
+    std::optional<sq::HostTarget> found = sq::findHostTarget(level);
+    if (!found) {
       getOperation().emitError("unknown level '") << level << "'";
       return signalPassFailure();
     }
+    sq::TiledTarget target{*found, {}};
+    if (std::string problem = sq::parseTiles(tile, target.tiles); !problem.empty()) {
+      getOperation().emitError(problem);
+      return signalPassFailure();
+    }
+    target.tiles = sq::chooseTiles(*found, target.tiles);
     Made made;
     IRRewriter rewriter(&getContext(), &made);
     sq::SymbolicSizes sizes;
@@ -113,7 +119,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
         auto work = op->getAttrOfType<DictionaryAttr>("sq.work"); // of --sq-chunk-batch
         if (!work)
           work = sq::describeWork(op, sizes);
-        if (failed(lower(rewriter, op, *target))) {
+        if (failed(lower(rewriter, op, target))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();

@@ -25,7 +25,7 @@ constexpr int64_t kFlopsPerThread = 1 << 20;
 
 struct Emitter {
   Value a, b, c;
-  const HostTarget &target;
+  const TiledTarget &target;
   Location loc;
   SmallVector<Value> batchSizes;
   Value rows, columns, depth;
@@ -51,7 +51,7 @@ struct Emitter {
     auto vectorType = VectorType::get({target.lanes}, pb.getF32Type());
     auto maskType = VectorType::get({target.lanes}, pb.getI1Type());
     SmallVector<Value> masks, column;
-    for (int64_t v = 0; v < target.tileVectors; ++v) {
+    for (int64_t v = 0; v < target.tiles.vectors; ++v) {
       column.push_back(arith::AddIOp::create(pb, n0, indexConstant(pb, v * target.lanes)));
       if (masked) {
         // create_mask takes a negative count for none.
@@ -59,7 +59,7 @@ struct Emitter {
         masks.push_back(vector::CreateMaskOp::create(pb, maskType, ValueRange(left)));
       }
     }
-    emitRowTiles(pb, begin, end, target.tileRows, [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
+    emitRowTiles(pb, begin, end, target.tiles.rows, [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
       int64_t count = row.size();
       Value zero = arith::ConstantOp::create(tb, tb.getZeroAttr(vectorType));
       auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value k) -> Value {
@@ -71,11 +71,11 @@ struct Emitter {
         return vector::MaskedLoadOp::create(ib, vectorType, b, indexed(batchB, k, column[v]),
                                             masks[v], zero);
       };
-      ContractionTile tile{count, target.tileVectors, vectorType, depth, lhs, rhs};
+      ContractionTile tile{count, target.tiles.vectors, vectorType, depth, lhs, rhs};
       SmallVector<Value> sums = emitContractionTile(tb, tile);
       for (int64_t r = 0; r < count; ++r)
-        for (int64_t v = 0; v < target.tileVectors; ++v) {
-          Value sum = sums[r * target.tileVectors + v];
+        for (int64_t v = 0; v < target.tiles.vectors; ++v) {
+          Value sum = sums[r * target.tiles.vectors + v];
           if (masked)
             vector::MaskedStoreOp::create(tb, c, indexed(batchC, row[r], column[v]), masks[v], sum);
           else
@@ -85,7 +85,7 @@ struct Emitter {
   }
 
   void emitF32(ImplicitLocOpBuilder &ib) {
-    int64_t width = target.tileVectors * target.lanes;
+    int64_t width = target.tiles.vectors * target.lanes;
     Value one = indexConstant(ib, 1);
     Value panels = ceilDiv(ib, columns, indexConstant(ib, width));
     Value chunks = ceilDiv(ib, rows, indexConstant(ib, kChunkRows));
@@ -168,7 +168,7 @@ struct Emitter {
 
 } // namespace
 
-LogicalResult sq::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const HostTarget &target) {
+LogicalResult sq::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const TiledTarget &target) {
   ImplicitLocOpBuilder ib(op.getLoc(), rewriter);
   Emitter e{denseMemref(ib, op.getA()), denseMemref(ib, op.getB()), op.getOuts(), target,
             op.getLoc(), {}, {}, {}, {}};

@@ -1,7 +1,7 @@
 //===-- PackedMatmul.cpp - the matrix product with packed weights ------------===//
 //
-// Work is shared as (chunk of rows) x (panel of columns): a chunk of at most
-// 128 rows keeps the left operand in L2 while panel after panel passes by. A
+// Work is shared as (chunk of rows) x (panel of columns): a chunk of a few dozen
+// rows (Tiles.h) keeps the left operand in L2 while panel after panel passes by. A
 // panel is multiplied tile by tile, and each tile's sums go through the
 // epilogue in registers.
 //
@@ -21,7 +21,6 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kChunkRows = 128;
 // Below this many flops a thread's share is not worth waking it (about 10 us).
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
@@ -33,15 +32,15 @@ struct Emitter : EpilogueEmitter {
   /// `width` columns of the panel exist.
   void subpanel(ImplicitLocOpBuilder &b, Value panel, Value column, Value begin, Value end,
                 int64_t sub, int64_t width) {
-    int64_t left = std::min(width - sub, target.tileVectors * target.lanes);
+    int64_t left = std::min(width - sub, target.tiles.vectors * target.lanes);
     int64_t vectors = llvm::divideCeil(left, target.lanes);
     // While a panel is multiplied the next one is fetched to L2, each tile its
     // share of it, evenly over its steps of k (specs/host-codegen.md, section
     // 1). Behind the last panel lies what the next layer begins with.
     Value next = plus(b, panel, 1);
-    Value tiles = ceilDiv(b, arith::SubIOp::create(b, end, begin), indexConstant(b, target.tileRows));
+    Value tiles = ceilDiv(b, arith::SubIOp::create(b, end, begin), indexConstant(b, target.tiles.rows));
     Value perStep = ceilDiv(b, indexConstant(b, kPanelColumns), tiles); // floats
-    emitRowTiles(b, begin, end, target.tileRows, [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
+    emitRowTiles(b, begin, end, target.tiles.rows, [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
       int64_t rows = row.size();
       ContractionTile tile;
       tile.rows = rows;
@@ -62,7 +61,7 @@ struct Emitter : EpilogueEmitter {
           tb, indexConstant(tb, depth),
           arith::MulIOp::create(tb, perStep,
                                 arith::DivUIOp::create(tb, arith::SubIOp::create(tb, row[0], begin),
-                                                       indexConstant(tb, target.tileRows))));
+                                                       indexConstant(tb, target.tiles.rows))));
       auto prefetch = [&](ImplicitLocOpBuilder &ib, Value k) {
         Value at = arith::AddIOp::create(ib, from, arith::MulIOp::create(ib, k, perStep));
         memref::PrefetchOp::create(ib, weight, ValueRange{next, indexConstant(ib, 0), at},
@@ -107,7 +106,7 @@ struct Emitter : EpilogueEmitter {
 
   void panelOf(ImplicitLocOpBuilder &b, Value panel, Value begin, Value end, int64_t width) {
     Value column = arith::MulIOp::create(b, panel, indexConstant(b, kPanelColumns));
-    for (int64_t sub = 0; sub < width; sub += target.tileVectors * target.lanes)
+    for (int64_t sub = 0; sub < width; sub += target.tiles.vectors * target.lanes)
       subpanel(b, panel, column, begin, end, sub, width);
   }
 
@@ -116,8 +115,8 @@ struct Emitter : EpilogueEmitter {
     int64_t lastWidth = columns - (panelCount - 1) * kPanelColumns;
     Value rows = dimOf(b, x, 0), panels = indexConstant(b, panelCount);
     // Chunks of equal size, a multiple of the tile's rows.
-    Value chunks = ceilDiv(b, rows, indexConstant(b, kChunkRows));
-    Value one = indexConstant(b, 1), step = indexConstant(b, target.tileRows);
+    Value chunks = ceilDiv(b, rows, indexConstant(b, chooseBlock(target, target.tiles, depth)));
+    Value one = indexConstant(b, 1), step = indexConstant(b, target.tiles.rows);
     Value chunkRows = arith::MulIOp::create(
         b, ceilDiv(b, ceilDiv(b, rows, arith::MaxUIOp::create(b, chunks, one)), step), step);
     Value count = arith::MulIOp::create(b, ceilDiv(b, rows, arith::MaxUIOp::create(b, chunkRows, one)), panels);
@@ -165,7 +164,7 @@ struct Emitter : EpilogueEmitter {
 } // namespace
 
 LogicalResult sq::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
-                                    const HostTarget &target) {
+                                    const TiledTarget &target) {
   auto outType = cast<MemRefType>(op.getOuts().getType());
   if (!outType.getElementType().isF32() || !outType.getLayout().isIdentity())
     return op.emitOpError("needs a dense f32 result, got ") << outType;

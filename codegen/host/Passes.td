@@ -9,7 +9,7 @@ def ChunkBatchPass : Pass<"sq-chunk-batch", "::mlir::func::FuncOp"> {
     A run of kernels along the first, symbolic dim of the inputs becomes a loop
     over parts of it, so that what one layer writes is still in the caches when
     the next reads it, and buffers are as large as a part. A part has about 128
-    rows per thread. Results do not change by a bit: no kernel adds across the
+    rows per thread (`rows`). Results do not change by a bit: no kernel adds across the
     batch. What cannot be proven to compute each part from that part alone stays
     as it is, before or behind the loop.
 
@@ -26,6 +26,9 @@ def ChunkBatchPass : Pass<"sq-chunk-batch", "::mlir::func::FuncOp"> {
     }
     ```
   }];
+  let options = [
+    Option<"rows", "rows", "int64_t", /*default=*/"128", "rows of a part for each thread">
+  ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::sq::SqDialect"];
 }
@@ -42,7 +45,9 @@ def LowerKernelsPass : Pass<"sq-lower-kernels", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"level", "level", "std::string", /*default=*/"\"x86-64-v3\"",
-           "CPU level: x86-64-v3 (default), avx512 or amx">
+           "CPU level: x86-64-v3 (default), avx512 or amx">,
+    Option<"tile", "tile", "std::string", /*default=*/"",
+           "sizes of tiles instead of the cost model's: rows=8,vectors=3,block=64,keys=64">
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -10,12 +10,14 @@
 #include "mlir/Transforms/Passes.h"
 
 #include "codegen/host/Passes.h"
+#include "codegen/host/Tiles.h"
 
 using namespace mlir;
 
 namespace {
 struct LevelOptions : PassPipelineOptions<LevelOptions> {
   Option<std::string> level{*this, "level", llvm::cl::desc("CPU level"), llvm::cl::init("x86-64-v3")};
+  Option<std::string> tile{*this, "tile", llvm::cl::desc("sizes of tiles instead of the cost model's"), llvm::cl::init("")};
 };
 struct EntryOptions : PassPipelineOptions<EntryOptions> {
   Option<std::string> entry{*this, "entry", llvm::cl::desc("name of the entry function"),
@@ -23,11 +25,15 @@ struct EntryOptions : PassPipelineOptions<EntryOptions> {
 };
 } // namespace
 
-void sq::buildBuffersToKernels(OpPassManager &pm, StringRef level) {
+void sq::buildBuffersToKernels(OpPassManager &pm, StringRef level, StringRef tile) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   LowerKernelsPassOptions options;
   options.level = level.str();
-  func.addPass(createChunkBatchPass());
+  options.tile = tile.str();
+  ChunkBatchPassOptions chunks;
+  if (Tiles tiles; parseTiles(tile, tiles).empty() && tiles.batch) // what is wrong, --sq-lower-kernels says
+    chunks.rows = tiles.batch;
+  func.addPass(createChunkBatchPass(chunks));
   func.addPass(createLowerKernelsPass(options));
   pm.addPass(createShareKernelsPass());
   OpPassManager &kernels = pm.nest<func::FuncOp>();
@@ -57,7 +63,7 @@ void sq::buildKernelsToLLVM(OpPassManager &pm, StringRef entry) {
 void sq::registerHostPipelines() {
   PassPipelineRegistration<LevelOptions>(
       "sq-buffers-to-kernels", "host kernels in scf and vector, one arena",
-      [](OpPassManager &pm, const LevelOptions &o) { buildBuffersToKernels(pm, o.level); });
+      [](OpPassManager &pm, const LevelOptions &o) { buildBuffersToKernels(pm, o.level, o.tile); });
   PassPipelineRegistration<EntryOptions>(
       "sq-kernels-to-llvm", "host kernels and schedule to the LLVM dialect",
       [](OpPassManager &pm, const EntryOptions &o) { buildKernelsToLLVM(pm, o.entry); });

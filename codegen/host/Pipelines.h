@@ -11,7 +11,8 @@ class OpPassManager;
 namespace sq {
 
 /// The part up to kernels in scf and vector (`--emit=kernels`).
-void buildBuffersToKernels(mlir::OpPassManager &pm, llvm::StringRef level);
+/// `tile`: sizes as in Tiles.h, or empty.
+void buildBuffersToKernels(mlir::OpPassManager &pm, llvm::StringRef level, llvm::StringRef tile = "");
 /// The rest, down to the LLVM dialect with the entry function `entry`.
 void buildKernelsToLLVM(mlir::OpPassManager &pm, llvm::StringRef entry);
 void registerHostPipelines();

@@ -109,7 +109,7 @@ Value f32(ImplicitLocOpBuilder &b, double value) {
 
 } // namespace
 
-LogicalResult sq::lowerSoftmax(RewriterBase &rewriter, SoftmaxOp op, const HostTarget &target) {
+LogicalResult sq::lowerSoftmax(RewriterBase &rewriter, SoftmaxOp op, const TiledTarget &target) {
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Value x = asRows(b, denseMemref(b, op.getX())), y = asRows(b, op.getOuts());
   if (!cast<MemRefType>(y.getType()).getElementType().isF32())
@@ -143,7 +143,7 @@ LogicalResult sq::lowerSoftmax(RewriterBase &rewriter, SoftmaxOp op, const HostT
   return success();
 }
 
-LogicalResult sq::lowerLayerNorm(RewriterBase &rewriter, LayerNormOp op, const HostTarget &target) {
+LogicalResult sq::lowerLayerNorm(RewriterBase &rewriter, LayerNormOp op, const TiledTarget &target) {
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Value x = asRows(b, denseMemref(b, op.getX())), y = asRows(b, op.getOuts());
   Value scale = denseMemref(b, op.getScale());
@@ -186,7 +186,7 @@ LogicalResult sq::lowerLayerNorm(RewriterBase &rewriter, LayerNormOp op, const H
   return success();
 }
 
-LogicalResult sq::lowerRmsNorm(RewriterBase &rewriter, RmsNormOp op, const HostTarget &target) {
+LogicalResult sq::lowerRmsNorm(RewriterBase &rewriter, RmsNormOp op, const TiledTarget &target) {
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Value x = asRows(b, denseMemref(b, op.getX())), y = asRows(b, op.getOuts());
   Value scale = denseMemref(b, op.getScale());

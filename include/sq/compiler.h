@@ -35,6 +35,7 @@ struct CompileOptions {
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
   std::string precision = "f32";           // of linear layers' weights and products: f32 or bf16
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
+  std::string tile;                        // sizes of tiles, --tile=; empty: by the cost model
   std::string emit;                        // a phase name, or empty for an artifact
   /// Files that get the compile report, by suffix (.json, .html, .txt); "-":
   /// text on stdout. With neither output nor emit nothing else is made.

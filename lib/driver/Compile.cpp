@@ -116,12 +116,14 @@ struct Compiler {
     std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
     std::string level =
         options.levels.empty() ? hostTargets().back().level.str() : options.levels.front();
+    if (!options.tile.empty())
+      level += " tile=" + options.tile;
     if (writeReproducer(path, level, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
              "--run-reproducer " + name + " -o /dev/null";
     return " with the model; this runs the passes again:\n  sq-opt " + path +
-           " --sq-onnx-to-graph --sq-graph-to-buffers --sq-buffers-to-kernels=level=" + level +
-           " --sq-kernels-to-llvm -o /dev/null";
+           " --sq-onnx-to-graph --sq-graph-to-buffers --sq-buffers-to-kernels=\"level=" + level +
+           "\" --sq-kernels-to-llvm -o /dev/null";
   }
 
   /// A sanitized build of sq instruments what its tests load; other kinds of
@@ -252,7 +254,7 @@ struct Compiler {
                       (*v.module->getOps<func::FuncOp>().begin())->hasAttr("sq.refused");
         return result;
       };
-      if (failed(lower([&](OpPassManager &pm) { buildBuffersToKernels(pm, targets[i].level); })))
+      if (failed(lower([&](OpPassManager &pm) { buildBuffersToKernels(pm, targets[i].level, options.tile); })))
         return failure();
       if (options.emit == "kernels")
         return success();

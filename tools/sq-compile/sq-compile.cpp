@@ -48,6 +48,10 @@ struct Options {
                                                clEnumValN(Precision::BF16, "bf16",
                                                           "bfloat16 weights and AMX products with float32 sums; CPUs "
                                                           "without AMX widen the weights when they load them"))};
+  cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
+         cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
+                  "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
+                  "of the batch)")};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj; with -o into a file")};
@@ -117,6 +121,10 @@ int main(int argc, char **argv) {
   options.emulateAmx = cli.emulateAmx;
   if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))
     return usage("--sanitize needs -o OUT.so");
+  options.tile = cli.tile;
+  sq::Tiles tiles;
+  if (std::string wrong = sq::parseTiles(cli.tile, tiles); !wrong.empty())
+    return usage("--tile=" + cli.tile + ": " + wrong);
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
   static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};

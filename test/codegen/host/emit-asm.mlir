@@ -18,11 +18,12 @@
 // AVX512-NOT: {{vfmadd|rsp}}
 // AVX512: jne .LBB
 
-// 6 x 2 accumulators fill the 16 registers of AVX2.
+// 4 x 3 accumulators, three vectors and a broadcast fill the 16 registers of AVX2.
 // V3: sq_{{kernel|shared}}_0:
 // V3: vmovups {{.*}}, %ymm
-// V3-NEXT: vmovups {{.*}}, %ymm
-// V3-NEXT: vbroadcastss {{.*}}({{.*}}), %ymm
+// V3: vmovups {{.*}}, %ymm
+// V3: vmovups {{.*}}, %ymm
+// V3: vbroadcastss {{.*}}({{.*}}), %ymm
 // V3-NOT: (%rsp)
 // V3-COUNT-12: vfmadd231ps %ymm{{[0-9]+}}, %ymm{{[0-9]+}}, %ymm{{[0-9]+}}
 // V3-NOT: {{vfmadd|rsp}}

@@ -1,5 +1,5 @@
 // RUN: sq-opt %s --sq-lower-kernels=level=avx512 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,AVX512
-// RUN: sq-opt %s --sq-lower-kernels=level=x86-64-v3 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,V3
+// RUN: sq-opt %s --sq-lower-kernels='level=x86-64-v3 tile=rows=6,vectors=2' --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,V3
 
 // The right operand is read as it lies, in rows of vectors: a panel that fits
 // without masks, the last one under masks of the columns that are left.

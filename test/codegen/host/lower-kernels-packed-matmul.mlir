@@ -1,8 +1,8 @@
 // RUN: sq-opt %s --sq-lower-kernels=level=avx512 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,AVX512
-// RUN: sq-opt %s --sq-lower-kernels=level=x86-64-v3 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,V3
+// RUN: sq-opt %s --sq-lower-kernels='level=x86-64-v3 tile=rows=6,vectors=2' --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,V3
 
 // One full panel. AVX-512 takes its 48 columns in one go, 8 rows by 3 vectors;
-// AVX2 has 16 registers, so 6 rows by 2 vectors and three such subpanels. The
+// AVX2 has 16 registers: here 6 rows by 2 vectors, as --tile may say, and three such subpanels. The
 // bias is added to the sums while they are in registers.
 // CHECK-LABEL: @one_panel
 // CHECK-SAME: (%[[X:.*]]: memref<?x4xf32>, %[[W:.*]]: memref<1x4x48xf32>, %[[B:.*]]: memref<48xf32>, %[[Y:.*]]: memref<?x48xf32>)
