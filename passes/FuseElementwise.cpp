@@ -1,4 +1,6 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -14,7 +16,24 @@ using namespace mlir;
 
 namespace {
 struct FuseElementwisePass : sq::impl::FuseElementwisePassBase<FuseElementwisePass> {
+  /// Checks of indices in loops of their own: an op with a check is never dead, so
+  /// it would be left behind by fusion, and its check, fused as well, would keep
+  /// the loop around it from being vectorised.
+  void splitChecks(linalg::GenericOp op) {
+    auto isHarmless = [](Operation &inner) {
+      // What runs before the check has failed must not trap.
+      return isa<cf::AssertOp, linalg::YieldOp>(inner) || (isPure(&inner) && isa<arith::ArithDialect>(inner.getDialect()));
+    };
+    auto checks = op.getBody()->getOps<cf::AssertOp>();
+    if (checks.empty() || op->use_empty() || !llvm::all_of(*op.getBody(), isHarmless))
+      return;
+    OpBuilder(op).clone(*op);
+    for (cf::AssertOp check : llvm::make_early_inc_range(checks))
+      check.erase();
+  }
+
   void runOnOperation() override {
+    getOperation().walk([&](linalg::GenericOp op) { splitChecks(op); });
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *fused) {
       Operation *producer = fused->get().getDefiningOp();

@@ -224,86 +224,10 @@ void lower(sq::RotaryEmbeddingOp op, RewriterBase &rewriter) {
   rewriter.replaceOp(op, result);
 }
 
-//===----------------------------------------------------------------------===//
-// Attention
-//===----------------------------------------------------------------------===//
-
-/// k or v with a copy of each head for every query head that uses it:
-/// [b, t, g, d] -> [b, t, g, h/g, d] -> [b, t, h, d].
-Value repeatHeads(ImplicitLocOpBuilder &b, Value x, int64_t heads) {
-  auto type = cast<RankedTensorType>(x.getType());
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), x);
-  int64_t own = type.getDimSize(2);
-  sizes.insert(sizes.begin() + 3, b.getIndexAttr(heads / own));
-  Value init = tensor::EmptyOp::create(b, sizes, type.getElementType());
-  SmallVector<AffineExpr> from;
-  for (unsigned i : {0, 1, 2, 4})
-    from.push_back(b.getAffineDimExpr(i));
-  Value repeated = pointwise(b, Input{x, AffineMap::get(5, 0, from, b.getContext())}, init,
-                             [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
-  SmallVector<ReassociationIndices> groups = {{0}, {1}, {2, 3}, {4}};
-  return tensor::CollapseShapeOp::create(b, repeated, groups);
-}
-
-/// mask[b,h,s,t] (or 0) where t <= s + (T - S), -inf elsewhere.
-Value causalMask(ImplicitLocOpBuilder &b, sq::AttentionOp op) {
-  Value mask = op.getMask();
-  OpFoldResult queries = tensor::getMixedSize(b, b.getLoc(), op.getOuts(), 1);
-  OpFoldResult keys = tensor::getMixedSize(b, b.getLoc(), op.getK(), 1);
-  SmallVector<OpFoldResult> sizes = {b.getIndexAttr(1), b.getIndexAttr(1), queries, keys};
-  SmallVector<Input> inputs;
-  if (mask) {
-    auto type = cast<RankedTensorType>(mask.getType());
-    SmallVector<AffineExpr> from;
-    for (unsigned i = 0; i < 4; ++i) {
-      bool isShared = i < 3 && type.getDimSize(i) == 1;
-      from.push_back(isShared ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(i));
-      if (i < 2)
-        sizes[i] = tensor::getMixedSize(b, b.getLoc(), mask, i);
-    }
-    inputs.push_back({mask, AffineMap::get(4, 0, from, b.getContext())});
-  }
-  Type element = getElementTypeOrSelf(op.getOuts().getType());
-  Value init = tensor::EmptyOp::create(b, sizes, element);
-  Value past = b.createOrFold<arith::SubIOp>(getValueOrCreateConstantIndexOp(b, b.getLoc(), keys),
-                                             getValueOrCreateConstantIndexOp(b, b.getLoc(), queries));
-  return pointwise(b, inputs, init, [&](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
-    Value s = linalg::IndexOp::create(ib, 2), t = linalg::IndexOp::create(ib, 3);
-    Value last = arith::AddIOp::create(ib, s, past);
-    Value seen = arith::CmpIOp::create(ib, arith::CmpIPredicate::sle, t, last);
-    Value lowest = arith::ConstantOp::create(
-        ib, ib.getFloatAttr(element, -std::numeric_limits<double>::infinity()));
-    Value shown = args.empty() ? arith::ConstantOp::create(ib, ib.getFloatAttr(element, 0.0)).getResult()
-                               : args[0];
-    return arith::SelectOp::create(ib, seen, shown, lowest);
-  });
-}
-
-LogicalResult lower(sq::AttentionOp op, RewriterBase &rewriter) {
-  auto q = cast<RankedTensorType>(op.getQ().getType());
-  auto k = cast<RankedTensorType>(op.getK().getType());
-  bool isGrouped = q.getDimSize(2) != k.getDimSize(2);
-  if (isGrouped && (q.isDynamicDim(2) || k.isDynamicDim(2)))
-    return op.emitOpError("has an unknown number of heads; make the head dimension static");
-  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-  Value keys = op.getK(), values = op.getV(), mask = op.getMask();
-  if (op.getCausal())
-    mask = causalMask(b, op);
-  if (isGrouped) {
-    keys = repeatHeads(b, keys, q.getDimSize(2));
-    values = repeatHeads(b, values, q.getDimSize(2));
-  }
-  if (op.getCausal() || isGrouped)
-    rewriter.replaceOpWithNewOp<sq::AttentionOp>(op, op.getResultTypes(), op.getQ(), keys, values,
-                                                 mask, op.getOuts(), op.getScaleAttr(),
-                                                 /*causal=*/UnitAttr());
-  return success();
-}
-
 struct LowerCompositesPass : sq::impl::LowerCompositesPassBase<LowerCompositesPass> {
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
-    WalkResult result = getOperation().walk([&](Operation *op) {
+    getOperation().walk([&](Operation *op) {
       rewriter.setInsertionPoint(op);
       if (auto gelu = dyn_cast<sq::GeluOp>(op))
         lower(gelu, rewriter);
@@ -313,14 +237,7 @@ struct LowerCompositesPass : sq::impl::LowerCompositesPassBase<LowerCompositesPa
         lower(embedding, rewriter);
       else if (auto rotary = dyn_cast<sq::RotaryEmbeddingOp>(op))
         lower(rotary, rewriter);
-      else if (auto attention = dyn_cast<sq::AttentionOp>(op))
-        return WalkResult(lower(attention, rewriter));
-      return WalkResult::advance();
     });
-    if (result.wasInterrupted()) {
-      getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
-      return signalPassFailure();
-    }
     // Sizes that were read from values, traced to the arguments while what made
     // the values still says so: buffers do not.
     RewritePatternSet patterns(&getContext());

@@ -127,15 +127,12 @@ def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
   let description = [{
     The inverse of raising where an op is one for what reads the graph, not for
     the machine: `sq.gelu`, `sq.silu`, `sq.embedding` and `sq.rotary_embedding` become
-    elementwise loops, which fuse. `sq.attention` loses what its kernel does not
-    know: `causal` becomes part of the mask, fewer heads of keys and values are
-    repeated. Running it twice changes nothing.
+    elementwise loops, which fuse.
 
     ```mlir
-    %y = sq.attention ins(%q, %k, %v : ..) outs(..) {scale = .., causal}
+    %y = sq.silu ins(%x : ..) outs(..)
     ==>
-    %m = linalg.generic .. { t <= s + (T - S) ? 0 : -inf } -> tensor<1x1x?x?xf32>
-    %y = sq.attention ins(%q, %k, %v : ..) mask(%m) outs(..) {scale = ..}
+    %y = linalg.generic .. { x / (1 + exp(-x)) }
     ```
   }];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
@@ -164,7 +161,8 @@ def FuseElementwisePass : Pass<"sq-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "fuse chains of elementwise ops";
   let description = [{
     Upstream's elementwise fusion of linalg, for producers with one user only,
-    so that nothing is computed twice.
+    so that nothing is computed twice. Checks (`cf.assert`) of indices stay behind
+    in a loop of their own, and what they guard, clamped indices, fuses without them.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect"];
 }

@@ -1,11 +1,13 @@
 //===-- Attention.cpp - scaled dot-product attention as one kernel ------------===//
 //
-// Lanes are queries: a block of them is transposed once, then the scores
+// Lanes are queries (of all heads that share keys and values: a row of lanes is a
+// pair of place and head): a block of them is transposed once, then the scores
 // S^T = K Q^T and the result O^T += V^T P^T are both the contraction tile, and
 // softmax runs down the keys without a horizontal operation
 // (specs/host-codegen.md, section 9.4). Keys come in tiles that stay in L1, with
 // the running maximum and sum of online softmax (Milakov and Gimelshein 2018;
-// Dao et al. 2022): nothing grows with the number of keys.
+// Dao et al. 2022): nothing grows with the number of keys. Causal blocks stop at
+// the last key that one of their queries sees.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -42,7 +44,9 @@ struct Emitter {
   const TiledTarget &target;
   int64_t blockVectors; // of queries in a block, at most
   Value q, k, v, mask, out;
-  Value queries, keys, heads, size; // S, T, H, D
+  Value queries, keys, heads, size; // S * group, T, H / group, D
+  Value past; // T - S
+  int64_t group; // heads that share keys and values
   bool maskPerQuery;
   VectorType vectorType;
   Value scratch; // [threads][rows][blockVectors * lanes]
@@ -52,11 +56,24 @@ struct Emitter {
 
   // One task.
   Value batch, first, valid, thread, zero;
+  SmallVector<Value> lastSeen; // causal: the last key that each query of the block sees, i32
 
   Emitter(AttentionOp op, const TiledTarget &target)
       : op(op), target(target), blockVectors(target.lanes == 16 ? 4 : 2), q(op.getQ()), k(op.getK()),
         v(op.getV()), mask(op.getMask()), out(op.getOuts()),
-        maskPerQuery(mask && cast<MemRefType>(mask.getType()).getDimSize(2) != 1) {}
+        group(cast<MemRefType>(q.getType()).getDimSize(2) / cast<MemRefType>(k.getType()).getDimSize(2)) {
+    auto maskDim = [&](int64_t dim) { return cast<MemRefType>(mask.getType()).getDimSize(dim); };
+    maskPerQuery = mask && (maskDim(2) != 1 || (maskDim(1) != 1 && group > 1));
+  }
+
+  /// Place and head of row `j` of the queries that share head `head` of the keys.
+  std::pair<Value, Value> placeOf(ImplicitLocOpBuilder &b, Value j, Value head) {
+    if (group == 1)
+      return {j, head};
+    Value each = indexConstant(b, group);
+    return {arith::DivUIOp::create(b, j, each),
+            arith::AddIOp::create(b, arith::MulIOp::create(b, head, each), arith::RemUIOp::create(b, j, each))};
+  }
 
   /// Rows of a tile of so many vectors: what the registers hold.
   int64_t tileRows(int64_t vectors) const {
@@ -131,7 +148,10 @@ struct Emitter {
       Value lanesMask = lanesLeft(db, size, d);
       for (int64_t vec = 0; vec < vectors; ++vec)
         transposeIn(db, q, d, vec, lanesMask, scale,
-                    [&](Value s) { return SmallVector<Value>{batch, s, head, d}; });
+                    [&](Value j) {
+                      auto [s, h] = placeOf(db, j, head);
+                      return SmallVector<Value>{batch, s, h, d};
+                    });
     });
     loop(b, zero, size, 1, [&](ImplicitLocOpBuilder &db, Value d) {
       for (int64_t vec = 0; vec < vectors; ++vec)
@@ -139,20 +159,23 @@ struct Emitter {
     });
     Value next = plus(b, head, 1);
     loop(b, zero, valid, 1, [&](ImplicitLocOpBuilder &jb, Value j) {
-      Value s = arith::AddIOp::create(jb, first, j);
-      prefetchHead(jb, q, {batch, s}, next, /*write=*/false);
-      prefetchHead(jb, out, {batch, s}, head, /*write=*/true);
+      auto [s, h] = placeOf(jb, arith::AddIOp::create(jb, first, j), head);
+      prefetchHead(jb, q, {batch, s}, placeOf(jb, arith::AddIOp::create(jb, first, j), next).second, /*write=*/false);
+      prefetchHead(jb, out, {batch, s}, h, /*write=*/true);
     });
   }
 
   void transposeMask(ImplicitLocOpBuilder &b, int64_t vectors, Value head, Value t0, Value count) {
-    Value h = maskIndex(1, head), batchIndex = maskIndex(0, batch);
+    Value batchIndex = maskIndex(0, batch);
     loop(b, zero, count, target.lanes, [&](ImplicitLocOpBuilder &tb, Value t) {
       Value key = arith::AddIOp::create(tb, t0, t);
       Value lanesMask = lanesLeft(tb, keys, key);
       for (int64_t vec = 0; vec < vectors; ++vec)
         transposeIn(tb, mask, at(tb, maskRows, t), vec, lanesMask, Value(),
-                    [&](Value s) { return SmallVector<Value>{batchIndex, h, s, key}; });
+                    [&](Value j) {
+                      auto [s, h] = placeOf(tb, j, head);
+                      return SmallVector<Value>{batchIndex, maskIndex(1, h), maskIndex(2, s), key};
+                    });
     });
   }
 
@@ -180,7 +203,7 @@ struct Emitter {
         Value shared;
         if (mask && !maskPerQuery) {
           Value m = memref::LoadOp::create(
-              tb, mask, ValueRange{maskIndex(0, batch), maskIndex(1, head), zero, key[r]});
+              tb, mask, ValueRange{maskIndex(0, batch), maskIndex(1, head), zero, key[r]}); // its head: group is 1
           shared = vector::BroadcastOp::create(tb, vectorType, m);
         }
         for (int64_t vec = 0; vec < vectors; ++vec) {
@@ -190,6 +213,12 @@ struct Emitter {
                                      : Value();
           if (add)
             sum = arith::AddFOp::create(tb, sum, add);
+          if (op.getCausal()) {
+            Value t = arith::IndexCastOp::create(tb, tb.getI32Type(), key[r]);
+            Value isSeen = arith::CmpIOp::create(tb, arith::CmpIPredicate::sge, lastSeen[vec],
+                                                 vector::BroadcastOp::create(tb, lastSeen[vec].getType(), t));
+            sum = arith::SelectOp::create(tb, isSeen, sum, splat(tb, -std::numeric_limits<float>::infinity()));
+          }
           scratchStore(tb, sum, at(tb, scoreRows, row[r]), vec);
         }
       }
@@ -288,11 +317,11 @@ struct Emitter {
   void writeRows(ImplicitLocOpBuilder &b, ArrayRef<Value> rows, int64_t vec, Value head, Value d,
                  Value lanesMask) {
     auto write = [&](ImplicitLocOpBuilder &ib, int64_t r) {
-      Value s = plus(ib, first, vec * target.lanes + r);
+      auto [s, h] = placeOf(ib, plus(ib, first, vec * target.lanes + r), head);
       if (lanesMask)
-        vector::MaskedStoreOp::create(ib, out, ValueRange{batch, s, head, d}, lanesMask, rows[r]);
+        vector::MaskedStoreOp::create(ib, out, ValueRange{batch, s, h, d}, lanesMask, rows[r]);
       else
-        vector::StoreOp::create(ib, rows[r], out, ValueRange{batch, s, head, d});
+        vector::StoreOp::create(ib, rows[r], out, ValueRange{batch, s, h, d});
     };
     auto exist = [&](ImplicitLocOpBuilder &ib, int64_t count) -> Value {
       return arith::CmpIOp::create(ib, arith::CmpIPredicate::uge, valid, indexConstant(ib, count));
@@ -317,16 +346,38 @@ struct Emitter {
         });
   }
 
-  /// A block of queries and one head.
+  /// Sets `lastSeen`; returns the number of keys that queries of the block see.
+  Value seenKeys(ImplicitLocOpBuilder &b, int64_t vectors) {
+    if (!op.getCausal())
+      return keys;
+    auto type = VectorType::get({target.lanes}, b.getI32Type());
+    auto splatOf = [&](Value v) -> Value {
+      return vector::BroadcastOp::create(b, type, arith::IndexCastOp::create(b, b.getI32Type(), v));
+    };
+    lastSeen.clear();
+    SmallVector<int32_t> lane = llvm::to_vector(llvm::seq<int32_t>(0, target.lanes));
+    for (int64_t vec = 0; vec < vectors; ++vec) {
+      Value j = arith::AddIOp::create(b, splatOf(plus(b, first, vec * target.lanes)),
+                                      arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef(lane))));
+      if (group > 1)
+        j = arith::DivUIOp::create(b, j, splatOf(indexConstant(b, group)));
+      lastSeen.push_back(arith::AddIOp::create(b, j, splatOf(past)));
+    }
+    Value last = arith::AddIOp::create(b, first, plus(b, valid, -1));
+    return arith::MinSIOp::create(b, keys, plus(b, arith::AddIOp::create(b, placeOf(b, last, zero).first, past), 1));
+  }
+
+  /// A block of queries and one head of the keys.
   void attend(ImplicitLocOpBuilder &b, int64_t vectors, Value head) {
     packQueries(b, vectors, head);
+    Value seen = seenKeys(b, vectors);
     SmallVector<Value> init(vectors, splat(b, -std::numeric_limits<float>::infinity()));
     init.append(vectors, splat(b, 0.0f));
     Value tileSize = indexConstant(b, target.tiles.keys);
     auto tiles = scf::ForOp::create(
-        b, zero, keys, tileSize, init, [&](OpBuilder &o, Location l, Value t0, ValueRange running) {
+        b, zero, seen, tileSize, init, [&](OpBuilder &o, Location l, Value t0, ValueRange running) {
           ImplicitLocOpBuilder tb(l, o);
-          Value count = arith::MinUIOp::create(tb, tileSize, arith::SubIOp::create(tb, keys, t0));
+          Value count = arith::MinUIOp::create(tb, tileSize, arith::SubIOp::create(tb, seen, t0));
           if (maskPerQuery)
             transposeMask(tb, vectors, head, t0, count);
           scores(tb, vectors, head, t0, count);
@@ -385,10 +436,16 @@ LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const T
   for (Value v : op->getOperands())
     if (!cast<MemRefType>(v.getType()).getElementType().isF32())
       return op.emitOpError("has no kernel for ") << v.getType() << "; only f32";
+  auto headsOf = [](Value v) { return cast<MemRefType>(v.getType()).getDimSize(2); };
+  if (headsOf(op.getQ()) != headsOf(op.getK()) &&
+      (ShapedType::isDynamic(headsOf(op.getQ())) || ShapedType::isDynamic(headsOf(op.getK()))))
+    return op.emitOpError("has an unknown number of heads; make the head dimension static");
   Emitter e(op, target);
-  e.queries = dimOf(b, op.getQ(), 1);
+  Value places = dimOf(b, op.getQ(), 1);
+  e.queries = e.group == 1 ? places : Value(arith::MulIOp::create(b, places, indexConstant(b, e.group)));
   e.keys = dimOf(b, op.getK(), 1);
-  e.heads = dimOf(b, op.getQ(), 2);
+  e.past = arith::SubIOp::create(b, e.keys, places);
+  e.heads = dimOf(b, op.getK(), 2);
   e.size = dimOf(b, op.getQ(), 3);
   e.vectorType = VectorType::get({target.lanes}, b.getF32Type());
   e.emit(b);

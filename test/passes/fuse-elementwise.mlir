@@ -1,5 +1,5 @@
-// RUN: sq-opt %s --sq-fuse-elementwise | FileCheck %s
-// RUN: sq-opt %s --sq-fuse-elementwise --sq-fuse-elementwise | FileCheck %s
+// RUN: sq-opt %s --sq-fuse-elementwise --split-input-file | FileCheck %s
+// RUN: sq-opt %s --sq-fuse-elementwise --sq-fuse-elementwise --split-input-file | FileCheck %s
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #col = affine_map<(d0, d1) -> (d1)>
@@ -93,4 +93,51 @@ func.func @from_reduction(%x: tensor<?x8xf32>, %sum: tensor<?xf32>) -> tensor<?x
     linalg.yield %r : f32
   } -> tensor<?xf32>
   return %y : tensor<?xf32>
+}
+
+// -----
+
+// The check stays behind, once; what is fused has none.
+// CHECK-LABEL: @check
+// CHECK: linalg.generic
+// CHECK: cf.assert
+// CHECK: linalg.generic
+// CHECK-NOT: cf.assert
+// CHECK: arith.sitofp
+// CHECK: return
+#id = affine_map<(d0) -> (d0)>
+func.func @check(%i: tensor<?xi64>, %a: tensor<?xi64>, %b: tensor<?xf32>) -> tensor<?xf32> {
+  %c0 = arith.constant 0 : i64
+  %clamped = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%i : tensor<?xi64>) outs(%a : tensor<?xi64>) {
+  ^bb0(%in: i64, %out: i64):
+    %ok = arith.cmpi sge, %in, %c0 : i64
+    cf.assert %ok, "negative"
+    %m = arith.maxsi %in, %c0 : i64
+    linalg.yield %m : i64
+  } -> tensor<?xi64>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%clamped : tensor<?xi64>) outs(%b : tensor<?xf32>) {
+  ^bb0(%in: i64, %out: f32):
+    %f = arith.sitofp %in : i64 to f32
+    linalg.yield %f : f32
+  } -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+// Near miss: the division may only run if the check did not fail.
+// CHECK-LABEL: @guard
+// CHECK: cf.assert
+// CHECK-NEXT: arith.divsi
+#id = affine_map<(d0) -> (d0)>
+func.func @guard(%i: tensor<?xi64>, %a: tensor<?xi64>) -> tensor<?xi64> {
+  %c0 = arith.constant 0 : i64
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%i : tensor<?xi64>) outs(%a : tensor<?xi64>) {
+  ^bb0(%in: i64, %out: i64):
+    %ok = arith.cmpi ne, %in, %c0 : i64
+    cf.assert %ok, "division by zero"
+    %q = arith.divsi %out, %in : i64
+    linalg.yield %q : i64
+  } -> tensor<?xi64>
+  return %y : tensor<?xi64>
 }

@@ -62,46 +62,7 @@ func.func @interleaved(%x: tensor<3x5x2x32xf32>, %c: tensor<3x5x32xf32>, %init: 
 
 // -----
 
-// CHECK-LABEL: @causal
-// CHECK-DAG: %[[HIDDEN:.*]] = arith.constant 0xFF800000 : f32
-// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
-// CHECK: %[[M:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<1x1x5x7xf32>)
-// CHECK: arith.cmpi sle
-// CHECK: arith.select %{{.*}}, %[[ZERO]], %[[HIDDEN]] : f32
-// CHECK: sq.attention ins({{.*}}) mask(%[[M]] : tensor<1x1x5x7xf32>) outs({{.*}}) {scale = 2.500000e-01 : f32}
-func.func @causal(%q: tensor<1x5x2x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: tensor<1x5x2x32xf32>) -> tensor<1x5x2x32xf32> {
-  %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x2x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x2x32xf32>) {scale = 0.25 : f32, causal} -> tensor<1x5x2x32xf32>
-  return %o : tensor<1x5x2x32xf32>
-}
-
-// -----
-
-// A mask stays what it is where a key is seen; its own broadcasts stay.
-// CHECK-LABEL: @causal_masked
-// CHECK-SAME: %[[M:[a-z0-9]*]]: tensor<?x1x1x?xf32>
-// CHECK: %[[C:.*]] = linalg.generic {{.*}} ins(%[[M]] : tensor<?x1x1x?xf32>) outs(%{{.*}} : tensor<?x1x?x?xf32>)
-// CHECK: sq.attention ins({{.*}}) mask(%[[C]] : tensor<?x1x?x?xf32>)
-func.func @causal_masked(%q: tensor<?x?x2x32xf32>, %m: tensor<?x1x1x?xf32>, %init: tensor<?x?x2x32xf32>) -> tensor<?x?x2x32xf32> {
-  %o = sq.attention ins(%q, %q, %q : tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>) mask(%m : tensor<?x1x1x?xf32>) outs(%init : tensor<?x?x2x32xf32>) {scale = 0.25 : f32, causal} -> tensor<?x?x2x32xf32>
-  return %o : tensor<?x?x2x32xf32>
-}
-
-// -----
-
-// Head h reads head h / 2 of the keys.
-// CHECK-DAG: #[[$GROUP:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d1, d2, d4)>
-// CHECK-LABEL: @grouped
-// CHECK: linalg.generic {indexing_maps = [#[[$GROUP]], {{.*}} ins(%{{.*}} : tensor<1x7x2x32xf32>) outs(%{{.*}} : tensor<1x7x2x2x32xf32>)
-// CHECK: %[[K:.*]] = tensor.collapse_shape %{{.*}} {{\[}}[0], [1], [2, 3], [4]] : tensor<1x7x2x2x32xf32> into tensor<1x7x4x32xf32>
-// CHECK: sq.attention ins(%{{.*}}, %[[K]], %{{.*}} : tensor<1x5x4x32xf32>, tensor<1x7x4x32xf32>, tensor<1x7x4x32xf32>) outs(
-func.func @grouped(%q: tensor<1x5x4x32xf32>, %kv: tensor<1x7x2x32xf32>, %init: tensor<1x5x4x32xf32>) -> tensor<1x5x4x32xf32> {
-  %o = sq.attention ins(%q, %kv, %kv : tensor<1x5x4x32xf32>, tensor<1x7x2x32xf32>, tensor<1x7x2x32xf32>) outs(%init : tensor<1x5x4x32xf32>) {scale = 0.25 : f32} -> tensor<1x5x4x32xf32>
-  return %o : tensor<1x5x4x32xf32>
-}
-
-// -----
-
-// Nothing to do.
+// It has a kernel.
 // CHECK-LABEL: @plain
 // CHECK-NEXT: %[[O:.*]] = sq.attention
 // CHECK-NEXT: return %[[O]]

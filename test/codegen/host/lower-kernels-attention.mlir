@@ -105,3 +105,42 @@ func.func @head_mask(%q: memref<?x?x2x32xf32>, %m: memref<?x2x?x?xf32>, %o: memr
   sq.attention ins(%q, %q, %q : memref<?x?x2x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) mask(%m : memref<?x2x?x?xf32>) outs(%o : memref<?x?x2x32xf32>) {scale = 1.0 : f32}
   return
 }
+
+// -----
+
+// Causal: the tiles of keys end with the last one that a query of the block sees,
+// and in each a query's score is -inf for keys behind its own place.
+// CHECK-LABEL: @causal
+// CHECK-SAME: (%[[Q:[a-z0-9]*]]: memref<?x?x2x32xf32>, %[[K:[a-z0-9]*]]: memref<?x?x2x32xf32>
+// CHECK-DAG: %[[HIDDEN:.*]] = arith.constant dense<0xFF800000>
+// CHECK-DAG: %[[S:.*]] = memref.dim %[[Q]], %c1
+// CHECK-DAG: %[[T:.*]] = memref.dim %[[K]], %c1
+// CHECK: %[[PAST:.*]] = arith.subi %[[T]], %[[S]]
+// CHECK: %[[LAST:.*]] = arith.addi %{{.*}}, %[[PAST]] : index
+// CHECK: %[[END:.*]] = arith.addi %[[LAST]], %c1
+// CHECK: %[[SEEN:.*]] = arith.minsi %[[T]], %[[END]]
+// CHECK: scf.for %{{.*}} = %c0 to %[[SEEN]] step %c64
+// CHECK: %[[VISIBLE:.*]] = arith.cmpi sge, %{{.*}}, %{{.*}} : vector
+// CHECK: arith.select %[[VISIBLE]], %{{.*}}, %[[HIDDEN]]
+func.func @causal(%q: memref<?x?x2x32xf32>, %kv: memref<?x?x2x32xf32>, %o: memref<?x?x2x32xf32>) {
+  sq.attention ins(%q, %kv, %kv : memref<?x?x2x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) outs(%o : memref<?x?x2x32xf32>) {scale = 1.0 : f32, causal}
+  return
+}
+
+// -----
+
+// Four heads share the keys of one: their queries are lanes of the same block,
+// place j / 4 and head 4 h + j mod 4.
+// CHECK-LABEL: @grouped
+// CHECK-SAME: (%[[Q:[a-z0-9]*]]: memref<?x?x8x32xf32>, %[[K:[a-z0-9]*]]: memref<?x?x2x32xf32>
+// CHECK: %[[S:.*]] = memref.dim %[[Q]], %c1
+// CHECK: arith.muli %[[S]], %c4
+// CHECK: %[[PLACE:.*]] = arith.divui %{{.*}}, %c4
+// CHECK: %[[BASE:.*]] = arith.muli %{{.*}}, %c4
+// CHECK: %[[REST:.*]] = arith.remui %{{.*}}, %c4
+// CHECK: %[[HEAD:.*]] = arith.addi %[[BASE]], %[[REST]]
+// CHECK: vector.load %[[Q]][%{{.*}}, %[[PLACE]], %[[HEAD]], %{{.*}}]
+func.func @grouped(%q: memref<?x?x8x32xf32>, %kv: memref<?x?x2x32xf32>, %o: memref<?x?x8x32xf32>) {
+  sq.attention ins(%q, %kv, %kv : memref<?x?x8x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) outs(%o : memref<?x?x8x32xf32>) {scale = 1.0 : f32}
+  return
+}

@@ -65,3 +65,11 @@ func.func @tensors(%x: tensor<4xf32>) -> tensor<4xf32> {
   } -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+func.func @unknown_heads(%q: memref<1x5x4x32xf32>, %kv: memref<1x7x?x32xf32>, %y: memref<1x5x4x32xf32>) {
+  // expected-error@+1 {{'sq.attention' op has an unknown number of heads; make the head dimension static}}
+  sq.attention ins(%q, %kv, %kv : memref<1x5x4x32xf32>, memref<1x7x?x32xf32>, memref<1x7x?x32xf32>) outs(%y : memref<1x5x4x32xf32>) {scale = 0.25 : f32}
+  return
+}
