@@ -64,8 +64,11 @@ struct Emitter : EpilogueEmitter {
                                                        indexConstant(tb, target.tiles.rows))));
       auto prefetch = [&](ImplicitLocOpBuilder &ib, Value k) {
         Value at = arith::AddIOp::create(ib, from, arith::MulIOp::create(ib, k, perStep));
-        memref::PrefetchOp::create(ib, weight, ValueRange{next, indexConstant(ib, 0), at},
-                                   /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+        // A few rows are often all there are: one tile then fetches the whole panel.
+        constexpr int64_t kLine = 16; // floats
+        for (int64_t line = 0; line < (rows < target.tiles.rows ? kPanelColumns : kLine); line += kLine)
+          memref::PrefetchOp::create(ib, weight, ValueRange{next, indexConstant(ib, 0), plus(ib, at, line)},
+                                     /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
       };
       tile.step = prefetch;
       SmallVector<Value> sums = emitContractionTile(tb, tile);

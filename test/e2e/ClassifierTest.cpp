@@ -51,6 +51,29 @@ TEST(Classifier, Tiny) {
     }
 }
 
+/// Not a bit depends on the threads, on the run, or on which texts are in a batch.
+TEST(Classifier, TinySameBits) {
+  std::string folder = committedModels() + "/tiny/classifier";
+  CompiledModel model(folder + "/model.onnx");
+  ASSERT_TRUE(model.ok());
+  Feed all = rows(readFeed(folder + "/test", inputs), 0, 37);
+  for (const char *cpu : {"x86-64-v3", static_cast<const char *>(nullptr)}) {
+    Program single = model.open(1, cpu);
+    Tensor expected = runFirst(single, all);
+    ASSERT_EQ(expected.shape[0], 37);
+    for (int threads : {1, 2, 3, 7}) {
+      Program program = model.open(threads, cpu);
+      for (int64_t batch : {37, 11, 1})
+        for (int64_t from = 0; from < 37; from += batch) {
+          int64_t to = std::min<int64_t>(from + batch, 37);
+          Tensor part = runFirst(program, rows(all, from, to));
+          ASSERT_EQ(part.reals, rows({{"logits", expected}}, from, to).at("logits").reals)
+              << threads << " threads, texts " << from << " to " << to;
+        }
+    }
+  }
+}
+
 TEST(Classifier, TinyOracle) {
   std::string folder = committedModels() + "/tiny/classifier";
   Tensor logits = referenceFirst(folder + "/model.onnx", readFeed(folder + "/test", inputs));
