@@ -2,8 +2,7 @@
 //
 // Raising gives every spelling one op, whether or not a kernel exists for it.
 // What none exists for becomes linalg here, before fusion: an activation then
-// joins the epilogue of the product before it, and a mask is made once for all
-// layers.
+// joins the epilogue of the product before it.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -23,8 +22,6 @@
 
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/Passes.h"
-
-#include <limits>
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERCOMPOSITESPASS

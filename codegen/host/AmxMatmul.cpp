@@ -36,16 +36,6 @@ struct Emitter : EpilogueEmitter {
   Value sums;  // f32 [threads][32][32]
   Value thread;
 
-  using Body = function_ref<void(ImplicitLocOpBuilder &, Value)>;
-  void loop(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t step, Body body) {
-    scf::ForOp::create(b, begin, end, indexConstant(b, step), ValueRange(),
-                       [&](OpBuilder &o, Location l, Value i, ValueRange) {
-                         ImplicitLocOpBuilder ib(l, o);
-                         body(ib, i);
-                         scf::YieldOp::create(ib);
-                       });
-  }
-
   //===-- Tile instructions ------------------------------------------------===//
 
   Value constant(ImplicitLocOpBuilder &b, unsigned bits, int64_t value) {

@@ -28,17 +28,6 @@ namespace {
 
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
-using LoopBody = function_ref<void(ImplicitLocOpBuilder &, Value)>;
-
-void loop(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t step, LoopBody body) {
-  scf::ForOp::create(b, begin, end, indexConstant(b, step), ValueRange(),
-                     [&](OpBuilder &o, Location l, Value i, ValueRange) {
-                       ImplicitLocOpBuilder ib(l, o);
-                       body(ib, i);
-                       scf::YieldOp::create(ib);
-                     });
-}
-
 struct Emitter {
   AttentionOp op;
   const TiledTarget &target;

@@ -24,6 +24,7 @@
 #include "codegen/host/KernelWork.h"
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
+#include "codegen/host/Schedule.h"
 #include "passes/analysis/BufferDims.h"
 
 namespace sq {
@@ -35,40 +36,7 @@ using namespace mlir;
 
 namespace {
 
-Value rootOf(Value v) {
-  while (auto view = v.getDefiningOp<ViewLikeOpInterface>())
-    v = view.getViewSource();
-  return v;
-}
-
 bool isProduct(Operation *op) { return isa<sq::PackedMatmulOp, sq::AttentionOp>(op); }
-bool isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }
-
-/// What kernels read and write, and in which order.
-struct Accesses {
-  llvm::SetVector<Value> read, written; // roots
-
-  void add(Operation *op) {
-    auto dps = dyn_cast<DestinationStyleOpInterface>(op);
-    for (OpOperand &operand : op->getOpOperands()) {
-      if (!isa<MemRefType>(operand.get().getType()))
-        continue;
-      bool isOut = dps ? dps.isDpsInit(&operand) : operand.getOperandNumber() == 1;
-      Value root = rootOf(operand.get());
-      (isOut ? written : read).insert(root);
-      auto loops = dyn_cast<linalg::LinalgOp>(op);
-      if (isOut && loops && loops.payloadUsesValueFromOperand(&operand))
-        read.insert(root);
-    }
-    op->walk([&](memref::LoadOp load) { read.insert(rootOf(load.getMemref())); });
-  }
-  bool mayFollow(const Accesses &before) const {
-    auto meets = [](const llvm::SetVector<Value> &a, const llvm::SetVector<Value> &b) {
-      return llvm::any_of(a, [&](Value v) { return b.contains(v); });
-    };
-    return !meets(read, before.written) && !meets(written, before.written) && !meets(written, before.read);
-  }
-};
 
 /// Which operands of kernels run along the batch.
 struct Batch {
@@ -89,9 +57,9 @@ struct Batch {
         if (!(sizes.extent(from, 0) == size))
           return Neither;
       }
-      return cast<MemRefType>(rootOf(v).getType()).getLayout().isIdentity() ? Along : Neither;
+      return cast<MemRefType>(sq::rootOf(v).getType()).getLayout().isIdentity() ? Along : Neither;
     }
-    Value root = rootOf(v);
+    Value root = sq::rootOf(v);
     auto rootType = cast<MemRefType>(root.getType());
     for (int64_t d = 0; d < rootType.getRank(); ++d)
       if (sq::SymbolicSize extent = sizes.extent(root, d); !extent.isKnown() || extent.mentions(size))
@@ -184,7 +152,7 @@ struct Chunker {
   /// Enough that a product's weights, which every part reads again, come faster
   /// than they are used; few enough that what layers leave stays in L2.
   int64_t rowsPerThread;
-  Accesses accesses;
+  sq::Accesses accesses;
   IRMapping chunk; // buffers and views to their part of the batch
   llvm::SetVector<Value> buffers; // along the batch
   Value whole, step, longest; // of the batch, a part, a part at most
@@ -297,13 +265,13 @@ struct ChunkBatchPass : sq::impl::ChunkBatchPassBase<ChunkBatchPass> {
   /// Takes out of `run` what `op`, which follows, needs: cheap loops only. False,
   /// with nothing changed, when the rest of the run cannot move behind `op`.
   static bool leaveOut(Operation *op, SmallVector<Operation *> &run) {
-    Accesses needed; // by `op` and by what is left out
+    sq::Accesses needed; // by `op` and by what is left out
     needed.add(op);
     SmallVector<Operation *> kept;
     for (Operation *earlier : llvm::reverse(run)) {
-      Accesses own;
+      sq::Accesses own;
       own.add(earlier);
-      if (needed.mayFollow(own)) {
+      if (needed.isIndependentOf(own)) {
         kept.push_back(earlier);
         continue;
       }
@@ -325,7 +293,7 @@ struct ChunkBatchPass : sq::impl::ChunkBatchPassBase<ChunkBatchPass> {
       runs.emplace_back();
     };
     for (Operation &op : schedule) {
-      if (isKernel(&op) && batch.mayChunk(&op)) {
+      if (sq::isKernel(&op) && batch.mayChunk(&op)) {
         runs.back().push_back(&op);
         continue;
       }
@@ -333,7 +301,7 @@ struct ChunkBatchPass : sq::impl::ChunkBatchPassBase<ChunkBatchPass> {
       if (isHarmless || runs.back().empty())
         continue;
       // The run moves behind what does not depend on it.
-      if (!isKernel(&op) || !leaveOut(&op, runs.back()))
+      if (!sq::isKernel(&op) || !leaveOut(&op, runs.back()))
         finish();
     }
     finish();

@@ -2,6 +2,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include "passes/analysis/BufferDims.h"
 
@@ -9,6 +10,18 @@ using namespace mlir;
 
 Value sq::indexConstant(ImplicitLocOpBuilder &b, int64_t value) {
   return arith::ConstantIndexOp::create(b, value);
+}
+
+bool sq::isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }
+
+void sq::loop(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t step,
+              function_ref<void(ImplicitLocOpBuilder &, Value)> body) {
+  scf::ForOp::create(b, begin, end, indexConstant(b, step), ValueRange(),
+                     [&](OpBuilder &o, Location l, Value i, ValueRange) {
+                       ImplicitLocOpBuilder ib(l, o);
+                       body(ib, i);
+                       scf::YieldOp::create(ib);
+                     });
 }
 
 Value sq::plus(ImplicitLocOpBuilder &b, Value index, int64_t offset) {

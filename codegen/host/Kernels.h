@@ -25,10 +25,16 @@ mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const TiledTar
 /// LLVM vectorises the inner loop.
 mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp);
 
+/// Everything that writes whole buffers: a kernel each.
+bool isKernel(mlir::Operation *op);
+
 //===-- Small helpers that the emitters share ------------------------------===//
 
 mlir::Value indexConstant(mlir::ImplicitLocOpBuilder &b, int64_t value);
 mlir::Value plus(mlir::ImplicitLocOpBuilder &b, mlir::Value index, int64_t offset);
+/// scf.for over [begin, end) without results.
+void loop(mlir::ImplicitLocOpBuilder &b, mlir::Value begin, mlir::Value end, int64_t step,
+          llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, mlir::Value)> body);
 /// The extent of a dim, constant when static.
 mlir::Value dimOf(mlir::ImplicitLocOpBuilder &b, mlir::Value memref, int64_t dim);
 mlir::Value product(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange values);

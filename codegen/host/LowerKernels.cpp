@@ -88,9 +88,6 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     return success();
   }
 
-  /// Everything that writes whole buffers; what has no kernel is then refused.
-  static bool isKernel(Operation *op) { return isa<memref::CopyOp, DestinationStyleOpInterface>(op); }
-
   void runOnOperation() override {
     std::optional<sq::HostTarget> found = sq::findHostTarget(level);
     if (!found) {
@@ -110,7 +107,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     while (true) {
       SmallVector<Operation *> kernels;
       getOperation().walk([&](Operation *op) {
-        if (isKernel(op))
+        if (sq::isKernel(op)) // what has none is then refused
           kernels.push_back(op);
       });
       if (kernels.empty())

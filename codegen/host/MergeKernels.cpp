@@ -32,20 +32,6 @@ bool isSharedProduct(sq::ParallelOp op) {
   return kind && kind.getValue() == "matmul" && isa<func::CallOp>(op.getBody().front().front());
 }
 
-/// No kernel writes what the other touches.
-bool areIndependent(sq::ParallelOp a, sq::ParallelOp b) {
-  llvm::SmallPtrSet<Value, 8> touched[2], written[2];
-  sq::ParallelOp both[] = {a, b};
-  for (auto [i, op] : llvm::enumerate(both))
-    sq::forEachAccess(op.getBody(), [&, i = i](Value root, bool isWritten) {
-      touched[i].insert(root);
-      if (isWritten)
-        written[i].insert(root);
-    });
-  auto meet = [](auto &x, auto &y) { return llvm::any_of(x, [&](Value v) { return y.contains(v); }); };
-  return !meet(written[0], touched[1]) && !meet(written[1], touched[0]);
-}
-
 /// The work of all: sums of formulas, lists one after the other.
 DictionaryAttr addWork(MutableArrayRef<sq::ParallelOp> kernels) {
   Builder b(kernels.front().getContext());
@@ -115,17 +101,23 @@ void merge(MutableArrayRef<sq::ParallelOp> kernels) {
 struct MergeKernelsPass : sq::impl::MergeKernelsPassBase<MergeKernelsPass> {
   void runOnBlock(Block &block) {
     SmallVector<SmallVector<sq::ParallelOp>> groups(1);
+    sq::Accesses ofGroup;
+    auto nextGroup = [&] {
+      groups.emplace_back();
+      ofGroup = {};
+    };
     for (Operation &op : block) {
       if (auto kernel = dyn_cast<sq::ParallelOp>(op)) {
-        bool fits = isSharedProduct(kernel) && llvm::all_of(groups.back(), [&](sq::ParallelOp other) {
-                      return areIndependent(kernel, other);
-                    });
-        if (!fits)
-          groups.emplace_back();
-        if (isSharedProduct(kernel))
+        sq::Accesses own;
+        own.add(kernel);
+        if (!isSharedProduct(kernel) || !own.isIndependentOf(ofGroup))
+          nextGroup();
+        if (isSharedProduct(kernel)) {
           groups.back().push_back(kernel);
+          ofGroup.add(kernel);
+        }
       } else if (!isMemoryEffectFree(&op) && !isa<memref::AllocOp>(op)) {
-        groups.emplace_back();
+        nextGroup();
       }
     }
     for (MutableArrayRef<sq::ParallelOp> group : groups)

@@ -17,6 +17,7 @@
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "codegen/host/Passes.h"
@@ -182,17 +183,6 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     }
   }
 
-  /// Moves what computes `v` in front of `loop` if it is the same in every pass.
-  static void hoist(Value v, scf::ForOp loop) {
-    Operation *op = v.getDefiningOp();
-    if (!op || op->getBlock() != loop.getBody() || !isPure(op))
-      return;
-    for (Value operand : op->getOperands())
-      hoist(operand, loop);
-    if (llvm::all_of(op->getOperands(), [&](Value operand) { return loop.isDefinedOutsideOfLoop(operand); }))
-      op->moveBefore(loop);
-  }
-
   /// The ops of the schedule and of its loops, in order.
   void numberSchedule() {
     for (Operation &op : *schedule) {
@@ -269,14 +259,13 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
       return;
 
     // All sizes are computed before the first buffer.
+    for (auto loop : schedule->getOps<scf::ForOp>())
+      moveLoopInvariantCode(loop);
     Operation *start = buffers.front().op;
     DominanceInfo dominance(func);
     IRRewriter rewriter(&getContext());
     for (Buffer &buffer : buffers) {
       SmallVector<Value> sizes(buffer.op.getDynamicSizes());
-      if (auto loop = dyn_cast<scf::ForOp>(buffer.op->getParentOp()))
-        for (Value size : sizes)
-          hoist(size, loop);
       if (failed(moveValueDefinitions(rewriter, sizes, start, dominance))) {
         emitError(buffer.op.getLoc()) << "the size of a tensor depends on run-time data; only "
                                          "sizes that follow from the dims of the inputs are supported";

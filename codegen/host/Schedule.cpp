@@ -26,31 +26,30 @@ int ScheduledBuffer::last() const {
   return last;
 }
 
-namespace {
-
-/// The buffer that `v` is a view of.
-static Value rootOf(Value v) {
-  while (auto view = v.getDefiningOp<ViewLikeOpInterface>()) {
+Value sq::rootOf(Value memref) {
+  while (auto view = memref.getDefiningOp<ViewLikeOpInterface>()) {
     if (isa<memref::ViewOp>(view)) // of the arena
       break;
-    v = view.getViewSource();
+    memref = view.getViewSource();
   }
-  return v;
+  return memref;
 }
 
-} // namespace
-
-void sq::forEachAccess(Region &region, function_ref<void(Value root, bool written)> access) {
-  region.walk([&](Operation *inner) {
+void Accesses::add(Operation *op) {
+  op->walk([&](Operation *inner) {
     if (auto call = dyn_cast<func::CallOp>(inner)) {
       auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
       if (!callee || callee.isExternal())
         return;
-      forEachAccess(callee.getBody(), [&](Value root, bool written) {
-        auto arg = dyn_cast<BlockArgument>(root);
-        if (arg && arg.getOwner() == &callee.getBody().front())
-          access(rootOf(call.getOperand(arg.getArgNumber())), written);
-      });
+      Accesses own;
+      own.add(callee);
+      auto passOn = [&](const llvm::SetVector<Value> &from, llvm::SetVector<Value> &to) {
+        for (Value root : from)
+          if (auto arg = dyn_cast<BlockArgument>(root); arg && arg.getOwner() == &callee.getBody().front())
+            to.insert(rootOf(call.getOperand(arg.getArgNumber())));
+      };
+      passOn(own.read, read);
+      passOn(own.written, written);
       return;
     }
     auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
@@ -63,15 +62,21 @@ void sq::forEachAccess(Region &region, function_ref<void(Value root, bool writte
       if (!v || !isa<MemRefType>(v.getType()))
         continue;
       Value root = rootOf(v);
-      bool inside = root.getDefiningOp() && region.isAncestor(root.getParentRegion());
-      if (inside)
+      if (Operation *made = root.getDefiningOp(); made && op->isProperAncestor(made))
         continue;
       if (isa<MemoryEffects::Read>(effect.getEffect()))
-        access(root, false);
+        read.insert(root);
       else if (isa<MemoryEffects::Write>(effect.getEffect()))
-        access(root, true);
+        written.insert(root);
     }
   });
+}
+
+bool Accesses::isIndependentOf(const Accesses &other) const {
+  auto meet = [](const llvm::SetVector<Value> &a, const llvm::SetVector<Value> &b) {
+    return llvm::any_of(a, [&](Value v) { return b.contains(v); });
+  };
+  return !meet(read, other.written) && !meet(written, other.written) && !meet(written, other.read);
 }
 
 namespace {
@@ -149,10 +154,13 @@ struct Reader {
     } else {
       kernel.kind = kernel.flops = kernel.reads = kernel.writes = "?";
     }
+    Accesses accesses;
+    accesses.add(op);
     llvm::SetVector<int> in, out;
-    forEachAccess(op.getBody(), [&](Value root, bool written) {
-      (written ? out : in).insert(bufferOf(root));
-    });
+    for (Value root : accesses.read)
+      in.insert(bufferOf(root));
+    for (Value root : accesses.written)
+      out.insert(bufferOf(root));
     kernel.inputs.assign(in.begin(), in.end());
     kernel.outputs.assign(out.begin(), out.end());
     for (int buffer : kernel.inputs)

@@ -7,6 +7,8 @@
 
 #include "passes/analysis/SymbolicSize.h"
 
+#include "llvm/ADT/SetVector.h"
+
 namespace sq {
 
 struct ScheduledBuffer {
@@ -34,9 +36,18 @@ struct Schedule {
   SymbolicSize arenaBytes = 0;
 };
 
-/// Calls `access` for the buffers outside of `region` that it reads and writes;
-/// what it calls (--sq-share-kernels) is looked into.
-void forEachAccess(mlir::Region &region, llvm::function_ref<void(mlir::Value root, bool written)> access);
+/// The buffer that `memref` is a view of.
+mlir::Value rootOf(mlir::Value memref);
+
+/// Buffers outside of ops that these read and write, as their memory effects
+/// say; what they call (--sq-share-kernels) is looked into.
+struct Accesses {
+  llvm::SetVector<mlir::Value> read, written;
+
+  void add(mlir::Operation *op);
+  /// Neither writes what the other touches: their order does not matter.
+  bool isIndependentOf(const Accesses &other) const;
+};
 
 /// Reads the program of `func`, which has been through --sq-plan-arena.
 Schedule readSchedule(mlir::func::FuncOp func);

@@ -67,8 +67,12 @@ std::string sq::parseTiles(StringRef text, Tiles &tiles) {
   return "";
 }
 
+bool sq::fitTiles(const HostTarget &target, const Tiles &tiles) {
+  return fits(target, std::max<int64_t>(tiles.rows, 1), std::max<int64_t>(tiles.vectors, 1));
+}
+
 Tiles sq::chooseTiles(const HostTarget &target, Tiles tiles) {
-  if (!fits(target, std::max<int64_t>(tiles.rows, 1), std::max<int64_t>(tiles.vectors, 1)))
+  if (!fitTiles(target, tiles))
     tiles.rows = tiles.vectors = 0;
   double best = 0;
   Tiles chosen = tiles;

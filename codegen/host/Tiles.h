@@ -22,6 +22,9 @@ struct Tiles {
 /// Reads "rows=8,vectors=3,block=64"; empty on success, else what is wrong with it.
 std::string parseTiles(llvm::StringRef text, Tiles &tiles);
 
+/// Whether rows and vectors, where given, fit the registers of `target` and its panels.
+bool fitTiles(const HostTarget &target, const Tiles &tiles);
+
 /// `tiles` with what is 0 chosen for `target`, apart from `block`, which depends on the product.
 /// Tiles that do not fit `target` (its registers, the panels of the weights) are replaced as well.
 Tiles chooseTiles(const HostTarget &target, Tiles tiles);

@@ -51,7 +51,7 @@ struct Options {
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
-                  "of the batch)")};
+                  "of the batch). A CPU level that rows x vectors do not fit keeps its own")};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj; with -o into a file")};
@@ -125,6 +125,8 @@ int main(int argc, char **argv) {
   sq::Tiles tiles;
   if (std::string wrong = sq::parseTiles(cli.tile, tiles); !wrong.empty())
     return usage("--tile=" + cli.tile + ": " + wrong);
+  if (none_of(sq::hostTargets(), [&](const sq::HostTarget &target) { return sq::fitTiles(target, tiles); }))
+    return usage("--tile=" + cli.tile + ": rows x vectors do not fit the registers of any CPU level");
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
   static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};
