@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define SQ_KERNEL_ABI_VERSION 2
+#define SQ_KERNEL_ABI_VERSION 3
 #define SQ_ARTIFACT_MAGIC 0x31465452414b5153ull /* "SQKARTF1" */
 
 typedef struct sq_kernel_context sq_kernel_context;
@@ -19,7 +19,18 @@ typedef struct sq_kernel_context sq_kernel_context;
  * schedule captured at `captures` (layout private to the generated code). */
 typedef void (*sq_kernel_fn)(const void *captures, int64_t begin, int64_t end, int32_t thread);
 
-/* Callbacks of one run. Generated code gets a pointer to this structure; the
+/* A launch of a kernel of a CUDA variant's device code. */
+typedef struct sq_launch {
+  int32_t kernel;             /* index in the manifest's list of kernels, for profiles */
+  int32_t function;           /* index in the device code's list of functions */
+  int64_t grid[3];            /* blocks; with a 0 among them nothing is launched */
+  int32_t block[3];           /* threads of a block */
+  int32_t shared_bytes;       /* dynamic shared memory of a block */
+  const void *const *params;  /* the address of each parameter, in order */
+} sq_launch;
+
+/* Callbacks of one run. In a run of a CUDA variant all memory that the context
+ * speaks of (weights, arena, outputs, inputs) is the device's. Generated code gets a pointer to this structure; the
  * runtime may keep fields of its own behind it. The order of fields is fixed. */
 struct sq_kernel_context {
   /* The weight section, 64-byte aligned, read-only. */
@@ -47,8 +58,18 @@ struct sq_kernel_context {
   void (*fail)(sq_kernel_context *, const char *message, int64_t a, int64_t b);
   /* Threads of this run, at least 1; sq_kernel_fn's `thread` is below it. */
   int32_t threads;
-  /* Levels below this one fit the machine; for information. */
   int32_t reserved;
+  /* Of CUDA variants only, NULL in others: */
+  /* Queues a kernel on the run's stream. Returns 0, or non-zero when that
+   * failed (the runtime has noted it): the schedule then returns at once. */
+  int32_t (*launch)(sq_kernel_context *, const sq_launch *);
+  /* Copies `bytes` of device memory to `host` after all kernels queued so far,
+   * and waits for that. Returns as `launch`. */
+  int32_t (*read)(sq_kernel_context *, void *host, const void *device, int64_t bytes);
+  /* 4 bytes of device memory, 0 at the start of a run: a kernel whose check
+   * fails stores 1 + the number of the check's message in the device code's
+   * list if it is still 0, and goes on with what it clamped. */
+  uint32_t *fault;
 };
 
 /* One tensor as it enters a run: dense row-major, shape already checked
