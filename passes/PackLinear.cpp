@@ -22,17 +22,18 @@ namespace {
 /// Columns of a panel of bf16 pairs: two AMX tiles of 16.
 constexpr int64_t kPairColumns = 32;
 
-void pack(sq::LinearOp op, ElementsAttr weight, int64_t columns, bool bf16) {
+/// `pairs`: in bf16 as AMX tiles take it; otherwise `element` in panels.
+void pack(sq::LinearOp op, ElementsAttr weight, int64_t columns, Type element, bool pairs) {
   OpBuilder b(op);
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getWeight().getType());
   bool transposed = op.getTransposeWeight();
   int64_t k = type.getDimSize(transposed), n = type.getDimSize(!transposed);
-  if (bf16)
+  if (pairs)
     columns = kPairColumns;
   int64_t panels = llvm::divideCeil(n, columns);
-  auto packed = bf16 ? RankedTensorType::get({panels, int64_t(llvm::divideCeil(k, 32)) * 16, columns, 2}, b.getBF16Type())
-                     : RankedTensorType::get({panels, k, columns}, b.getF32Type());
+  auto packed = pairs ? RankedTensorType::get({panels, int64_t(llvm::divideCeil(k, 32)) * 16, columns, 2}, element)
+                      : RankedTensorType::get({panels, k, columns}, element);
   auto value = sq::WeightOp::create(b, op.getWeight().getLoc(), packed, weight, columns, transposed,
                                     /*offset=*/nullptr, /*wide_offset=*/nullptr,
                                     /*widened=*/false);
@@ -119,8 +120,14 @@ void expand(sq::LinearOp op) {
 struct PackLinearPass : sq::impl::PackLinearPassBase<PackLinearPass> {
   using PackLinearPassBase::PackLinearPassBase;
   void runOnOperation() override {
-    if (precision != "f32" && precision != "bf16") {
-      getOperation().emitError("unknown precision '") << precision << "'; f32 or bf16";
+    Builder b(&getContext());
+    Type element = precision == "f32"    ? Type(b.getF32Type())
+                   : precision == "bf16" ? Type(b.getBF16Type())
+                   : precision == "f16"  ? Type(b.getF16Type())
+                                         : Type();
+    bool inPairs = pairs && precision != "f32";
+    if (!element || (inPairs && precision == "f16")) {
+      getOperation().emitError("unknown precision '") << precision << "'; f32, bf16, or f16 with pairs=false";
       return signalPassFailure();
     }
     SmallVector<sq::LinearOp> ops;
@@ -136,7 +143,7 @@ struct PackLinearPass : sq::impl::PackLinearPassBase<PackLinearPass> {
       auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
       if (constant && f32(op.getX()) && f32(op.getWeight()) && f32(op.getBias()) &&
           f32(op.getOuts()))
-        pack(op, weight, columns, precision == "bf16");
+        pack(op, weight, columns, element, inPairs);
       else
         expand(op);
     }

@@ -149,9 +149,11 @@ def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"48",
-           "columns of a panel of f32 (default 48, the only width that has a host kernel)">,
+           "columns of a panel of f32 (default 48, the only width that has a host kernel; CUDA kernels take 64)">,
+    Option<"pairs", "pairs", "bool", /*default=*/"true",
+           "bf16 in pairs of rows, as AMX tiles take it; false: in panels, as CUDA kernels do">,
     Option<"precision", "precision", "std::string", /*default=*/"\"f32\"",
-           "how weights are stored: f32 (default), or bf16 in pairs of rows for AMX tiles">
+           "how weights are stored: f32 (default), bf16, or f16 (not in pairs)">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];

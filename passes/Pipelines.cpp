@@ -17,6 +17,8 @@ namespace {
 struct PrecisionOptions : PassPipelineOptions<PrecisionOptions> {
   Option<std::string> precision{*this, "precision", llvm::cl::desc("of weights: f32 or bf16"),
                                 llvm::cl::init("f32")};
+  Option<bool> pairs{*this, "pairs", llvm::cl::desc("16-bit weights in pairs of rows"), llvm::cl::init(true)};
+  Option<int64_t> columns{*this, "columns", llvm::cl::desc("of a panel of a packed weight"), llvm::cl::init(48)};
 };
 } // namespace
 
@@ -32,11 +34,13 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   func.addPass(createCSEPass());
 }
 
-void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision) {
+void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
   packing.precision = precision.str();
+  packing.columns = columns;
+  packing.pairs = pairs;
   func.addPass(createPackLinearPass(packing));
   func.addPass(createLinalgGeneralizeNamedOpsPass());
   func.addPass(createFuseElementwisePass());
@@ -65,5 +69,5 @@ void sq::registerPipelines() {
                              buildOnnxToGraph);
   PassPipelineRegistration<PrecisionOptions>(
       "sq-graph-to-buffers", "pack, fuse, place weights, bufferize",
-      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision); });
+      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision, o.columns, o.pairs); });
 }

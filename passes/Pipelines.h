@@ -11,8 +11,10 @@ namespace sq {
 /// `sq-onnx-to-graph`: from the `onnx` dialect to `sq` composites and linalg.
 void buildOnnxToGraph(mlir::OpPassManager &pm);
 /// `sq-graph-to-buffers`: raises, packs, fuses, places weights, bufferizes.
-/// `precision`: of the weights of linear layers, f32 or bf16.
-void buildGraphToBuffers(mlir::OpPassManager &pm, llvm::StringRef precision = "f32");
+/// `precision`: of the weights of linear layers, f32, bf16 or f16; `columns`
+/// of their panels, and whether bf16 comes in `pairs`, as the target wants it.
+void buildGraphToBuffers(mlir::OpPassManager &pm, llvm::StringRef precision = "f32", int64_t columns = 48,
+                         bool pairs = true);
 void registerPipelines();
 
 } // namespace sq

@@ -21,10 +21,10 @@
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 
-#include "codegen/host/KernelWork.h"
+#include "codegen/common/KernelWork.h"
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
-#include "codegen/host/Schedule.h"
+#include "codegen/common/Schedule.h"
 #include "passes/analysis/BufferDims.h"
 
 namespace sq {

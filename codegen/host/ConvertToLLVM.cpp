@@ -19,12 +19,14 @@
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
 #include "mlir/Transforms/DialectConversion.h"
 
-#include "codegen/host/KernelContext.h"
+#include "codegen/common/KernelContext.h"
+#include "codegen/host/LaunchToLLVM.h"
 #include "codegen/host/Passes.h"
 #include "dialects/sq/IR/SqOps.h"
 
@@ -37,24 +39,6 @@ using namespace mlir;
 
 namespace {
 
-/// The context: the first argument of the function around `op`.
-Value contextOf(Operation *op) {
-  auto func = op->getParentOfType<FunctionOpInterface>();
-  return func.getFunctionBody().front().getArgument(0);
-}
-
-/// Ends the function with a status when `condition` is false.
-void returnUnless(ConversionPatternRewriter &rewriter, Location loc, Value condition) {
-  Block *before = rewriter.getInsertionBlock();
-  Block *after = rewriter.splitBlock(before, rewriter.getInsertionPoint());
-  Block *stop = rewriter.createBlock(after);
-  Value one = LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32Type(), 1);
-  LLVM::ReturnOp::create(rewriter, loc, one);
-  rewriter.setInsertionPointToEnd(before);
-  LLVM::CondBrOp::create(rewriter, loc, condition, after, stop);
-  rewriter.setInsertionPointToStart(after);
-}
-
 struct WeightPattern : ConvertOpToLLVMPattern<sq::WeightOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
   LogicalResult matchAndRewrite(sq::WeightOp op, OpAdaptor,
@@ -63,7 +47,7 @@ struct WeightPattern : ConvertOpToLLVMPattern<sq::WeightOp> {
       return op.emitOpError("has no offset; run --sq-place-weights first");
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     auto ptr = LLVM::LLVMPointerType::get(rewriter.getContext());
-    Value base = sq::loadContextField(b, contextOf(op),
+    Value base = sq::loadContextField(b, sq::contextOf(op),
                                       op.getWidened() ? offsetof(sq_kernel_context, widened)
                                                       : offsetof(sq_kernel_context, weights),
                                       ptr);
@@ -81,7 +65,7 @@ struct ThreadsPattern : ConvertOpToLLVMPattern<sq::ThreadsOp> {
   LogicalResult matchAndRewrite(sq::ThreadsOp op, OpAdaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    Value n = sq::loadContextField(b, contextOf(op), offsetof(sq_kernel_context, threads), b.getI32Type());
+    Value n = sq::loadContextField(b, sq::contextOf(op), offsetof(sq_kernel_context, threads), b.getI32Type());
     rewriter.replaceOpWithNewOp<LLVM::SExtOp>(op, b.getI64Type(), n);
     return success();
   }
@@ -98,9 +82,9 @@ struct ArenaPattern : ConvertOpToLLVMPattern<sq::ArenaOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     auto ptr = LLVM::LLVMPointerType::get(rewriter.getContext());
-    Value memory = sq::callContext(b, contextOf(op), offsetof(sq_kernel_context, arena), ptr,
+    Value memory = sq::callContext(b, sq::contextOf(op), offsetof(sq_kernel_context, arena), ptr,
                                    adaptor.getBytes()).getResult();
-    returnUnless(rewriter, op.getLoc(), nonNull(b, memory));
+    sq::returnUnless(rewriter, op.getLoc(), nonNull(b, memory));
     auto type = cast<MemRefType>(op.getResult().getType());
     auto descriptor = MemRefDescriptor::poison(rewriter, op.getLoc(), getTypeConverter()->convertType(type));
     descriptor.setAllocatedPtr(rewriter, op.getLoc(), memory);
@@ -134,9 +118,9 @@ struct OutputPattern : ConvertOpToLLVMPattern<sq::OutputOp> {
       LLVM::StoreOp::create(b, sizes.back(), at);
     }
     Value index = LLVM::ConstantOp::create(b, b.getI32Type(), static_cast<int64_t>(op.getIndex()));
-    Value memory = sq::callContext(b, contextOf(op), offsetof(sq_kernel_context, output), ptr,
+    Value memory = sq::callContext(b, sq::contextOf(op), offsetof(sq_kernel_context, output), ptr,
                                    {index, shape}).getResult();
-    returnUnless(rewriter, loc, nonNull(b, memory));
+    sq::returnUnless(rewriter, loc, nonNull(b, memory));
     b.restoreInsertionPoint(rewriter.saveInsertionPoint());
     Value stride = LLVM::ConstantOp::create(b, b.getI64Type(), 1);
     for (int64_t d = rank - 1; d >= 0; --d) {
@@ -204,7 +188,7 @@ struct AssertPattern : ConvertOpToLLVMPattern<cf::AssertOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     bool inKernel = op->getParentOfType<sq::ParallelOp>() != nullptr;
-    Value context = contextOf(op);
+    Value context = sq::contextOf(op);
     Block *before = op->getBlock();
     Block *after = rewriter.splitBlock(before, op->getIterator());
     Block *failed = rewriter.createBlock(after);
@@ -336,9 +320,13 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     ub::populateUBToLLVMConversionPatterns(converter, patterns);
     patterns.add<WeightPattern, ThreadsPattern, ArenaPattern, OutputPattern, PartPattern, ParallelPattern>(converter);
     patterns.add<AssertPattern>(converter, PatternBenefit(2));
+    sq::populateLaunchPatterns(converter, patterns);
     ConversionTarget target(*context);
     target.addLegalDialect<LLVM::LLVMDialect>();
     target.addLegalOp<ModuleOp, sq::YieldOp>();
+    // Kernels, lowered already.
+    target.addLegalOp<gpu::GPUModuleOp>();
+    target.markOpRecursivelyLegal<gpu::GPUModuleOp>();
     target.addDynamicallyLegalOp<sq::ParallelOp>([&](sq::ParallelOp op) {
       return converter.isLegal(op->getOperandTypes()) && converter.isLegal(&op.getBody());
     });

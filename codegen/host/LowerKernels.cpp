@@ -10,10 +10,9 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include "codegen/host/KernelWork.h"
+#include "codegen/common/KernelWork.h"
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
-#include "passes/analysis/BufferDims.h"
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERKERNELSPASS
@@ -131,17 +130,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     flattenExpansions(rewriter);
   }
 
-  /// memref.expand_shape with the strides written out: upstream's
-  /// --expand-strided-metadata (22.1) crashes on a group with two dynamic dims.
   void flattenExpansions(IRRewriter &rewriter) {
-    getOperation().walk([&](memref::ExpandShapeOp op) {
-      if (!op.getSrcType().getLayout().isIdentity() || !op.getResultType().getLayout().isIdentity())
-        return;
-      rewriter.setInsertionPoint(op);
-      ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-      rewriter.replaceOp(op, sq::denseView(b, op.getSrc(), op.getResultType(),
-                                           op.getMixedOutputShape()));
-    });
+    getOperation().walk([&](memref::ExpandShapeOp op) { sq::flattenExpansion(rewriter, op); });
   }
 };
 

@@ -15,7 +15,7 @@
 
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
-#include "codegen/host/Schedule.h"
+#include "codegen/common/Schedule.h"
 
 namespace sq {
 #define GEN_PASS_DEF_MERGEKERNELSPASS

@@ -2,7 +2,7 @@
 #ifndef SQ_CODEGEN_HOST_NEIGHBOURS_H
 #define SQ_CODEGEN_HOST_NEIGHBOURS_H
 
-#include "codegen/host/Schedule.h"
+#include "codegen/common/Schedule.h"
 
 namespace sq {
 

@@ -4,7 +4,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Transforms/RegionUtils.h"
 
-#include "codegen/host/KernelContext.h"
+#include "codegen/common/KernelContext.h"
 #include "codegen/host/Passes.h"
 #include "dialects/sq/IR/SqOps.h"
 

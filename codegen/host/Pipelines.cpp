@@ -9,6 +9,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
+#include "codegen/common/Passes.h"
 #include "codegen/host/Passes.h"
 #include "codegen/host/Tiles.h"
 

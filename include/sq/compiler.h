@@ -33,8 +33,9 @@ struct DimRange {
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
-  std::string precision = "f32";           // of linear layers' weights and products: f32 or bf16
+  std::string precision = "f32";           // of linear layers' weights and products: f32, bf16, and for CUDA f16, tf32
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
+  std::vector<std::string> cuda;           // architectures (sm_80, ...): CUDA kernels instead of the host's
   std::string tile;                        // sizes of tiles, --tile=; empty: by the cost model
   std::string emit;                        // a phase name, or empty for an artifact
   /// Files that get the compile report, by suffix (.json, .html, .txt); "-":
@@ -43,6 +44,7 @@ struct CompileOptions {
   int threads = 0;                         // of the compiler; 0: all allowed cores
   bool sanitize = false;                   // AddressSanitizer in generated code, .so only
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
+  bool emulateCuda = false;                // kernels for the emulator of test/cuda, for tests
   bool verbose = false;
   /// Called at the start of each phase (`index` of `count`), from one thread.
   std::function<void(const std::string &phase, int index, int count)> progress;

@@ -67,8 +67,8 @@ struct sq_kernel_context {
    * and waits for that. Returns as `launch`. */
   int32_t (*read)(sq_kernel_context *, void *host, const void *device, int64_t bytes);
   /* 4 bytes of device memory, 0 at the start of a run: a kernel whose check
-   * fails stores 1 + the number of the check's message in the device code's
-   * list if it is still 0, and goes on with what it clamped. */
+   * fails raises it to 1 + the number of the check's message in the device
+   * code's list, and goes on with what it clamped. */
   uint32_t *fault;
 };
 

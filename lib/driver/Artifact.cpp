@@ -95,7 +95,17 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   for (const ManifestVariant &variant : m.variants) {
     auto level = builder.CreateString(variant.level);
     auto features = builder.CreateVectorOfStrings(variant.features);
-    variants.push_back(manifest::CreateVariant(builder, level, features, variant.widened));
+    flatbuffers::Offset<manifest::DeviceCode> device;
+    if (variant.device) {
+      const ManifestDevice &d = *variant.device;
+      auto functions = builder.CreateVectorOfStrings(d.functions);
+      auto messages = builder.CreateVectorOfStrings(d.messages);
+      builder.ForceVectorAlignment(d.cubin.size(), 1, 16); // as the schema asks
+      auto cubin = builder.CreateVector(reinterpret_cast<const uint8_t *>(d.cubin.data()), d.cubin.size());
+      auto ptx = d.ptx.empty() ? flatbuffers::Offset<flatbuffers::String>() : builder.CreateString(d.ptx);
+      device = manifest::CreateDeviceCode(builder, d.architecture, functions, messages, cubin, ptx);
+    }
+    variants.push_back(manifest::CreateVariant(builder, level, features, variant.widened, device));
   }
   std::vector<flatbuffers::Offset<manifest::Kernel>> kernels;
   for (const ManifestKernel &kernel : m.kernels) {

@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 
 #include "sq/compiler.h"
@@ -27,10 +29,19 @@ struct ManifestTensor {
   std::vector<ManifestDim> dims;
 };
 
+/// Kernels of a CUDA variant.
+struct ManifestDevice {
+  uint32_t architecture = 0;              // 80 for sm_80
+  std::vector<std::string> functions, messages;
+  llvm::SmallVector<char, 0> cubin;       // empty without ptxas
+  std::string ptx;
+};
+
 struct ManifestVariant {
   std::string level;                  // as in sq_variant, same order
   std::vector<std::string> features;  // what the code needs: levelFeatures(level)
   bool widened = false;               // it reads f32 copies of bf16 weights
+  std::optional<ManifestDevice> device; // of CUDA variants
 };
 
 struct ManifestWidened {

@@ -4,9 +4,11 @@
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/ThreadPool.h"
+#include "llvm/ADT/StringExtras.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
@@ -14,11 +16,11 @@
 #include "mlir/Pass/PassManager.h"
 
 #include "codegen/host/EmitObject.h"
-#include "codegen/host/Pipelines.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/Manifest.h"
 #include "lib/driver/Report.h"
 #include "lib/driver/Reproducer.h"
+#include "lib/driver/Target.h"
 #include "lib/driver/Weights.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
@@ -114,16 +116,22 @@ struct Compiler {
   std::string reproduce() {
     bool file = !options.output.empty() && options.output != "-" && options.output != "/dev/null";
     std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
-    std::string level =
-        options.levels.empty() ? hostTargets().back().level.str() : options.levels.front();
-    if (!options.tile.empty())
-      level += " tile=" + options.tile;
-    if (writeReproducer(path, level, name))
+    SmallVector<Target> targets = chooseTargets(options);
+    std::string pipeline = "builtin.module(sq-onnx-to-graph," + graphPipeline() + "," +
+                           codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets.back(), options.tile) + ")";
+    if (writeReproducer(path, pipeline, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
              "--run-reproducer " + name + " -o /dev/null";
-    return " with the model; this runs the passes again:\n  sq-opt " + path +
-           " --sq-onnx-to-graph --sq-graph-to-buffers --sq-buffers-to-kernels=\"level=" + level +
-           "\" --sq-kernels-to-llvm -o /dev/null";
+    return " with the model; this runs the passes again:\n  sq-opt " + path + " --pass-pipeline='" + pipeline +
+           "' -o /dev/null";
+  }
+
+  /// How weights are stored, and the columns of their panels.
+  StringRef weightPrecision() const { return options.precision == "tf32" ? "f32" : StringRef(options.precision); }
+  int64_t panelColumns() const { return options.cuda.empty() ? kPanelColumns : kCudaPanelColumns; }
+  bool inPairs() const { return options.cuda.empty(); }
+  std::string graphPipeline() const {
+    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2}}", weightPrecision(), panelColumns(), inPairs());
   }
 
   /// A sanitized build of sq instruments what its tests load; other kinds of
@@ -210,70 +218,32 @@ struct Compiler {
       return writeModule(*module);
 
     begin("optimise");
-    if (failed(run(*module, [&](OpPassManager &pm) { buildGraphToBuffers(pm, options.precision); })))
+    if (failed(run(*module, [&](OpPassManager &pm) { buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs()); })))
       return fail(ExitCode::Defect, "the model could not be bufferized");
 
     return generate(*module);
   }
 
   CompileResult generate(ModuleOp module) {
-    SmallVector<HostTarget> targets;
-    for (const HostTarget &t : hostTargets())
-      // Without bf16 the AMX level would hold the code of AVX-512 once more.
-      if (options.levels.empty() ? !t.amx || options.precision == "bf16" : llvm::is_contained(options.levels, t.level))
-        targets.push_back(t);
+    SmallVector<Target> targets = chooseTargets(options);
     if (targets.empty())
-      return fail(ExitCode::Usage, "no CPU level to compile for");
+      return fail(ExitCode::Usage, "no CPU level or architecture to compile for");
     std::vector<std::string> levels;
-    for (const HostTarget &target : targets)
-      levels.push_back(target.level.str());
+    for (const Target &target : targets)
+      levels.push_back(target.name());
     bool reportOnly = options.emit.empty() && options.output.empty();
     if (!options.emit.empty() || reportOnly)
       targets = {targets.back()};
 
     begin("generate code");
-    struct Variant {
-      OwningOpRef<ModuleOp> module;
-      SmallVector<char, 0> object;
-      std::string entry, problem;
-      Schedule schedule;
-      bool refused = false;
-    };
     std::vector<Variant> variants(targets.size());
     for (auto [variant, target] : llvm::zip(variants, targets)) {
       variant.module = cast<ModuleOp>(module->clone());
-      variant.entry = "sq_entry_" + target.level.str();
-      std::replace(variant.entry.begin(), variant.entry.end(), '-', '_');
+      variant.entry = "sq_entry_" + target.name();
+      std::replace_if(variant.entry.begin(), variant.entry.end(), [](char c) { return !llvm::isAlnum(c); }, '_');
     }
     LogicalResult done = failableParallelForEachN(&context, 0, targets.size(), [&](size_t i) {
-      Variant &v = variants[i];
-      auto lower = [&](function_ref<void(OpPassManager &)> build) {
-        LogicalResult result = run(*v.module, build);
-        if (failed(result))
-          v.refused = !v.module->getOps<func::FuncOp>().empty() &&
-                      (*v.module->getOps<func::FuncOp>().begin())->hasAttr("sq.refused");
-        return result;
-      };
-      if (failed(lower([&](OpPassManager &pm) { buildBuffersToKernels(pm, targets[i].level, options.tile); })))
-        return failure();
-      if (options.emit == "kernels")
-        return success();
-      v.schedule = readSchedule(v.module->lookupSymbol<func::FuncOp>("main"));
-      if (reportOnly)
-        return success();
-      if (failed(lower([&](OpPassManager &pm) { buildKernelsToLLVM(pm, v.entry); })))
-        return failure();
-      ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
-                        : options.emit == "asm" ? ObjectKind::Assembly
-                                                : ObjectKind::Object;
-      llvm::Expected<SmallVector<char, 0>> object =
-          emitObject(*v.module, targets[i], v.entry, kind, sanitize(), options.emulateAmx);
-      if (!object) {
-        v.problem = llvm::toString(object.takeError());
-        return failure();
-      }
-      v.object = std::move(*object);
-      return success();
+      return success(variants[i].generate(targets[i], options, sanitize(), reportOnly));
     });
     if (failed(done)) {
       for (Variant &v : variants) {
@@ -292,11 +262,11 @@ struct Compiler {
     begin("describe");
     // The manifest has one list of kernels: the levels differ in their code only.
     for (Variant &v : variants) {
-      auto launches = (*v.module)->getAttrOfType<ArrayAttr>("sq.kernels");
+      auto launches = (*v.module)->getAttrOfType<ArrayAttr>(options.cuda.empty() ? "sq.kernels" : "sq.launches");
       size_t count = launches ? launches.size() : 0;
       if (!reportOnly &&
           (count != v.schedule.kernels.size() || count != variants[0].schedule.kernels.size()))
-        return fail(ExitCode::Defect, "the CPU levels launch different kernels");
+        return fail(ExitCode::Defect, "the variants launch different kernels");
     }
     ArtifactSpec spec;
     spec.output = options.output;
@@ -306,6 +276,8 @@ struct Compiler {
     if (options.emulateAmx)
       for (ManifestVariant &variant : spec.manifest.variants)
         llvm::erase_if(variant.features, [](StringRef feature) { return feature.starts_with("amx"); });
+    for (auto [described, v] : llvm::zip(spec.manifest.variants, variants))
+      described.device = std::move(v.device);
     auto func = *module.getOps<func::FuncOp>().begin();
     if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
       spec.weightsSize = size.getInt();
@@ -353,8 +325,8 @@ struct Compiler {
       return llvm::Error::success();
     };
     SmallVector<std::pair<StringRef, StringRef>> entries;
-    for (auto [variant, target] : llvm::zip(variants, targets)) {
-      entries.emplace_back(target.level, variant.entry);
+    for (auto [variant, described] : llvm::zip(variants, spec.manifest.variants)) {
+      entries.emplace_back(described.level, variant.entry);
       if (llvm::Error error = addObject(variant.object))
         return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
     }

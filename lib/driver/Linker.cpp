@@ -151,6 +151,34 @@ Error link(const LinkJob &job, ExitCode &code) {
   return createStringError("linker '" + *linker + "' failed: " + output);
 }
 
+Expected<SmallVector<char, 0>> linkDeviceImage(ArrayRef<char> object) {
+  Expected<std::string> linker = findLinker();
+  if (!linker)
+    return linker.takeError();
+  SmallString<128> in, out;
+  for (auto [path, suffix] : {std::pair(&in, "o"), std::pair(&out, "so")})
+    if (std::error_code error = sys::fs::createTemporaryFile("sq", suffix, *path))
+      return createStringError(error, "cannot make a temporary file: " + error.message());
+  scope_exit cleanUp([&] {
+    sys::fs::remove(in);
+    sys::fs::remove(out);
+  });
+  if (Error error = writeChecked(std::string(in), WriteMode::Replace, [&](raw_ostream &os) {
+        os.write(object.data(), object.size());
+        return Error::success();
+      }))
+    return error;
+  StringRef args[] = {*linker, "-m", "elf_x86_64", "-shared", "--hash-style=gnu", "-o", out, in};
+  std::string problem;
+  std::optional<StringRef> quiet[] = {StringRef(""), StringRef(""), StringRef("")};
+  if (sys::ExecuteAndWait(*linker, args, std::nullopt, quiet, 0, 0, &problem))
+    return createStringError("linker '" + *linker + "' failed for a device image: " + problem);
+  ErrorOr<std::unique_ptr<MemoryBuffer>> image = MemoryBuffer::getFile(out, false, false);
+  if (!image)
+    return createStringError(image.getError(), image.getError().message());
+  return SmallVector<char, 0>((*image)->getBufferStart(), (*image)->getBufferEnd());
+}
+
 Error appendTrailer(const std::string &path) {
   sq_trailer trailer = {};
   memcpy(trailer.magic, SQ_TRAILER_MAGIC, sizeof(trailer.magic));

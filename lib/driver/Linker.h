@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 
 #include "sq/compiler.h"
@@ -26,6 +28,10 @@ struct LinkJob {
 /// Links sq's runtime in. Deterministic: no times, paths or identifiers reach
 /// the output. On failure `code` is Lacking (linker or disk) or Defect.
 llvm::Error link(const LinkJob &job, ExitCode &code);
+
+/// A relocatable x86-64 object as a shared object by itself, without sq's
+/// runtime: device code for the emulator of test/cuda.
+llvm::Expected<llvm::SmallVector<char, 0>> linkDeviceImage(llvm::ArrayRef<char> object);
 
 /// Appends the trailer (runtime/core/trailer.h) to a linked file.
 llvm::Error appendTrailer(const std::string &path);

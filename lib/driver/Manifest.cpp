@@ -42,7 +42,7 @@ std::string describeTensor(ShapedType type, function_ref<Attribute(StringRef)> a
 
 } // namespace
 
-std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, const Schedule &schedule,
+std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, const Schedule &schedule,
                          Manifest &manifest) {
   auto func = module.lookupSymbol<func::FuncOp>("main");
   if (!func)
@@ -83,10 +83,11 @@ std::string sq::describe(ModuleOp module, ArrayRef<HostTarget> targets, const Sc
   });
   if (auto size = func->getAttrOfType<IntegerAttr>("sq.widened_bytes"))
     manifest.widenedSize = size.getInt();
-  for (const HostTarget &target : targets) {
-    ManifestVariant variant{target.level.str(), {}, !target.amx && !manifest.widened.empty()};
-    for (StringRef feature : target.features)
-      variant.features.push_back(feature.str());
+  for (const Target &target : targets) {
+    ManifestVariant variant{target.name(), {}, !target.cuda && !target.host.amx && !manifest.widened.empty(), {}};
+    if (!target.cuda)
+      for (StringRef feature : target.host.features)
+        variant.features.push_back(feature.str());
     manifest.variants.push_back(std::move(variant));
   }
   auto known = [](const std::string &formula) { return formula == "?" ? "" : formula; };

@@ -5,16 +5,16 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "mlir/IR/BuiltinOps.h"
 
-#include "codegen/host/HostTarget.h"
-#include "codegen/host/Schedule.h"
+#include "codegen/common/Schedule.h"
 #include "lib/driver/Artifact.h"
+#include "lib/driver/Target.h"
 
 namespace sq {
 
 /// Fills `manifest` from the signature of @main (`sq.name`, `sq.dims`,
 /// `sq.dtype`, ranges of the module's `sq.dims`). Returns an empty string, or
 /// what is wrong.
-std::string describe(mlir::ModuleOp module, llvm::ArrayRef<HostTarget> targets,
+std::string describe(mlir::ModuleOp module, llvm::ArrayRef<Target> targets,
                      const Schedule &schedule, Manifest &manifest);
 
 } // namespace sq

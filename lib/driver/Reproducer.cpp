@@ -14,7 +14,7 @@ using namespace mlir;
 
 static constexpr int64_t kLargestWeight = 4096; // bytes
 
-bool sq::writeReproducer(const std::string &model, const std::string &level, const std::string &path) {
+bool sq::writeReproducer(const std::string &model, const std::string &pipeline, const std::string &path) {
   if (model == "-")
     return false;
   DialectRegistry registry;
@@ -36,9 +36,7 @@ bool sq::writeReproducer(const std::string &model, const std::string &level, con
       .enableDebugInfo();
   AsmState state(*module, flags);
   state.attachResourcePrinter("mlir_reproducer", [&](Operation *, AsmResourceBuilder &builder) {
-    builder.buildString("pipeline", "builtin.module(sq-onnx-to-graph,sq-graph-to-buffers,"
-                                    "sq-buffers-to-kernels{level=" + level +
-                                        "},sq-kernels-to-llvm{entry=sq_entry})");
+    builder.buildString("pipeline", pipeline);
     builder.buildBool("disable_threading", true);
     builder.buildBool("verify_each", true);
   });

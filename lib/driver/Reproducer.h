@@ -6,12 +6,12 @@
 
 namespace sq {
 
-/// Imports `model` again and writes it to `path`, together with the pipelines
-/// that lead to the code of `level`: `sq-opt --run-reproducer path` runs them.
+/// Imports `model` again and writes it to `path`, together with `pipeline`:
+/// `sq-opt --run-reproducer path` runs them.
 /// Weights above a few kilobytes are left out: what fails depends on shapes,
 /// and a model's owner may not want to hand them on. False when the file could
 /// not be written or the model not be read again (stdin).
-bool writeReproducer(const std::string &model, const std::string &level, const std::string &path);
+bool writeReproducer(const std::string &model, const std::string &pipeline, const std::string &path);
 
 } // namespace sq
 

@@ -63,6 +63,26 @@ static uint16_t toBf16(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+static uint16_t toF16(float value) {
+  auto half = static_cast<_Float16>(value); // to nearest even
+  uint16_t bits;
+  std::memcpy(&bits, &half, sizeof(bits));
+  return bits;
+}
+
+/// Panels [ceil(n / N)][k][N] of 16-bit floats, the rest zero (as `out` is).
+static LogicalResult writeNarrow(WeightOp op, const float *source, uint16_t *out) {
+  auto type = cast<ShapedType>(op.getResult().getType());
+  auto [depth, columns] = op.matrixSize();
+  int64_t width = type.getShape()[2];
+  int64_t stepK = op.getTranspose() ? 1 : columns, stepN = op.getTranspose() ? depth : 1;
+  auto *convert = type.getElementType().isF16() ? toF16 : toBf16;
+  for (int64_t n = 0; n < columns; ++n)
+    for (int64_t k = 0; k < depth; ++k)
+      out[(n / width * depth + k) * width + n % width] = convert(source[k * stepK + n * stepN]);
+  return success();
+}
+
 /// bf16 [ceil(n / N)][16 ceil(k / 32)][N][2], the rest zero (as `out` is).
 static LogicalResult writePairs(WeightOp op, const float *source, uint16_t *out) {
   ArrayRef<int64_t> packed = cast<ShapedType>(op.getResult().getType()).getShape();
@@ -92,6 +112,8 @@ LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
   }
   if (op.widenedType())
     return writePairs(op, reinterpret_cast<const float *>(bytes->data()), reinterpret_cast<uint16_t *>(out));
+  if (cast<ShapedType>(op.getResult().getType()).getElementTypeBitWidth() == 16)
+    return writeNarrow(op, reinterpret_cast<const float *>(bytes->data()), reinterpret_cast<uint16_t *>(out));
   // Panels of N columns: [ceil(n / N)][k][N].
   ArrayRef<int64_t> packed = cast<ShapedType>(op.getResult().getType()).getShape();
   int64_t depth = packed[1], width = packed[2];

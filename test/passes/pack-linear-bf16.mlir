@@ -1,7 +1,7 @@
 // RUN: sq-opt %s --sq-pack-linear=precision=bf16 | FileCheck %s --check-prefix=PACK
 // RUN: sq-opt %s --sq-graph-to-buffers=precision=bf16 | FileCheck %s --check-prefix=PLACE
 // RUN: not sq-opt %s --sq-pack-linear=precision=f8 2>&1 | FileCheck %s --check-prefix=WRONG
-// WRONG: error: unknown precision 'f8'; f32 or bf16
+// WRONG: error: unknown precision 'f8'; f32, bf16, or f16 with pairs=false
 
 // 40 rows of the weight are two steps of 32, so 32 pairs; 70 columns are three
 // panels of 32: 3 x 32 x 32 x 2 bf16 are 12288 bytes; 2 x 40 x 48 floats, which

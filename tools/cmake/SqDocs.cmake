@@ -23,4 +23,6 @@ endfunction()
 
 sq_add_doc(dialects/sq/Sq.md dialects/sq/IR/SqOps.td -gen-dialect-doc -dialect=sq)
 sq_add_doc(passes/Passes.md passes/Passes.td -gen-pass-doc)
+sq_add_doc(codegen/common/Passes.md codegen/common/Passes.td -gen-pass-doc)
+sq_add_doc(codegen/cuda/Passes.md codegen/cuda/Passes.td -gen-pass-doc)
 sq_add_doc(codegen/host/Passes.md codegen/host/Passes.td -gen-pass-doc)

@@ -12,6 +12,7 @@
 
 #include <chrono>
 
+#include "codegen/cuda/CudaTarget.h"
 #include "codegen/host/HostTarget.h"
 #include "lib/driver/Report.h"
 
@@ -19,7 +20,7 @@ using namespace llvm;
 using sq::ExitCode;
 
 static cl::OptionCategory category("sq-compile options");
-enum class Precision { F32, BF16 };
+enum class Precision { F32, BF16, F16, TF32 };
 
 /// LLVM's library registers options of its own (lld's --threads among them),
 /// which are neither ours to offer nor to collide with.
@@ -37,9 +38,10 @@ struct Options {
   cl::opt<std::string> output{"o", cl::value_desc("OUT"), cl::cat(category),
            cl::desc("artifact: OUT.so (shared library), OUT.a (static library, with OUT.h), "
                     "any other name (executable)")};
-  cl::opt<std::string> targetName{"target", cl::init("host"), cl::cat(category), cl::value_desc("host[:LEVEL]"),
+  cl::opt<std::string> targetName{"target", cl::init("host"), cl::cat(category), cl::value_desc("host[:LEVEL] | cuda:ARCH,..."),
                cl::desc("host: every CPU level, chosen when the artifact is loaded; host:native: "
-                        "the best one of this machine; host:x86-64-v3, host:avx512: that one")};
+                        "the best one of this machine; host:x86-64-v3, host:avx512: that one; cuda:sm_80, cuda:sm_90 "
+                        "or both (cuda:sm_80,sm_90): kernels for NVIDIA GPUs of that architecture or later")};
   cl::list<std::string> shapes{"shape", cl::CommaSeparated, cl::cat(category), cl::value_desc("NAME=LO..HI"),
            cl::desc("range of a symbolic dimension, or its only size (sequence=1..512,batch=8)")};
   cl::opt<Precision> precision{"precision", cl::init(Precision::F32), cl::cat(category),
@@ -47,19 +49,23 @@ struct Options {
                                     cl::values(clEnumValN(Precision::F32, "f32", "float32 (default)"),
                                                clEnumValN(Precision::BF16, "bf16",
                                                           "bfloat16 weights and AMX products with float32 sums; CPUs "
-                                                          "without AMX widen the weights when they load them"))};
+                                                          "without AMX widen the weights when they load them"),
+                                               clEnumValN(Precision::F16, "f16", "CUDA: float16 factors, float32 sums"),
+                                               clEnumValN(Precision::TF32, "tf32", "CUDA: factors of float32 rounded to 10 bits"))};
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
                   "of the batch). A CPU level that rows x vectors do not fit keeps its own")};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
-                  "before LLVM), llvm, asm, obj; with -o into a file")};
+                  "before LLVM), llvm, asm, obj, ptx (of the CUDA kernels); with -o into a file")};
   cl::opt<bool> sanitize{"sanitize", cl::init(false), cl::cat(category),
                          cl::desc("instrument generated code with AddressSanitizer; OUT.so then loads "
                                   "only into programs built with it")};
   cl::opt<bool> emulateAmx{"emulate-amx", cl::init(false), cl::cat(category), cl::Hidden,
                            cl::desc("for tests: loops instead of AMX instructions")};
+  cl::opt<bool> emulateCuda{"emulate-cuda", cl::init(false), cl::cat(category), cl::Hidden,
+                            cl::desc("for tests: CUDA kernels for the emulator in test/cuda/emulator")};
   cl::list<std::string> reports{"report", cl::cat(category), cl::value_desc("FILE"),
          cl::desc("write what became of the model: kernels, what they fuse and why not more, memory, "
                   "weights; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
@@ -116,9 +122,11 @@ int main(int argc, char **argv) {
   options.output = cli.output;
   options.emit = cli.emit;
   options.threads = cli.threads;
-  options.precision = cli.precision == Precision::BF16 ? "bf16" : "f32";
+  static const char *precisions[] = {"f32", "bf16", "f16", "tf32"};
+  options.precision = precisions[static_cast<int>(cli.precision.getValue())];
   options.sanitize = cli.sanitize;
   options.emulateAmx = cli.emulateAmx;
+  options.emulateCuda = cli.emulateCuda;
   if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))
     return usage("--sanitize needs -o OUT.so");
   options.tile = cli.tile;
@@ -129,9 +137,9 @@ int main(int argc, char **argv) {
     return usage("--tile=" + cli.tile + ": rows x vectors do not fit the registers of any CPU level");
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
-  static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj"};
+  static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj", "ptx"};
   if (cli.emit.getNumOccurrences() && !is_contained(phases, StringRef(cli.emit)))
-    return usage("--emit=" + cli.emit + " is none of onnx, sq, kernels, llvm, asm, obj");
+    return usage("--emit=" + cli.emit + " is none of onnx, sq, kernels, llvm, asm, obj, ptx");
   if (cli.emit.empty() && cli.output.empty() && cli.reports.empty())
     return usage("-o OUT is missing (or --emit=PHASE, --report=FILE to look inside)");
   if (!cli.emit.empty() && !cli.reports.empty())
@@ -144,9 +152,24 @@ int main(int argc, char **argv) {
     if (std::string wrong = parseShape(shape, options.shape); !wrong.empty())
       return usage(wrong);
   auto [kind, level] = StringRef(cli.targetName).split(':');
-  if (kind != "host")
-    return usage("--target=" + cli.targetName + " is not known; host, host:native or host:LEVEL");
-  if (level == "native") {
+  if (kind == "cuda") {
+    for (StringRef arch : split(level, ',')) {
+      if (!sq::findCudaTarget(arch))
+        return usage("--target=" + cli.targetName + ": '" + arch + "' is no architecture of cuda; " + sq::cudaTargetNames());
+      options.cuda.push_back(arch.str());
+    }
+    if (!cli.tile.empty())
+      return usage("--tile is for the host");
+  } else if (kind != "host") {
+    return usage("--target=" + cli.targetName + " is not known; host, host:native, host:LEVEL or cuda:ARCH");
+  }
+  if (kind == "host" && (options.precision == "f16" || options.precision == "tf32"))
+    return usage("--precision=" + options.precision + " is for --target=cuda:ARCH; host code has f32 and bf16");
+  if (cli.emit == "ptx" && options.cuda.empty())
+    return usage("--emit=ptx needs --target=cuda:ARCH");
+  if (kind == "cuda") {
+    // No CPU level to choose.
+  } else if (level == "native") {
     std::string best = sq::bestHostLevel();
     if (best.empty()) {
       errs() << "sq-compile: this CPU lacks AVX2 and FMA, which the lowest level, x86-64-v3, needs; "

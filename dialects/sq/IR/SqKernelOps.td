@@ -154,6 +154,24 @@ def Sq_ThreadsOp : Sq_Op<"threads", [Pure]> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
+def Sq_FaultOp : Sq_Op<"fault", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "where CUDA kernels note a failed check";
+  let description = [{
+    `fault` of the run's context (include/sq/kernel_abi.h): device memory that
+    holds 0, or the largest number of a message whose check failed.
+
+    Example:
+    ```mlir
+    func.func @example() -> memref<1xi32> {
+      %f = sq.fault : memref<1xi32>
+      return %f : memref<1xi32>
+    }
+    ```
+  }];
+  let results = (outs MemRefRankOf<[I32], [1]>:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
 def Sq_ArenaOp : Sq_Op<"arena", [MemoryEffects<[MemAlloc]>]> {
   let summary = "the session's memory for all intermediate tensors";
   let description = [{

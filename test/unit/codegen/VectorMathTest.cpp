@@ -7,7 +7,7 @@
 #include "mlir/Pass/PassManager.h"
 #include <gtest/gtest.h>
 
-#include "codegen/host/Passes.h"
+#include "codegen/common/Passes.h"
 
 #include <cmath>
 #include <cstring>

@@ -1,6 +1,6 @@
 /// What a kernel does, told from the op it is made of: `work` of `sq.parallel`.
-#ifndef SQ_CODEGEN_HOST_KERNELWORK_H
-#define SQ_CODEGEN_HOST_KERNELWORK_H
+#ifndef SQ_CODEGEN_COMMON_KERNELWORK_H
+#define SQ_CODEGEN_COMMON_KERNELWORK_H
 
 #include "mlir/IR/Operation.h"
 

@@ -1,7 +1,7 @@
 /// The host schedule as data: kernels in order, what they read and write, and
 /// where the buffers lie. For the manifest and the compile report.
-#ifndef SQ_CODEGEN_HOST_SCHEDULE_H
-#define SQ_CODEGEN_HOST_SCHEDULE_H
+#ifndef SQ_CODEGEN_COMMON_SCHEDULE_H
+#define SQ_CODEGEN_COMMON_SCHEDULE_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 

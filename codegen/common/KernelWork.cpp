@@ -1,4 +1,4 @@
-#include "codegen/host/KernelWork.h"
+#include "codegen/common/KernelWork.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"

@@ -1,4 +1,4 @@
-#include "codegen/host/Kernels.h"
+#include "codegen/common/KernelHelpers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -100,6 +100,14 @@ SmallVector<Value> sq::delinearize(ImplicitLocOpBuilder &b, Value flat, ValueRan
   if (!sizes.empty())
     result[0] = flat;
   return result;
+}
+
+void sq::flattenExpansion(RewriterBase &rewriter, memref::ExpandShapeOp op) {
+  if (!op.getSrcType().getLayout().isIdentity() || !op.getResultType().getLayout().isIdentity())
+    return;
+  rewriter.setInsertionPoint(op);
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  rewriter.replaceOp(op, denseView(b, op.getSrc(), op.getResultType(), op.getMixedOutputShape()));
 }
 
 std::string sq::kernelName(StringRef kind, Location loc) {

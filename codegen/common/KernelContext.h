@@ -1,9 +1,11 @@
 /// Access to sq_kernel_context (include/sq/kernel_abi.h) from the LLVM dialect.
-#ifndef SQ_CODEGEN_HOST_KERNELCONTEXT_H
-#define SQ_CODEGEN_HOST_KERNELCONTEXT_H
+#ifndef SQ_CODEGEN_COMMON_KERNELCONTEXT_H
+#define SQ_CODEGEN_COMMON_KERNELCONTEXT_H
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "sq/kernel_abi.h"
 
 namespace sq {
@@ -31,6 +33,24 @@ inline mlir::LLVM::CallOp callContext(mlir::ImplicitLocOpBuilder &b, mlir::Value
   auto type = mlir::LLVM::LLVMFunctionType::get(
       result ? result : mlir::Type(mlir::LLVM::LLVMVoidType::get(b.getContext())), types);
   return mlir::LLVM::CallOp::create(b, type, operands);
+}
+
+/// The context: the first argument of the function around `op`.
+inline mlir::Value contextOf(mlir::Operation *op) {
+  auto func = op->getParentOfType<mlir::FunctionOpInterface>();
+  return func.getFunctionBody().front().getArgument(0);
+}
+
+/// Ends the function with a status when `condition` is false.
+inline void returnUnless(mlir::RewriterBase &rewriter, mlir::Location loc, mlir::Value condition) {
+  mlir::Block *before = rewriter.getInsertionBlock();
+  mlir::Block *after = rewriter.splitBlock(before, rewriter.getInsertionPoint());
+  mlir::Block *stop = rewriter.createBlock(after);
+  mlir::Value one = mlir::LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32Type(), 1);
+  mlir::LLVM::ReturnOp::create(rewriter, loc, one);
+  rewriter.setInsertionPointToEnd(before);
+  mlir::LLVM::CondBrOp::create(rewriter, loc, condition, after, stop);
+  rewriter.setInsertionPointToStart(after);
 }
 
 } // namespace sq

@@ -20,14 +20,14 @@
 #include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
 #include "mlir/Transforms/RegionUtils.h"
 
-#include "codegen/host/Passes.h"
+#include "codegen/common/Passes.h"
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/support/SizeText.h"
 #include "passes/analysis/SymbolicSize.h"
 
 namespace sq {
 #define GEN_PASS_DEF_PLANARENAPASS
-#include "codegen/host/Passes.h.inc"
+#include "codegen/common/Passes.h.inc"
 } // namespace sq
 
 using namespace mlir;

@@ -1,5 +1,6 @@
-#include "codegen/host/Schedule.h"
+#include "codegen/common/Schedule.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -62,8 +63,10 @@ void Accesses::add(Operation *op) {
       if (!v || !isa<MemRefType>(v.getType()))
         continue;
       Value root = rootOf(v);
-      if (Operation *made = root.getDefiningOp(); made && op->isProperAncestor(made))
+      if (Operation *made = root.getDefiningOp(); made && (op->isProperAncestor(made) || isa<FaultOp>(made)))
         continue;
+      if (isa<gpu::LaunchOp>(root.getParentBlock()->getParentOp()))
+        continue; // shared memory
       if (isa<MemoryEffects::Read>(effect.getEffect()))
         read.insert(root);
       else if (isa<MemoryEffects::Write>(effect.getEffect()))
@@ -131,11 +134,11 @@ struct Reader {
       list.push_back(user);
   }
 
-  void add(ParallelOp op) {
+  void add(Operation *op, StringRef name, DictionaryAttr work) {
     int index = static_cast<int>(schedule.kernels.size());
     ScheduledKernel kernel;
-    kernel.name = op.getName().str();
-    if (DictionaryAttr work = op.getWork().value_or(nullptr)) {
+    kernel.name = name.str();
+    if (work) {
       auto text = [&](StringRef key) {
         auto attr = work.getAs<StringAttr>(key);
         return attr ? attr.getValue().str() : "?";
@@ -177,7 +180,12 @@ Schedule sq::readSchedule(func::FuncOp func) {
   Reader reader;
   func.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (auto kernel = dyn_cast<ParallelOp>(op)) {
-      reader.add(kernel);
+      reader.add(kernel, kernel.getName(), kernel.getWork().value_or(nullptr));
+      return WalkResult::skip();
+    }
+    if (isa<gpu::LaunchOp>(op)) {
+      auto name = op->getAttrOfType<StringAttr>("sq.name");
+      reader.add(op, name ? name.getValue() : "kernel", op->getAttrOfType<DictionaryAttr>("sq.work"));
       return WalkResult::skip();
     }
     if (auto arena = dyn_cast<ArenaOp>(op))

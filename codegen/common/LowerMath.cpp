@@ -8,11 +8,11 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "codegen/common/VectorMath.h"
-#include "codegen/host/Passes.h"
+#include "codegen/common/Passes.h"
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERMATHPASS
-#include "codegen/host/Passes.h.inc"
+#include "codegen/common/Passes.h.inc"
 } // namespace sq
 
 using namespace mlir;
@@ -57,6 +57,7 @@ struct TruncateToBf16 : OpRewritePattern<arith::TruncFOp> {
 };
 
 struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
+  using LowerMathPassBase::LowerMathPassBase;
   void runOnOperation() override {
     // Apart, since the second set rewrites what the first looks for.
     RewritePatternSet activations(&getContext());
@@ -72,8 +73,10 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
     math::populateExpansionPatterns(patterns,
                                     {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh"});
     // x86-64 has no conversion to bf16 below AVX-512 BF16.
-    patterns.add<TruncateToBf16>(&getContext(), /*benefit=*/2);
-    arith::populateExpandBFloat16Patterns(patterns);
+    if (bf16) {
+      patterns.add<TruncateToBf16>(&getContext(), /*benefit=*/2);
+      arith::populateExpandBFloat16Patterns(patterns);
+    }
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

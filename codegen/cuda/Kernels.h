@@ -1,0 +1,63 @@
+/// The emitters of CUDA kernels: each replaces one op on memrefs by a
+/// `gpu.launch`. They are steps of `--sq-lower-gpu-kernels`.
+#ifndef SQ_CODEGEN_CUDA_KERNELS_H
+#define SQ_CODEGEN_CUDA_KERNELS_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/PatternMatch.h"
+
+#include "codegen/common/KernelHelpers.h"
+#include "codegen/cuda/CudaTarget.h"
+#include "dialects/sq/IR/SqOps.h"
+
+namespace sq::cuda {
+
+mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const CudaTarget &);
+mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const CudaTarget &);
+mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const CudaTarget &);
+mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const CudaTarget &);
+mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const CudaTarget &);
+mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const CudaTarget &);
+/// Any other linalg op: a thread for each point of its parallel dims.
+mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp, const CudaTarget &);
+
+//===-- What the emitters share --------------------------------------------===//
+
+/// What a thread of a launch knows.
+struct Thread {
+  mlir::ImplicitLocOpBuilder &b;
+  mlir::Value block, blockY, blockZ; // of the grid
+  mlir::Value thread;                // in its block
+  /// Shared memory of the block, one memref for each type asked for.
+  llvm::SmallVector<mlir::Value> shared;
+};
+
+/// A launch of `blocks` (up to three) blocks of `threads` threads. `kind` and
+/// the location name it.
+void launch(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind, llvm::ArrayRef<mlir::Value> blocks,
+            int64_t threads, llvm::ArrayRef<mlir::MemRefType> shared,
+            llvm::function_ref<void(Thread &)> body);
+
+/// A buffer in shared memory.
+mlir::MemRefType sharedType(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
+mlir::Value f32Constant(mlir::ImplicitLocOpBuilder &b, double value);
+
+/// The value of `v` in every lane of a warp's group of `lanes` (a power of two)
+/// combined by `combine`: a butterfly of shuffles, the same in each lane.
+mlir::Value reduceLanes(mlir::ImplicitLocOpBuilder &b, mlir::Value v, int64_t lanes,
+                        llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value, mlir::Value)> combine);
+
+/// The region's ops with `args` for its arguments; what it yields.
+llvm::SmallVector<mlir::Value> inlineRegion(mlir::ImplicitLocOpBuilder &b, mlir::Block &block, mlir::ValueRange args);
+
+/// `then` when `condition` holds.
+void onlyIf(mlir::ImplicitLocOpBuilder &b, mlir::Value condition,
+            llvm::function_ref<void(mlir::ImplicitLocOpBuilder &)> then);
+/// a < c, unsigned: of extents and indices, which are never negative.
+mlir::Value below(mlir::ImplicitLocOpBuilder &b, mlir::Value a, mlir::Value c);
+
+} // namespace sq::cuda
+
+#endif

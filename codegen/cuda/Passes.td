@@ -1,0 +1,73 @@
+#ifndef SQ_CODEGEN_CUDA_PASSES
+#define SQ_CODEGEN_CUDA_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LowerGpuKernelsPass : Pass<"sq-lower-gpu-kernels", "::mlir::func::FuncOp"> {
+  let summary = "turn composites and linalg on memrefs into CUDA kernels";
+  let description = [{
+    Each `sq` composite, linalg op and memref copy becomes one `gpu.launch`
+    whose body is what one thread does, in scf, memref, vector and gpu ops:
+    matrix products tile by tile through shared memory, softmax and norms with a
+    warp for each row, attention with online softmax, everything else with a
+    thread for each element of the result. `sq.name` and `sq.work` on the launch
+    say what it does, as those of `sq.parallel` do on the host.
+
+    A check (`cf.assert`) in a kernel writes the number of its message to
+    `sq.fault`; the messages are `sq.messages` on the function.
+
+    Before: the program is bufferized. After: no op on whole buffers is left.
+  }];
+  let options = [
+    Option<"arch", "arch", "std::string", /*default=*/"\"sm_80\"", "sm_80 (default) or sm_90">,
+    Option<"tf32", "tf32", "bool", /*default=*/"false", "products of f32 on tensor cores, rounded to tf32">
+  ];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::nvgpu::NVGPUDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::sq::SqDialect"];
+}
+
+def OutlineGpuKernelsPass : Pass<"sq-outline-gpu-kernels", "::mlir::ModuleOp"> {
+  let summary = "make a function of every launch";
+  let description = [{
+    The body of each `gpu.launch` of @main becomes a `gpu.func` of the module
+    `@kernels`, the launch a `gpu.launch_func`; equal functions are kept once.
+    `sq.launches` on the module lists the names of the launches in order.
+
+    Before: `--sq-plan-arena` ran. After: no `gpu.launch` is left.
+
+    ```mlir
+    gpu.launch blocks(...) in (...) threads(...) in (...) { ... } {sq.name = "layer_norm:a"}
+    ==>
+    gpu.launch_func @kernels::@layer_norm_0 blocks in (...) threads in (...) args(...) {sq.launch = 0 : i32}
+    ```
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect"];
+}
+
+def ConvertGpuToNVVMPass : Pass<"sq-convert-gpu-to-nvvm", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "lower CUDA kernels to the LLVM and NVVM dialects";
+  let description = [{
+    Upstream's conversions of gpu, nvgpu, memref, vector and arith ops at once.
+    Unlike `--convert-gpu-to-nvvm`, math ops become LLVM's intrinsics, which the
+    NVPTX backend turns into instructions: nothing calls libdevice, which only
+    the CUDA Toolkit has. A math op that is left is refused.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
+def TrimKernelArgumentsPass : Pass<"sq-trim-kernel-arguments", "::mlir::ModuleOp"> {
+  let summary = "drop what kernels do not read";
+  let description = [{
+    A memref argument becomes a descriptor of pointers, sizes and strides of
+    which a kernel reads few. The others go; `sq.arguments` on each
+    `gpu.launch_func` lists the numbers of those that stay, `sq.function` is the
+    number of its kernel in the module.
+
+    Before: the kernels are in the LLVM dialect, @main is not.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif

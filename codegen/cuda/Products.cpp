@@ -1,0 +1,119 @@
+//===-- Products.cpp - matrix products on the GPU -----------------------------===//
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#include "codegen/cuda/MmaProduct.h"
+#include "codegen/cuda/TileProduct.h"
+
+using namespace mlir;
+using namespace sq;
+using namespace sq::cuda;
+
+namespace {
+
+Value tileStart(ImplicitLocOpBuilder &b, Value tile, int64_t size) {
+  return arith::MulIOp::create(b, tile, indexConstant(b, size));
+}
+
+Value tilesOf(ImplicitLocOpBuilder &b, Value extent, int64_t size) {
+  return ceilDiv(b, extent, indexConstant(b, size));
+}
+
+bool isF32(Value v) { return cast<MemRefType>(v.getType()).getElementType().isF32(); }
+
+} // namespace
+
+LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp op, const CudaTarget &target) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  Value x = asRows(b, denseMemref(b, op.getX())), w = op.getWeight(), y = asRows(b, op.getOuts());
+  auto panels = cast<MemRefType>(w.getType());
+  Type factor = panels.getElementType();
+  if (!isF32(x) || !isF32(y) || panels.getRank() != 3 || !(factor.isF32() || factor.isF16() || factor.isBF16()) ||
+      panels.getDimSize(2) != kCudaPanelColumns)
+    return op.emitOpError("has no kernel for a weight of ") << panels << " and outs " << op.getOuts().getType();
+  SmallVector<Value> extras;
+  for (Value extra : op.getExtras()) {
+    Value dense = denseMemref(b, extra);
+    extras.push_back(cast<MemRefType>(dense.getType()).getRank() == 1 ? dense : asRows(b, dense));
+  }
+  Value rows = dimOf(b, x, 0), columns = dimOf(b, y, 1), depth = dimOf(b, x, 1);
+  auto store = [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
+    SmallVector<Value> args = {sum};
+    for (Value extra : extras)
+      args.push_back(memref::LoadOp::create(
+          ib, extra, cast<MemRefType>(extra.getType()).getRank() == 1 ? ValueRange(n) : ValueRange{m, n}));
+    Value result = inlineRegion(ib, op.getEpilogue().front(), args)[0];
+    memref::StoreOp::create(ib, result, y, ValueRange{m, n});
+  };
+  if (!factor.isF32() || target.tf32) {
+    MmaProduct product{factor.isF16() ? MmaProduct::F16 : factor.isBF16() ? MmaProduct::BF16 : MmaProduct::TF32,
+                       x, w, rows, columns, panels.getDimSize(1), store};
+    launch(b, "matmul", {tilesOf(b, rows, MmaProduct::kRows), indexConstant(b, panels.getDimSize(0))},
+           MmaProduct::kThreads, product.shared(b),
+           [&](Thread &t) { product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY); });
+    rewriter.eraseOp(op);
+    return success();
+  }
+  Value width = indexConstant(b, kCudaPanelColumns);
+  launch(b, "matmul", {tilesOf(b, rows, TileProduct::kRows), tilesOf(b, columns, TileProduct::kColumns)},
+         TileProduct::kThreads, TileProduct::shared(b), [&](Thread &t) {
+           TileProduct product{
+               rows, columns, depth,
+               [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
+                 return memref::LoadOp::create(ib, x, ValueRange{m, k});
+               },
+               [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
+                 Value panel = arith::DivUIOp::create(ib, n, width), at = arith::RemUIOp::create(ib, n, width);
+                 return memref::LoadOp::create(ib, w, ValueRange{panel, k, at});
+               },
+               store};
+           product.emit(t, tileStart(t.b, t.block, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
+         });
+  rewriter.eraseOp(op);
+  return success();
+}
+
+LogicalResult sq::cuda::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const CudaTarget &) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  Value a = op.getA(), c = op.getB(), y = op.getOuts();
+  for (Value v : {a, c, y})
+    if (!isF32(v))
+      return op.emitOpError("has no kernel for ") << v.getType() << "; only f32";
+  int64_t rank = cast<MemRefType>(y.getType()).getRank();
+  SmallVector<Value> batchDims;
+  for (int64_t d = 0; d < rank - 2; ++d)
+    batchDims.push_back(dimOf(b, y, d));
+  Value rows = dimOf(b, y, rank - 2), columns = dimOf(b, y, rank - 1), depth = dimOf(b, a, rank - 1);
+  Value rowTiles = tilesOf(b, rows, TileProduct::kRows);
+  // All matrices of the batch in one dim of the grid: the others end at 65,535.
+  Value blocks = arith::MulIOp::create(b, product(b, batchDims), rowTiles);
+  launch(b, "matmul", {blocks, tilesOf(b, columns, TileProduct::kColumns)}, TileProduct::kThreads,
+         TileProduct::shared(b), [&](Thread &t) {
+           Value batch = arith::DivUIOp::create(t.b, t.block, rowTiles), tile = arith::RemUIOp::create(t.b, t.block, rowTiles);
+           SmallVector<Value> at = delinearize(t.b, batch, batchDims);
+           Value zero = indexConstant(t.b, 0);
+           // Indices of an operand, whose dims of 1 are broadcast.
+           auto indices = [&](Value operand, Value i, Value j) {
+             SmallVector<Value> result;
+             for (int64_t d = 0; d < rank - 2; ++d)
+               result.push_back(cast<MemRefType>(operand.getType()).getDimSize(d) == 1 ? zero : at[d]);
+             result.append({i, j});
+             return result;
+           };
+           TileProduct product{
+               rows, columns, depth,
+               [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
+                 return memref::LoadOp::create(ib, a, indices(a, m, k));
+               },
+               [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
+                 return memref::LoadOp::create(ib, c, indices(c, k, n));
+               },
+               [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
+                 memref::StoreOp::create(ib, sum, y, indices(y, m, n));
+               }};
+           product.emit(t, tileStart(t.b, tile, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
+         });
+  rewriter.eraseOp(op);
+  return success();
+}

@@ -1,0 +1,45 @@
+/// What an artifact has a variant for: a CPU level or a CUDA architecture.
+#ifndef SQ_LIB_DRIVER_TARGET_H
+#define SQ_LIB_DRIVER_TARGET_H
+
+#include "codegen/common/Schedule.h"
+#include "codegen/cuda/CudaTarget.h"
+#include "codegen/host/HostTarget.h"
+#include "lib/driver/Artifact.h"
+
+#include "mlir/IR/OwningOpRef.h"
+
+namespace sq {
+
+struct Target {
+  HostTarget host; // of the code; with `cuda` of the schedule that launches the kernels
+  std::optional<CudaTarget> cuda;
+
+  /// As in the manifest: "avx512", "cuda:sm_80".
+  std::string name() const { return cuda ? "cuda:" + cuda->arch.str() : host.level.str(); }
+};
+
+/// The variants that `options` ask for.
+llvm::SmallVector<Target> chooseTargets(const CompileOptions &options);
+
+/// Passes from buffers to the LLVM dialect, as text for sq-opt.
+std::string codePipeline(const Target &target, llvm::StringRef tile);
+
+/// The code of one variant in the making.
+struct Variant {
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::string entry;                   // symbol of the schedule
+  llvm::SmallVector<char, 0> object;   // or what --emit asks for
+  std::optional<ManifestDevice> device;
+  Schedule schedule;
+  bool refused = false;                // the model's doing, not a defect
+  std::string problem;                 // of what comes after the passes
+
+  /// Lowers `module` for `target`, as far as options ask; false with the reason
+  /// in `refused` or `problem`, or in diagnostics.
+  bool generate(const Target &target, const CompileOptions &options, bool sanitize, bool reportOnly);
+};
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,59 @@
+// RUN: sq-opt %s --sq-lower-gpu-kernels --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: sq-opt %s --sq-lower-gpu-kernels=tf32=true --canonicalize --cse --split-input-file | FileCheck %s --check-prefix=TF32
+
+// f32: 64 x 64 tiles through shared memory, 16 sums in each of 256 threads.
+// CHECK-LABEL: @f32
+// CHECK: gpu.launch blocks({{.*}}) in {{.*}} threads({{.*}}) in (%{{.*}} = %c256
+// CHECK-SAME: workgroup(%[[A:.*]] : memref<16x68xf32, #gpu.address_space<workgroup>>, %[[B:.*]] : memref<16x64xf32, #gpu.address_space<workgroup>>)
+// CHECK: gpu.barrier
+// CHECK: vector.load %[[A]]
+// CHECK: math.fma
+// CHECK: gpu.barrier
+// CHECK: math.exp
+// TF32-LABEL: @f32
+// TF32: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k8.row.col.tf32"
+func.func @f32(%x: memref<?x96xf32>, %w: memref<2x96x64xf32>, %y: memref<?x128xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<?x96xf32>, memref<2x96x64xf32>) outs(%y : memref<?x128xf32>) {
+  ^bb0(%acc: f32):
+    %e = math.exp %acc : f32
+    sq.yield %e : f32
+  }
+  return
+}
+
+// -----
+
+// f16: weights come by cp.async three steps ahead, tiles by ldmatrix.
+// CHECK-LABEL: @f16
+// CHECK: gpu.launch blocks({{.*}}) in {{.*}} threads({{.*}}) in (%{{.*}} = %c128
+// CHECK-SAME: workgroup(%[[A:.*]] : memref<2x64x40xf16, #gpu.address_space<workgroup>>, %[[B:.*]] : memref<3x32x72xf16, #gpu.address_space<workgroup>>)
+// CHECK: nvgpu.device_async_copy %{{.*}}, %[[B]]{{.*}}, 8 {bypassL1}
+// CHECK: nvgpu.device_async_create_group
+// CHECK: arith.truncf %{{.*}} : vector<4xf32> to vector<4xf16>
+// CHECK: scf.for
+// CHECK: nvgpu.device_async_wait %{{.*}} {numGroups = 1 : i32}
+// CHECK: gpu.barrier
+// CHECK: nvgpu.ldmatrix %[[A]]{{.*}} {numTiles = 4 : i32, transpose = false}
+// CHECK: nvgpu.ldmatrix %[[B]]{{.*}} {numTiles = 4 : i32, transpose = true}
+// CHECK: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"
+func.func @f16(%x: memref<?x96xf32>, %w: memref<2x96x64xf16>, %y: memref<?x128xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<?x96xf32>, memref<2x96x64xf16>) outs(%y : memref<?x128xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+// A depth that is no multiple of a step: rows of the weight past it are zeros.
+// CHECK-LABEL: @bf16
+// CHECK: nvgpu.device_async_copy {{.*}}, 8, %{{.*}} {bypassL1}
+// CHECK: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.bf16"
+func.func @bf16(%x: memref<?x40xf32>, %w: memref<1x40x64xbf16>, %y: memref<?x60xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<?x40xf32>, memref<1x40x64xbf16>) outs(%y : memref<?x60xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  }
+  return
+}
