@@ -8,6 +8,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "codegen/common/VectorMath.h"
+#include "codegen/common/DoubleMath.h"
 #include "codegen/common/Passes.h"
 
 namespace sq {
@@ -73,6 +74,8 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
     math::populateExpansionPatterns(patterns,
                                     {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh"});
     // x86-64 has no conversion to bf16 below AVX-512 BF16.
+    if (!libm)
+      sq::populateDoubleMathPatterns(patterns);
     if (bf16) {
       patterns.add<TruncateToBf16>(&getContext(), /*benefit=*/2);
       arith::populateExpandBFloat16Patterns(patterns);

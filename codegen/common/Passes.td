@@ -71,7 +71,8 @@ def LowerMathPass : Pass<"sq-lower-math"> {
     MLIR's log takes denormals for 2^-126.
   }];
   let options = [
-    Option<"bf16", "bf16", "bool", /*default=*/"true", "write out conversions to bf16, which x86-64 lacks">
+    Option<"bf16", "bf16", "bool", /*default=*/"true", "write out conversions to bf16, which x86-64 lacks">,
+    Option<"libm", "libm", "bool", /*default=*/"true", "leave f64 functions and powf to libm; false: write them out">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::vector::VectorDialect"];

@@ -41,11 +41,11 @@ struct ConvertGpuToNVVMPass : sq::impl::ConvertGpuToNVVMPassBase<ConvertGpuToNVV
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
     cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
     populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
-    // Before upstream's calls of libdevice, which come with the gpu ops.
     populateMathToLLVMConversionPatterns(converter, patterns, /*approximateLog1p=*/false, PatternBenefit(10));
     vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/true);
     populateVectorToLLVMConversionPatterns(converter, patterns);
-    populateGpuToNVVMConversionPatterns(converter, patterns);
+    // Last: they would call libdevice.
+    populateGpuToNVVMConversionPatterns(converter, patterns, PatternBenefit(0));
     populateNVGPUToNVVMConversionPatterns(converter, patterns);
     ub::populateUBToLLVMConversionPatterns(converter, patterns);
     LLVMConversionTarget target(*context);

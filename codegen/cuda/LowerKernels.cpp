@@ -11,6 +11,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "codegen/common/DoubleMath.h"
 #include "codegen/common/KernelWork.h"
 #include "codegen/cuda/Kernels.h"
 #include "codegen/cuda/Passes.h"
@@ -124,6 +125,16 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
               kernel->setAttr("sq.work", work);
           });
       }
+    }
+    WalkResult lacking = getOperation().walk([&](Operation *op) {
+      if (hasDoubleMath(op) || !op->getParentOfType<gpu::LaunchOp>())
+        return WalkResult::advance();
+      op->emitOpError("of f64 has no CUDA kernel; convert that part of the model to float32");
+      return WalkResult::interrupt();
+    });
+    if (lacking.wasInterrupted()) {
+      getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
+      return signalPassFailure();
     }
     lowerChecks(getOperation());
     flattenExpansions(rewriter);

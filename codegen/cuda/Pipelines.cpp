@@ -42,7 +42,7 @@ void sq::buildGpuToLLVM(OpPassManager &pm, StringRef entry) {
   pm.addPass(createOutlineGpuKernelsPass());
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   LowerMathPassOptions math;
-  math.bf16 = false;
+  math.bf16 = math.libm = false; // there are instructions; there is no library
   kernels.addPass(createLowerMathPass(math));
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());

@@ -1,5 +1,7 @@
 #include "test/conformance/Isolated.h"
 
+#include "llvm/Support/raw_ostream.h"
+
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -93,6 +95,7 @@ void sq::test::runIsolated(size_t count, int secondsPerCase,
       std::perror("pipe");
       std::exit(EXIT_FAILURE);
     }
+    llvm::outs().flush(); // or the child writes it once more
     pid_t child = fork();
     if (child < 0) {
       std::perror("fork");

@@ -3,8 +3,10 @@
 #include "test/conformance/Case.h"
 #include "test/support/Program.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/xxhash.h"
 
 #include <fcntl.h>
 #include <fstream>
@@ -41,6 +43,14 @@ llvm::cl::list<Verdict> show(
 llvm::cl::opt<bool> reference("reference",
                               llvm::cl::desc("Check the float64 oracle instead of the compiler"),
                               llvm::cl::cat(category));
+llvm::cl::opt<RunOn> target("target", llvm::cl::init(RunOn::Host), llvm::cl::cat(category),
+                            llvm::cl::desc("What to compile for; default host"),
+                            llvm::cl::values(clEnumValN(RunOn::Host, "host", "x86-64-v3"),
+                                             clEnumValN(RunOn::Assembly, "cuda", "sm_80, compiled and assembled only"),
+                                             clEnumValN(RunOn::Emulator, "emulator",
+                                                        "sm_80 in the emulator, whose libcuda.so.1 must be in LD_LIBRARY_PATH")));
+llvm::cl::opt<unsigned> sample("sample", llvm::cl::init(0), llvm::cl::value_desc("count"), llvm::cl::cat(category),
+                               llvm::cl::desc("Only so many cases of the list, always the same random ones"));
 llvm::cl::opt<int> limit("time-limit", llvm::cl::init(60), llvm::cl::value_desc("seconds"),
                          llvm::cl::desc("For one case; default 60"), llvm::cl::cat(category));
 llvm::cl::opt<bool> verbose("verbose", llvm::cl::desc("Keep what compiler and runtime print"),
@@ -103,12 +113,24 @@ int main(int argc, char **argv) {
   if (!expectedFile.empty() && !update)
     expected = readList(expectedFile);
 
+  if (sample) {
+    // Those of the list with the smallest hashes of their names.
+    auto hash = [](const Case &c) { return llvm::xxh3_64bits(c.name); };
+    llvm::erase_if(cases, [&](const Case &c) { return !expected.count(c.name); });
+    llvm::sort(cases, [&](const Case &a, const Case &b) { return hash(a) < hash(b); });
+    cases.resize(std::min<size_t>(cases.size(), sample));
+    std::set<std::string> chosen;
+    for (const Case &c : cases)
+      chosen.insert(c.name);
+    expected = chosen;
+  }
+
   TemporaryDirectory directory;
   auto run = [&](size_t i) {
     // In the child: refusals are expected, and hundreds of them hide the rest.
     if (!verbose)
       dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-    return reference ? runReference(cases[i]) : runCompiled(cases[i], directory.file("case.so"));
+    return reference ? runReference(cases[i]) : runCompiled(cases[i], directory.file("case.so"), target);
   };
   std::set<std::string> passed, broken;
   size_t counts[4] = {};
