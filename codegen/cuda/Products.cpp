@@ -2,7 +2,9 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include "codegen/cuda/Gemv.h"
 #include "codegen/cuda/MmaProduct.h"
 #include "codegen/cuda/TileProduct.h"
 
@@ -11,6 +13,8 @@ using namespace sq;
 using namespace sq::cuda;
 
 namespace {
+
+constexpr int64_t kFewRows = 8; // at most, for the kernels that read the weights once
 
 Value tileStart(ImplicitLocOpBuilder &b, Value tile, int64_t size) {
   return arith::MulIOp::create(b, tile, indexConstant(b, size));
@@ -46,30 +50,52 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
     Value result = inlineRegion(ib, op.getEpilogue().front(), args)[0];
     memref::StoreOp::create(ib, result, y, ValueRange{m, n});
   };
-  if (!factor.isF32() || target.tf32) {
-    MmaProduct product{factor.isF16() ? MmaProduct::F16 : factor.isBF16() ? MmaProduct::BF16 : MmaProduct::TF32,
-                       x, w, rows, columns, panels.getDimSize(1), store};
-    launch(b, "matmul", {tilesOf(b, rows, MmaProduct::kRows), indexConstant(b, panels.getDimSize(0))},
-           MmaProduct::kThreads, product.shared(b),
-           [&](Thread &t) { product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY); });
-    rewriter.eraseOp(op);
-    return success();
-  }
-  Value width = indexConstant(b, kCudaPanelColumns);
-  launch(b, "matmul", {tilesOf(b, rows, TileProduct::kRows), tilesOf(b, columns, TileProduct::kColumns)},
-         TileProduct::kThreads, TileProduct::shared(b), [&](Thread &t) {
-           TileProduct product{
-               rows, columns, depth,
-               [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
-                 return memref::LoadOp::create(ib, x, ValueRange{m, k});
-               },
-               [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
-                 Value panel = arith::DivUIOp::create(ib, n, width), at = arith::RemUIOp::create(ib, n, width);
-                 return memref::LoadOp::create(ib, w, ValueRange{panel, k, at});
-               },
-               store};
-           product.emit(t, tileStart(t.b, t.block, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
-         });
+  auto tiles = [&](ImplicitLocOpBuilder &tb) {
+    if (!factor.isF32() || target.tf32) {
+      MmaProduct product{factor.isF16() ? MmaProduct::F16 : factor.isBF16() ? MmaProduct::BF16 : MmaProduct::TF32,
+                         x, w, rows, columns, panels.getDimSize(1), store};
+      launch(tb, "matmul", {tilesOf(tb, rows, MmaProduct::kRows), indexConstant(tb, panels.getDimSize(0))},
+             MmaProduct::kThreads, product.shared(tb),
+             [&](Thread &t) { product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY); });
+      return;
+    }
+    Value width = indexConstant(tb, kCudaPanelColumns);
+    launch(tb, "matmul", {tilesOf(tb, rows, TileProduct::kRows), tilesOf(tb, columns, TileProduct::kColumns)},
+           TileProduct::kThreads, TileProduct::shared(tb), [&](Thread &t) {
+             TileProduct product{
+                 rows, columns, depth,
+                 [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
+                   return memref::LoadOp::create(ib, x, ValueRange{m, k});
+                 },
+                 [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
+                   Value panel = arith::DivUIOp::create(ib, n, width), at = arith::RemUIOp::create(ib, n, width);
+                   return memref::LoadOp::create(ib, w, ValueRange{panel, k, at});
+                 },
+                 store};
+             product.emit(t, tileStart(t.b, t.block, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
+           });
+  };
+  // Which kernel it is depends on the number of rows, when that is known.
+  int64_t known = cast<MemRefType>(x.getType()).getDimSize(0);
+  Gemv one{1, x, w, rows, columns, store}, few{kFewRows, x, w, rows, columns, store};
+  Value scratch = ShapedType::isDynamic(known) || known <= kFewRows ? few.scratch(b) : Value();
+  auto atMost = [&](ImplicitLocOpBuilder &ib, int64_t limit, function_ref<void(ImplicitLocOpBuilder &)> then,
+                    function_ref<void(ImplicitLocOpBuilder &)> otherwise) {
+    if (!ShapedType::isDynamic(known))
+      return known <= limit ? then(ib) : otherwise(ib);
+    auto branch = [](function_ref<void(ImplicitLocOpBuilder &)> body) {
+      return [body](OpBuilder &o, Location l) {
+        ImplicitLocOpBuilder inner(l, o);
+        body(inner);
+        scf::YieldOp::create(inner);
+      };
+    };
+    Value fits = arith::CmpIOp::create(ib, arith::CmpIPredicate::ule, rows, indexConstant(ib, limit));
+    scf::IfOp::create(ib, fits, branch(then), branch(otherwise));
+  };
+  atMost(b, 1, [&](ImplicitLocOpBuilder &ib) { one.emit(ib, scratch); }, [&](ImplicitLocOpBuilder &ib) {
+    atMost(ib, kFewRows, [&](ImplicitLocOpBuilder &gb) { few.emit(gb, scratch); }, tiles);
+  });
   rewriter.eraseOp(op);
   return success();
 }
