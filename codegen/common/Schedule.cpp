@@ -138,6 +138,7 @@ struct Reader {
     int index = static_cast<int>(schedule.kernels.size());
     ScheduledKernel kernel;
     kernel.name = name.str();
+    kernel.isAlternative = op->hasAttr("sq.alternative");
     if (work) {
       auto text = [&](StringRef key) {
         auto attr = work.getAs<StringAttr>(key);

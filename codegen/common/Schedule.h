@@ -9,6 +9,8 @@
 
 #include "llvm/ADT/SetVector.h"
 
+#include <optional>
+
 namespace sq {
 
 struct ScheduledBuffer {
@@ -23,11 +25,24 @@ struct ScheduledBuffer {
   int last() const;
 };
 
+/// What a CUDA kernel takes of the device.
+struct KernelResources {
+  std::string function;
+  int64_t threads = 0;                          // of a block
+  int64_t registers = 0;                        // of a thread
+  int64_t sharedBytes = 0;                      // of a block
+  int64_t spillBytes = 0, stackBytes = 0;       // of a thread
+  double occupancy = 0;                         // 0 to 1
+};
+
 struct ScheduledKernel {
   std::string name, kind;
   std::vector<std::string> parts, nodes;
   std::string flops, reads, writes; // formulas, "?" when unknown
   std::vector<int> inputs, outputs; // buffers; what is both is in both
+  /// One of several for the same work, for other dims than the usual ones.
+  bool isAlternative = false;
+  std::optional<KernelResources> resources; // of CUDA kernels, when ptxas was there
 };
 
 struct Schedule {

@@ -152,7 +152,8 @@ std::string sq::findPtxas() {
 }
 
 llvm::Expected<llvm::SmallVector<char, 0>> sq::assemblePtx(llvm::StringRef ptxas, llvm::StringRef ptx,
-                                                           const CudaTarget &target, std::string &log) {
+                                                           const CudaTarget &target,
+                                                           llvm::StringMap<KernelResources> &resources) {
   llvm::SmallString<128> files[3]; // PTX, cubin, messages
   static constexpr const char *kSuffixes[3] = {"ptx", "cubin", "log"};
   std::vector<std::unique_ptr<llvm::FileRemover>> temporary;
@@ -171,9 +172,10 @@ llvm::Expected<llvm::SmallVector<char, 0>> sq::assemblePtx(llvm::StringRef ptxas
   std::string problem;
   int code = llvm::sys::ExecuteAndWait(ptxas, args, std::nullopt, redirects, /*SecondsToWait=*/600, 0, &problem);
   auto messages = llvm::MemoryBuffer::getFile(files[2]);
-  log = messages ? (*messages)->getBuffer().str() : std::string();
+  std::string log = messages ? (*messages)->getBuffer().str() : std::string();
   if (code)
     return refusal(ptxas + " does not assemble the kernels" + (problem.empty() ? "" : " (" + problem + ")") + ":\n" + log);
+  resources = parseAssemblerLog(log);
   auto cubin = llvm::MemoryBuffer::getFile(files[1]);
   if (!cubin)
     return refusal("cannot read what " + ptxas + " wrote: " + cubin.getError().message());

@@ -6,7 +6,9 @@
 #include "llvm/Support/Error.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
-#include "codegen/cuda/CudaTarget.h"
+#include "llvm/ADT/StringMap.h"
+
+#include "codegen/cuda/Resources.h"
 
 #include <string>
 #include <vector>
@@ -23,10 +25,10 @@ llvm::Expected<std::string> emitPtx(mlir::gpu::GPUModuleOp module, const CudaTar
 /// then what tools/scripts/install-deps.sh fetched; empty when there is none.
 std::string findPtxas();
 
-/// A cubin for `target`. `log` becomes what `ptxas -v` says of registers,
-/// spills and shared memory.
+/// A cubin for `target`; `resources` become what `ptxas -v` says of each kernel.
 llvm::Expected<llvm::SmallVector<char, 0>> assemblePtx(llvm::StringRef ptxas, llvm::StringRef ptx,
-                                                       const CudaTarget &target, std::string &log);
+                                                       const CudaTarget &target,
+                                                       llvm::StringMap<KernelResources> &resources);
 
 /// For tests: the kernels for the CPU, as calls into the emulator of
 /// test/cuda/emulator, as an x86-64 relocatable object that has

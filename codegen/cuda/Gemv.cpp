@@ -50,7 +50,7 @@ void Gemv::emit(ImplicitLocOpBuilder &b, Value partial) const {
   int64_t perPart = llvm::divideCeil(llvm::divideCeil(depth, parts), slots) * slots;
   Type f32 = b.getF32Type();
   auto loaded = VectorType::get({chunk}, panels.getElementType()), wide = VectorType::get({chunk}, f32);
-  launch(b, "gemv", {indexConstant(b, panels.getDimSize(0)), indexConstant(b, parts)}, kThreads,
+  gpu::LaunchOp main = launch(b, "gemv", {indexConstant(b, panels.getDimSize(0)), indexConstant(b, parts)}, kThreads,
          {sharedType(b, {kThreads / kWarp, mostRows, kCudaPanelColumns + 4}, f32)}, [&](Thread &t) {
     ImplicitLocOpBuilder &tb = t.b;
     Value lanes = indexConstant(tb, kCudaPanelColumns / chunk);
@@ -117,10 +117,12 @@ void Gemv::emit(ImplicitLocOpBuilder &b, Value partial) const {
       onlyIf(ib, exists, [&](ImplicitLocOpBuilder &sb) { store(sb, m, n, sum); });
     });
   });
+  if (isAlternative)
+    main->setAttr("sq.alternative", b.getUnitAttr());
   if (!partial)
     return;
   Value threads = indexConstant(b, kThreads);
-  launch(b, "gemv_sum", {ceilDiv(b, columns, threads), rows}, kThreads, {}, [&](Thread &t) {
+  gpu::LaunchOp rest = launch(b, "gemv_sum", {ceilDiv(b, columns, threads), rows}, kThreads, {}, [&](Thread &t) {
     Value n = arith::AddIOp::create(t.b, arith::MulIOp::create(t.b, t.block, threads), t.thread);
     onlyIf(t.b, below(t.b, n, columns), [&](ImplicitLocOpBuilder &ib) {
       Value sum = memref::LoadOp::create(ib, partial, ValueRange{indexConstant(ib, 0), t.blockY, n});
@@ -129,4 +131,5 @@ void Gemv::emit(ImplicitLocOpBuilder &b, Value partial) const {
       store(ib, t.blockY, n, sum);
     });
   });
+  rest->setAttr("sq.alternative", b.getUnitAttr()); // its work is told with the other's
 }

@@ -15,6 +15,7 @@ struct Gemv {
   int64_t mostRows;
   mlir::Value x, weight;      // [rows, depth] f32, [panels, depth, 64] f32, f16 or bf16
   mlir::Value rows, columns;  // M, N
+  bool isAlternative;         // other launches do the same work for other numbers of rows
   std::function<void(mlir::ImplicitLocOpBuilder &, mlir::Value m, mlir::Value n, mlir::Value sum)> store;
 
   /// Parts that k is cut into.

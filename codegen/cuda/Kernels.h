@@ -35,7 +35,7 @@ struct Thread {
 
 /// A launch of `blocks` (up to three) blocks of `threads` threads. `kind` and
 /// the location name it.
-void launch(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind, llvm::ArrayRef<mlir::Value> blocks,
+mlir::gpu::LaunchOp launch(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind, llvm::ArrayRef<mlir::Value> blocks,
             int64_t threads, llvm::ArrayRef<mlir::MemRefType> shared,
             llvm::function_ref<void(Thread &)> body);
 

@@ -8,7 +8,7 @@ using namespace mlir;
 using namespace sq;
 using namespace sq::cuda;
 
-void sq::cuda::launch(ImplicitLocOpBuilder &b, StringRef kind, ArrayRef<Value> blocks, int64_t threads,
+gpu::LaunchOp sq::cuda::launch(ImplicitLocOpBuilder &b, StringRef kind, ArrayRef<Value> blocks, int64_t threads,
                 ArrayRef<MemRefType> shared, function_ref<void(Thread &)> body) {
   Value one = indexConstant(b, 1);
   SmallVector<Value> grid(blocks);
@@ -24,6 +24,7 @@ void sq::cuda::launch(ImplicitLocOpBuilder &b, StringRef kind, ArrayRef<Value> b
                 SmallVector<Value>(llvm::map_range(op.getWorkgroupAttributions(), [](BlockArgument a) -> Value { return a; }))};
   body(thread);
   gpu::TerminatorOp::create(b);
+  return op;
 }
 
 MemRefType sq::cuda::sharedType(ImplicitLocOpBuilder &b, ArrayRef<int64_t> shape, Type element) {

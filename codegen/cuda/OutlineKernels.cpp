@@ -39,7 +39,7 @@ struct OutlineGpuKernelsPass : sq::impl::OutlineGpuKernelsPassBase<OutlineGpuKer
     auto kernels = gpu::GPUModuleOp::create(b, module.getLoc(), "kernels");
     Block &body = kernels.getBodyRegion().front();
     llvm::StringMap<gpu::GPUFuncOp> known;
-    SmallVector<Attribute> names;
+    SmallVector<Attribute> names, functions;
     SmallVector<gpu::LaunchOp> launches;
     main.walk([&](gpu::LaunchOp op) { launches.push_back(op); });
     for (gpu::LaunchOp op : launches) {
@@ -59,6 +59,8 @@ struct OutlineGpuKernelsPass : sq::impl::OutlineGpuKernelsPassBase<OutlineGpuKer
       func->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
                     b.getDenseI32ArrayAttr({static_cast<int32_t>(threads[0]), static_cast<int32_t>(threads[1]),
                                             static_cast<int32_t>(threads[2])}));
+      if (auto blocks = op->getAttrOfType<IntegerAttr>("sq.min_blocks"))
+        func->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(static_cast<int32_t>(blocks.getInt())));
       auto [it, fresh] = known.try_emplace(textOf(func), func);
       StringAttr name = op->getAttrOfType<StringAttr>("sq.name");
       if (!name)
@@ -74,9 +76,12 @@ struct OutlineGpuKernelsPass : sq::impl::OutlineGpuKernelsPassBase<OutlineGpuKer
                                             op.getBlockSizeOperandValues(), op.getDynamicSharedMemorySize(), operands);
       call->setAttr("sq.launch", b.getI32IntegerAttr(static_cast<int32_t>(names.size())));
       names.push_back(name);
+      functions.push_back(b.getDictionaryAttr({b.getNamedAttr("function", it->second.getNameAttr()),
+                                               b.getNamedAttr("threads", b.getI64IntegerAttr(threads[0] * threads[1] * threads[2]))}));
       op.erase();
     }
     module->setAttr("sq.launches", ArrayAttr::get(&getContext(), names));
+    module->setAttr("sq.functions", ArrayAttr::get(&getContext(), functions));
     module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), b.getUnitAttr());
   }
 };

@@ -33,7 +33,8 @@ def OutlineGpuKernelsPass : Pass<"sq-outline-gpu-kernels", "::mlir::ModuleOp"> {
   let description = [{
     The body of each `gpu.launch` of @main becomes a `gpu.func` of the module
     `@kernels`, the launch a `gpu.launch_func`; equal functions are kept once.
-    `sq.launches` on the module lists the names of the launches in order.
+    `sq.launches` on the module lists the names of the launches in order,
+    `sq.functions` the kernel of each and the threads of its blocks.
 
     Before: `--sq-plan-arena` ran. After: no `gpu.launch` is left.
 

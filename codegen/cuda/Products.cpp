@@ -77,11 +77,12 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
   };
   // Which kernel it is depends on the number of rows, when that is known.
   int64_t known = cast<MemRefType>(x.getType()).getDimSize(0);
-  Gemv one{1, x, w, rows, columns, store}, few{kFewRows, x, w, rows, columns, store};
-  Value scratch = ShapedType::isDynamic(known) || known <= kFewRows ? few.scratch(b) : Value();
+  bool dynamic = ShapedType::isDynamic(known);
+  Gemv one{1, x, w, rows, columns, dynamic, store}, few{kFewRows, x, w, rows, columns, dynamic, store};
+  Value scratch = dynamic || known <= kFewRows ? few.scratch(b) : Value();
   auto atMost = [&](ImplicitLocOpBuilder &ib, int64_t limit, function_ref<void(ImplicitLocOpBuilder &)> then,
                     function_ref<void(ImplicitLocOpBuilder &)> otherwise) {
-    if (!ShapedType::isDynamic(known))
+    if (!dynamic)
       return known <= limit ? then(ib) : otherwise(ib);
     auto branch = [](function_ref<void(ImplicitLocOpBuilder &)> body) {
       return [body](OpBuilder &o, Location l) {

@@ -96,7 +96,8 @@ MemoryUse Report::use(const DimChoice &dims) const {
 double Report::total(std::string ScheduledKernel::*formula) const {
   double total = 0;
   for (const ScheduledKernel &kernel : schedule.kernels)
-    total += std::max(typical.evaluate(kernel.*formula), 0.0);
+    if (!kernel.isAlternative)
+      total += std::max(typical.evaluate(kernel.*formula), 0.0);
   return total;
 }
 
@@ -153,6 +154,16 @@ json::Value dimsOf(const DimChoice &dims) {
   return object;
 }
 
+json::Value resourcesOf(const ScheduledKernel &kernel) {
+  if (!kernel.resources)
+    return nullptr;
+  const KernelResources &r = *kernel.resources;
+  return json::Object{{"function", r.function},       {"threads", r.threads},
+                      {"registers", r.registers},     {"shared_bytes", r.sharedBytes},
+                      {"spill_bytes", r.spillBytes},  {"stack_bytes", r.stackBytes},
+                      {"occupancy", r.occupancy}};
+}
+
 json::Object memory(const Report &report, const DimChoice &dims) {
   MemoryUse use = report.use(dims);
   return json::Object{{"dims", dimsOf(dims)},
@@ -175,7 +186,9 @@ void sq::writeReportJson(const Report &report, raw_ostream &os) {
                                    {"bytes_read", sized(report, k.reads)},
                                    {"bytes_written", sized(report, k.writes)},
                                    {"inputs", indices(k.inputs)},
-                                   {"outputs", indices(k.outputs)}});
+                                   {"outputs", indices(k.outputs)},
+                                   {"alternative", k.isAlternative},
+                                   {"resources", resourcesOf(k)}});
   for (const ScheduledBuffer &b : report.schedule.buffers)
     buffers.push_back(json::Object{{"kind", kindName(b.kind)},
                                    {"name", b.name},

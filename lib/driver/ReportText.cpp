@@ -1,5 +1,6 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include "lib/driver/Report.h"
@@ -44,6 +45,17 @@ void sq::writeReportText(const Report &report, raw_ostream &os) {
     os << formatv("{0,4} {1,-11} {2,-30} {3,11} {4,9} {5,9}  {6}\n", i, k.kind, join(k.parts, ", "),
                   withUnit(dims.evaluate(k.flops), "flop"), withUnit(dims.evaluate(k.reads), "B"),
                   withUnit(dims.evaluate(k.writes), "B"), nodeList(k));
+
+  if (llvm::any_of(s.kernels, [](const ScheduledKernel &k) { return k.resources.has_value(); })) {
+    os << "\nDevice functions (as ptxas says)\n";
+    os << formatv("{0,-24} {1,8} {2,10} {3,10} {4,8} {5,10}\n", "", "threads", "registers", "shared", "spilled", "occupancy");
+    StringSet<> shown;
+    for (const ScheduledKernel &k : s.kernels)
+      if (k.resources && shown.insert(k.resources->function).second)
+        os << formatv("{0,-24} {1,8} {2,10} {3,10} {4,8} {5,9:f0}%\n", k.resources->function, k.resources->threads,
+                      k.resources->registers, withUnit(k.resources->sharedBytes, "B"),
+                      withUnit(k.resources->spillBytes, "B"), 100 * k.resources->occupancy);
+  }
 
   os << "\nNot fused\n";
   MapVector<StringRef, std::vector<const Neighbours *>> byReason;

@@ -48,7 +48,7 @@ static LogicalResult run(ModuleOp module, function_ref<void(OpPassManager &)> bu
 
 /// PTX and cubin of the kernels; takes them out of the module.
 static llvm::Error emitDevice(ModuleOp module, const CudaTarget &target, const CompileOptions &options,
-                              ManifestDevice &device) {
+                              ManifestDevice &device, Schedule &schedule) {
   gpu::GPUModuleOp kernels = *module.getOps<gpu::GPUModuleOp>().begin();
   device.architecture = target.computeCapability;
   device.functions = kernelNames(kernels);
@@ -69,12 +69,19 @@ static llvm::Error emitDevice(ModuleOp module, const CudaTarget &target, const C
     if (!ptx)
       return ptx.takeError();
     device.ptx = std::move(*ptx);
-    std::string ptxas = findPtxas(), log;
+    std::string ptxas = findPtxas();
     if (!ptxas.empty() && options.emit.empty()) {
-      auto cubin = assemblePtx(ptxas, device.ptx, target, log);
+      llvm::StringMap<KernelResources> resources;
+      auto cubin = assemblePtx(ptxas, device.ptx, target, resources);
       if (!cubin)
         return cubin.takeError();
       device.cubin = std::move(*cubin);
+      auto launches = module->getAttrOfType<ArrayAttr>("sq.functions").getAsRange<DictionaryAttr>();
+      for (auto [kernel, launch] : llvm::zip(schedule.kernels, launches)) {
+        KernelResources &r = kernel.resources.emplace(resources[launch.getAs<StringAttr>("function").getValue()]);
+        r.threads = launch.getAs<IntegerAttr>("threads").getInt();
+        r.occupancy = occupancy(r, target);
+      }
     }
   }
   kernels.erase();
@@ -102,7 +109,7 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
   if (options.emit == "kernels")
     return true;
   schedule = readSchedule(module->lookupSymbol<func::FuncOp>("main"));
-  if (reportOnly)
+  if (reportOnly && !target.cuda) // registers and spills only the assembler knows
     return true;
   if (!lower([&](OpPassManager &pm) {
         if (target.cuda)
@@ -112,7 +119,7 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
       }))
     return false;
   if (target.cuda) {
-    if (llvm::Error error = emitDevice(*module, *target.cuda, options, device.emplace()))
+    if (llvm::Error error = emitDevice(*module, *target.cuda, options, device.emplace(), schedule))
       return fail(std::move(error));
     if (options.emit == "ptx") {
       object.assign(device->ptx.begin(), device->ptx.end());

@@ -1,0 +1,164 @@
+/// CUDA kernels without a GPU: the compiled artifact, its kernels made for the
+/// CPU, run by the runtime through the driver of test/cuda/emulator.
+#include "test/e2e/Models.h"
+#include "test/e2e/RandomGraph.h"
+#include "test/support/Compare.h"
+#include "test/support/Random.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <dlfcn.h>
+#include <fstream>
+#include <iostream>
+
+using namespace sq;
+using namespace sq::test;
+using numerics::Tensor;
+
+namespace {
+
+struct Precision {
+  const char *name;
+  double tolerance; // of a whole model, as issue 5 asks
+  double unit;      // relative error of rounding a factor
+};
+constexpr Precision precisions[] = {{"f32", 2e-5, 0x1p-24}, {"f16", 2e-2, 0x1p-11}, {"bf16", 5e-2, 0x1p-8}, {"tf32", 5e-2, 0x1p-10}};
+
+/// The runtime opens "libcuda.so.1": one of that name is then there already.
+void useEmulator() {
+  static void *driver = dlopen(SQ_BINARY_DIR "/test/cuda/lib/libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+  ASSERT_NE(driver, nullptr) << dlerror();
+}
+
+CompileOptions emulated(const char *precision) {
+  CompileOptions options;
+  options.cuda = {"sm_80"};
+  options.emulateCuda = true;
+  options.precision = precision;
+  options.threads = 1;
+  return options;
+}
+
+Tensor randomF32(Random &random, numerics::Shape shape) {
+  Tensor t = random.reals(shape);
+  for (double &value : t.reals)
+    value = numerics::roundToF32(value);
+  return t;
+}
+
+/// y = relu(x w + b) at rows around every border of the kernels.
+void checkLinear(int64_t k, int64_t n, const Precision &precision) {
+  Random random(static_cast<unsigned>(k * 1000 + n));
+  Tensor w = randomF32(random, {k, n}), b = randomF32(random, {n});
+  auto literal = [](const char *name, const std::string &shape, const Tensor &t) {
+    std::ostringstream os;
+    os.precision(9);
+    os << "float[" << shape << "] " << name << " = {";
+    for (size_t i = 0; i < t.reals.size(); ++i)
+      os << (i ? ", " : "") << t.reals[i];
+    os << "}";
+    return os.str();
+  };
+  TemporaryDirectory directory;
+  std::string path = directory.file("linear.onnxtxt");
+  std::ofstream(path) << "<ir_version: 8, opset_import: [\"\" : 17]>\n"
+                      << "linear (float[m, " << k << "] x) => (float[m, " << n << "] y) <\n"
+                      << literal("w", std::to_string(k) + ", " + std::to_string(n), w) << ",\n"
+                      << literal("b", std::to_string(n), b) << "\n> {\n"
+                      << "  p = MatMul(x, w)\n  s = Add(p, b)\n  y = Relu(s)\n}\n";
+  CompiledModel model(path, emulated(precision.name));
+  ASSERT_TRUE(model.ok());
+  Program program = model.open();
+  for (int64_t m : {1, 2, 8, 9, 64, 65, 130}) {
+    Feed feed = {{"x", randomF32(random, {m, k})}};
+    Tensor actual = runFirst(program, feed), expected = referenceFirst(path, feed);
+    ASSERT_EQ(actual.shape, expected.shape);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        double magnitude = std::fabs(b.reals[j]);
+        for (int64_t l = 0; l < k; ++l)
+          magnitude += std::fabs(feed["x"].reals[i * k + l] * w.reals[l * n + j]);
+        // Both factors rounded, and the sum of k products in f32.
+        double bound = magnitude * (2.1 * precision.unit + (k + 2) * 0x1p-24);
+        ASSERT_NEAR(actual.reals[i * n + j], expected.reals[i * n + j], bound)
+            << precision.name << " " << m << "x" << k << "x" << n << " at " << i << ", " << j;
+      }
+  }
+}
+
+void checkLinears(const Precision &precision) {
+  useEmulator();
+  for (auto [k, n] : {std::pair(1, 1), std::pair(5, 70), std::pair(40, 64), std::pair(64, 130), std::pair(100, 60),
+                      std::pair(1200, 65)})
+    checkLinear(k, n, precision);
+}
+TEST(Cuda, LinearF32) { checkLinears(precisions[0]); }
+TEST(Cuda, LinearF16) { checkLinears(precisions[1]); }
+TEST(Cuda, LinearBF16) { checkLinears(precisions[2]); }
+TEST(Cuda, LinearTF32) { checkLinears(precisions[3]); }
+
+TEST(Cuda, TinyClassifier) {
+  useEmulator();
+  std::string folder = committedModels() + "/tiny/classifier";
+  Feed feed = rows(readFeed(folder + "/test", {"input_ids", "attention_mask"}), 0, 5);
+  Tensor expected = rows({{"logits", readData(folder + "/test/logits.npy")}}, 0, 5).at("logits");
+  for (const Precision &precision : precisions) {
+    CompiledModel model(folder + "/model.onnx", emulated(precision.name));
+    ASSERT_TRUE(model.ok());
+    Program program = model.open();
+    double difference = maxDifference(runFirst(program, feed), expected);
+    EXPECT_LE(difference, precision.tolerance) << precision.name;
+    std::cout << precision.name << ": " << difference << "\n";
+  }
+}
+
+/// Against the host's result of the same file.
+TEST(Cuda, MiniLm) {
+  SQ_REQUIRE_MINILM();
+  useEmulator();
+  std::string path = miniLm() + "/model_opset17.onnx";
+  Random random(16);
+  Feed feed = {{"input_ids", random.integers({1, 16}, 0, 30521)},
+               {"attention_mask", random.integers({1, 16}, 1, 1)},
+               {"token_type_ids", random.integers({1, 16}, 0, 1)}};
+  CompileOptions host;
+  host.levels = {"x86-64-v3"};
+  CompiledModel onHost(path, host);
+  ASSERT_TRUE(onHost.ok());
+  Program reference = onHost.open();
+  Tensor expected = runFirst(reference, feed);
+  for (const Precision &precision : precisions) {
+    CompiledModel model(path, emulated(precision.name));
+    ASSERT_TRUE(model.ok());
+    Program program = model.open();
+    double difference = maxDifference(runFirst(program, feed), expected);
+    EXPECT_LE(difference, precision.tolerance) << precision.name;
+    std::cout << precision.name << ": " << difference << "\n";
+  }
+}
+
+TEST(Cuda, RandomGraphs) {
+  useEmulator();
+  for (unsigned seed = 100; seed < 112; ++seed) {
+    RandomGraph graph = randomGraph(seed);
+    TemporaryDirectory directory;
+    std::string path = directory.file("random.onnxtxt");
+    std::ofstream(path) << graph.text;
+    CompiledModel model(path, emulated("f32"));
+    ASSERT_TRUE(model.ok()) << "seed " << seed << "\n" << graph.text;
+    Random random(seed);
+    Program program = model.open();
+    for (auto [batch, sequence] : {std::pair(1, 1), std::pair(3, 17), std::pair(1, 5), std::pair(2, 40)}) {
+      Feed feed = {{"x", randomF32(random, {batch, sequence, graph.inputWidth})}};
+      Tensor actual = runFirst(program, feed), expected = referenceFirst(path, feed);
+      double largest = 1;
+      for (double value : expected.reals)
+        largest = std::max(largest, std::fabs(value));
+      ASSERT_LE(maxDifference(actual, expected), 5e-5 * largest)
+          << "seed " << seed << ", " << batch << "x" << sequence << "\n" << graph.text;
+    }
+  }
+}
+
+} // namespace
