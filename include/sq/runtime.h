@@ -1,4 +1,5 @@
-/* The C API of sq's runtime: load an artifact, run it. C11, no exceptions. */
+/* The C API of sq's runtime: load an artifact, run it on the CPU or on a CUDA
+ * device. C11, no exceptions. */
 #ifndef SQ_RUNTIME_H
 #define SQ_RUNTIME_H
 
@@ -23,24 +24,37 @@ typedef enum sq_status {
   SQ_STATUS_INVALID_ARGUMENT = 1,  /* a call or tensor does not fit the signature; fix it, then retry */
   SQ_STATUS_NOT_FOUND = 2,         /* no such file */
   SQ_STATUS_CORRUPT = 3,           /* not an artifact, truncated or changed; build it again */
-  SQ_STATUS_UNSUPPORTED = 4,       /* this CPU or format version cannot run it; no retry helps */
-  SQ_STATUS_OUT_OF_MEMORY = 5,     /* retry with smaller dims or more memory */
+  SQ_STATUS_UNSUPPORTED = 4,       /* this CPU, device, driver or format version cannot run it; no retry helps */
+  SQ_STATUS_OUT_OF_MEMORY = 5,     /* of the host or the device; retry with smaller dims or more memory */
   SQ_STATUS_IO = 6,                /* reading failed; see the message */
-  SQ_STATUS_INTERNAL = 7           /* a defect of sq */
+  SQ_STATUS_INTERNAL = 7           /* a defect of sq; after a fault of a kernel the process can no longer
+                                    * use the device */
 } sq_status;
 
 typedef struct sq_module sq_module;   /* shared, read-only: code and mapped weights */
-typedef struct sq_session sq_session; /* one run at a time; own arena and threads */
+typedef struct sq_session sq_session; /* one run at a time; own arena, threads or stream */
 
 typedef struct sq_module_options {
   size_t size;            /* sizeof(sq_module_options) */
   const char *cpu;        /* cap of the CPU level ("x86-64-v3", "avx512", ...); NULL: SQ_CPU, else the best */
   int verify_weights;     /* also check the hash of the weights */
+  /* "cpu", "cuda" (the first device that can run it), "cuda:N", "auto" (what the
+   * artifact is compiled for); NULL: SQ_DEVICE, else auto. An artifact is for
+   * one of them and refuses the other. */
+  const char *device;
 } sq_module_options;
 
 typedef struct sq_session_options {
   size_t size;            /* sizeof(sq_session_options) */
-  int threads;            /* 0: cores allowed by affinity and cgroup */
+  int threads;            /* 0: cores allowed by affinity and cgroup; of no meaning on a device */
+  /* Where outputs lie whose memory the caller does not give: 0 or kDLCPU on the
+   * CPU, kDLCUDA on the module's device. */
+  int32_t output_device;
+  /* CUDA graphs to keep, 0 to 1024: the launches of a run are recorded when its
+   * shapes and device addresses come for the second time, and replayed from
+   * then on; the least recently used graph goes first. A schedule that reads
+   * values back from the device is launched as without. 0: none. */
+  int32_t cuda_graphs;
 } sq_session_options;
 
 typedef struct sq_dim_info {
@@ -57,9 +71,10 @@ typedef struct sq_tensor_info {
 
 typedef struct sq_session_stats {
   size_t size;            /* sizeof(sq_session_stats), set by the caller */
-  int64_t arena_bytes;
-  int64_t output_bytes;   /* outputs the session holds */
-  int32_t threads;
+  int64_t arena_bytes;    /* on the module's device */
+  int64_t output_bytes;   /* outputs the session holds, on the CPU and on the device */
+  int32_t threads;        /* 1 on a device */
+  int64_t device_bytes;   /* all device memory the session holds; 0 on the CPU */
 } sq_session_stats;
 
 /* The message of this thread's last failed call; "" if none. Valid until the
@@ -69,17 +84,23 @@ SQ_API const char *sq_status_string(sq_status status);
 SQ_API const char *sq_runtime_version(void);
 
 /* Loads an artifact. Code and manifest are checked by hash before anything of
- * it is executed. `path` NULL: the artifact this program is linked with. */
+ * it is executed. `path` NULL: the artifact this program is linked with. For a
+ * CUDA artifact libcuda.so.1 is loaded, the device's primary context is
+ * retained until the module's release, and the weights are copied to the
+ * device, once for all sessions. */
 SQ_API sq_status sq_module_load(const char *path, const sq_module_options *options, sq_module **module);
 SQ_API void sq_module_release(sq_module *module); /* sessions keep it alive */
 SQ_API int32_t sq_module_num_inputs(const sq_module *module);
 SQ_API int32_t sq_module_num_outputs(const sq_module *module);
 SQ_API const sq_tensor_info *sq_module_input(const sq_module *module, int32_t index);
 SQ_API const sq_tensor_info *sq_module_output(const sq_module *module, int32_t index);
-SQ_API const char *sq_module_cpu_level(const sq_module *module); /* the level chosen */
+SQ_API const char *sq_module_cpu_level(const sq_module *module); /* the level chosen, or "cuda:sm_90" */
+/* Where it runs: "cpu", or like "cuda:0 (NVIDIA H200, sm_90)", where sm_90 is
+ * what the device is. Valid as long as the module. */
+SQ_API const char *sq_module_device(const sq_module *module);
 /* What a user should know of how this module was loaded, as a sentence without
- * a full stop: that its weights were widened for a CPU without AMX. NULL when
- * there is nothing to say. Valid as long as the module. */
+ * a full stop: that its weights were widened for a CPU without AMX, or that the
+ * driver compiled its kernels from PTX. NULL when there is nothing to say. Valid as long as the module. */
 SQ_API const char *sq_module_note(const sq_module *module);
 SQ_API const uint8_t *sq_module_manifest(const sq_module *module, size_t *size);
 SQ_API int64_t sq_module_weight_bytes(const sq_module *module);
@@ -87,16 +108,37 @@ SQ_API int64_t sq_module_weight_bytes(const sq_module *module);
 SQ_API sq_status sq_session_create(sq_module *module, const sq_session_options *options, sq_session **session);
 SQ_API void sq_session_release(sq_session *session);
 
-/* Runs. `inputs` are dense row-major CPU tensors in the signature's order, not
- * changed. Each outputs[i] with data != NULL is written in place (its shape
+/* Runs. `inputs` are dense row-major tensors in the signature's order, not
+ * changed, and lie on the CPU or, for a CUDA artifact, on its device (kDLCUDA). Each outputs[i] with data != NULL is written in place (its shape
  * must be the result's); with data == NULL it is set to memory and shape owned
  * by the session, valid until its next run or release. Not thread-safe for one
- * session; sessions of one module run concurrently. */
+ * session; sessions of one module run concurrently.
+ *
+ * On a device: tensors there are used in place (those not aligned to 16 bytes
+ * through a copy); tensors on the CPU are copied. Everything is queued on the
+ * session's stream. When all inputs and outputs lie on the device the call
+ * returns without waiting (unless memory has to grow, or 256 runs are queued):
+ * inputs must stay unchanged until the run is done on the stream, and what fails
+ * in a kernel is reported by sq_session_synchronize. Otherwise, and while
+ * profiling or tracing, the call waits and reports for itself; outputs are
+ * then complete. */
 SQ_API sq_status sq_session_run(sq_session *session, const DLTensor *inputs, int32_t num_inputs,
                                 DLTensor *outputs, int32_t num_outputs);
+/* The CUstream (or cudaStream_t) of the following runs; NULL: the session's own,
+ * which waits for the legacy default stream as usual streams do. That one itself
+ * is (void *)1, a thread's own default stream (void *)2. Work of
+ * earlier runs is ordered before the new stream's. The stream must belong to the
+ * device's primary context and outlive the runs. SQ_STATUS_INVALID_ARGUMENT on
+ * the CPU. */
+SQ_API sq_status sq_session_set_stream(sq_session *session, void *stream);
+/* Waits for the runs so far, and reports the first failed check of theirs
+ * (SQ_STATUS_INVALID_ARGUMENT) or a kernel's fault (SQ_STATUS_INTERNAL) that no
+ * call has reported yet. On the CPU there is nothing to wait for. */
+SQ_API sq_status sq_session_synchronize(sq_session *session);
 SQ_API sq_status sq_session_get_stats(const sq_session *session, sq_session_stats *stats);
 
-/* Per-kernel times of the runs since the last call; see `sq-bench --per-kernel`. */
+/* Per-kernel times of the runs since the last call; see `sq-bench --per-kernel`.
+ * On a device they are the device's, measured with events around each launch. */
 typedef struct sq_kernel_time {
   const char *name;
   int64_t calls;
@@ -108,7 +150,9 @@ SQ_API sq_status sq_session_kernel_times(const sq_session *session, const sq_ker
 /* Called after each launch of a kernel with `thread` -1, and after each
  * thread's share of it with that thread (0: the caller of the run), from that
  * thread, several at once: `user` must be ready for that. `kernel` is its index
- * in the manifest, times are nanoseconds of CLOCK_MONOTONIC. */
+ * in the manifest, times are nanoseconds of CLOCK_MONOTONIC. On a device the
+ * calls come at the end of a run, from its caller, with thread -1 and 0; the
+ * device's times are mapped onto the clock within some 10 microseconds. */
 typedef void (*sq_trace_fn)(void *user, int32_t kernel, int32_t thread, int64_t begin, int64_t end);
 /* Traces the following runs; `fn` NULL ends that. */
 SQ_API sq_status sq_session_set_trace(sq_session *session, sq_trace_fn fn, void *user);

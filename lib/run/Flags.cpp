@@ -129,6 +129,15 @@ void Flags::printHelp(const char *usage) const {
     print(f);
 }
 
+Status parseDevice(const Flags &flags, std::string &device) {
+  device = flags.get("device");
+  int64_t number;
+  if (!flags.has("device") || device == "cpu" || device == "cuda" || device == "auto" ||
+      (device.compare(0, 5, "cuda:") == 0 && parseInteger(device.substr(5), 0, 1000000, number)))
+    return {};
+  return Status::usage("--device=" + device + ": expected cpu, cuda, cuda:N or auto");
+}
+
 bool parseInteger(const std::string &text, int64_t min, int64_t max, int64_t &value) {
   char *end = nullptr;
   errno = 0;

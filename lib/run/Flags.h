@@ -50,6 +50,18 @@ private:
   std::vector<std::string> rest;
 };
 
+/// Checks the spelling of --device, which is "cpu", "cuda", "cuda:N" or "auto";
+/// empty when it was not given. What there is, the runtime knows.
+Status parseDevice(const Flags &flags, std::string &device);
+
+/// The help of --device, the same in all tools.
+inline constexpr char kDeviceHelp[] =
+    "where to run; an artifact is for one of cpu and cuda (default: SQ_DEVICE,\n"
+    "else auto: what the artifact is for, on the first device that can run it)";
+inline constexpr char kCudaGraphsHelp[] =
+    "record the launches of N shapes as CUDA graphs and replay them (default: 0)";
+constexpr int64_t kMaxCudaGraphs = 1024;
+
 /// A whole string as an integer in [min, max].
 bool parseInteger(const std::string &text, int64_t min, int64_t max, int64_t &value);
 /// The parts of `text` between `separator`s.

@@ -73,13 +73,16 @@ std::string Port::dimName(size_t axis) const {
   return *symbol ? symbol : name + ":" + std::to_string(axis);
 }
 
-Status Module::load(const char *path, const std::string &cpu, bool verifyWeights) {
+Status Module::load(const char *path, const RunOptions &chosen) {
   sq_module_options options{};
   options.size = sizeof options;
-  options.cpu = cpu.empty() ? nullptr : cpu.c_str();
-  options.verify_weights = verifyWeights;
+  options.cpu = chosen.cpu.empty() ? nullptr : chosen.cpu.c_str();
+  options.device = chosen.device.empty() ? nullptr : chosen.device.c_str();
+  options.verify_weights = chosen.verifyWeights;
   if (Status s = fromRuntime(sq_module_load(path, &options, &handle)); !s.ok())
     return s;
+  if (onDevice() && (chosen.device.empty() || chosen.device == "auto"))
+    std::fprintf(stderr, "note: runs on %s\n", sq_module_device(handle));
   if (const char *note = sq_module_note(handle))
     std::fprintf(stderr, "note: %s\n", note);
   for (bool isInput : {true, false}) {
@@ -118,11 +121,12 @@ Status fitInput(const Port &port, Tensor &tensor) {
   return s;
 }
 
-Status Session::create(const Module &m, int threads) {
+Status Session::create(const Module &m, int threads, int cudaGraphs) {
   module = &m;
   sq_session_options options{};
   options.size = sizeof options;
   options.threads = threads;
+  options.cuda_graphs = cudaGraphs;
   outputs.resize(m.outputs().size());
   return fromRuntime(sq_session_create(m.get(), &options, &handle));
 }

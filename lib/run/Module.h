@@ -23,6 +23,13 @@ struct Port {
   std::string dimName(size_t axis) const;
 };
 
+/// Where and how to run, of the flags that all these tools have.
+struct RunOptions {
+  std::string cpu;      // cap of the CPU level; empty: SQ_CPU, else the best
+  std::string device;   // "cpu", "cuda", "cuda:N", "auto"; empty: SQ_DEVICE, else auto
+  bool verifyWeights = false;
+};
+
 /// A loaded artifact.
 class Module {
 public:
@@ -30,11 +37,12 @@ public:
   Module(const Module &) = delete;
   ~Module() { sq_module_release(handle); }
 
-  /// `path` null: the artifact this program is linked with. `cpu` empty: the
-  /// best level, or SQ_CPU.
-  Status load(const char *path, const std::string &cpu = "", bool verifyWeights = false);
+  /// `path` null: the artifact this program is linked with. Notes of the
+  /// runtime, and the device when it was not named, are printed to stderr.
+  Status load(const char *path, const RunOptions &options = {});
 
   sq_module *get() const { return handle; }
+  bool onDevice() const { return std::string(sq_module_device(handle)) != "cpu"; }
   const std::vector<Port> &inputs() const { return inputPorts; }
   const std::vector<Port> &outputs() const { return outputPorts; }
   /// All inputs and outputs, a line each.
@@ -59,9 +67,9 @@ public:
   Session(const Session &) = delete;
   ~Session() { sq_session_release(handle); }
 
-  /// `threads` 0: all that affinity and cgroup allow. The module must outlive
-  /// the session.
-  Status create(const Module &module, int threads);
+  /// `threads` 0: all that affinity and cgroup allow; `cudaGraphs`: shapes to
+  /// keep graphs of, on a device. The module must outlive the session.
+  Status create(const Module &module, int threads, int cudaGraphs = 0);
 
   /// Binds the inputs of the following runs, which must outlive them; one per
   /// input of the module, in its order.

@@ -39,13 +39,15 @@ const std::vector<Flag> flagTable = {
     {"cpu", "LEVEL",
      "use no more than this CPU level: x86-64, x86-64-v3, avx512, vnni, amx\n"
      "(default: the environment's SQ_CPU, else the best one)"},
-    {"device", "cpu|auto", "where to run"},
+    {"device", "cpu|cuda[:N]|auto", kDeviceHelp},
+    {"cuda-graphs", "N", kCudaGraphsHelp},
     {"verify", nullptr, "check the hash of the weights too"},
     {"stats", nullptr,
-     "print the memory: arena, outputs, mapped weights, and the anonymous\n"
+     "print the memory: arena, outputs, mapped weights or all memory of the device,\n"
+     "and the anonymous\n"
      "memory that loading, the session and its first run added to the process"},
     {"profile", "FILE.json",
-     "run once more and write what each thread did when, with the ONNX nodes of\n"
+     "run once more and write what each thread or the device did when, with the ONNX nodes of\n"
      "every kernel: for https://ui.perfetto.dev or chrome://tracing"},
 };
 
@@ -107,10 +109,15 @@ public:
   explicit Run(const Flags &flags) : flags(flags) {}
 
   Status execute(const char *path) {
-    int64_t threads = 0;
+    int64_t threads = 0, cudaGraphs = 0;
+    RunOptions options;
+    options.cpu = flags.get("cpu");
+    options.verifyWeights = flags.has("verify");
     for (Status s : {flags.number("rtol", 0, HUGE_VAL, tolerance.relative),
                      flags.number("atol", 0, HUGE_VAL, tolerance.absolute),
-                     flags.integer("threads", 1, maxThreads, threads), checkDevice()})
+                     flags.integer("threads", 1, maxThreads, threads),
+                     flags.integer("cuda-graphs", 0, kMaxCudaGraphs, cudaGraphs),
+                     parseDevice(flags, options.device)})
       if (!s.ok())
         return s;
     std::string testData = flags.get("test-data");
@@ -119,7 +126,7 @@ public:
         return Status::usage(std::string("--test-data and --") + other + " exclude each other");
 
     anonymousAtStart = anonymousKiB();
-    if (Status s = module.load(path, flags.get("cpu"), flags.has("verify")); !s.ok())
+    if (Status s = module.load(path, options); !s.ok())
       return s;
     anonymousOfLoad = anonymousKiB() - anonymousAtStart;
     // The tool's own buffers are not counted: inputs are read between the two
@@ -129,7 +136,7 @@ public:
       if (Status s = readInputs(inputs); !s.ok())
         return s;
     anonymousBeforeSession = anonymousKiB();
-    if (Status s = session.create(module, static_cast<int>(threads)); !s.ok())
+    if (Status s = session.create(module, static_cast<int>(threads), static_cast<int>(cudaGraphs)); !s.ok())
       return s;
     Status s = testData.empty() ? runOnce(inputs) : runTestData(testData);
     if (s.code != ExitCode::Done && s.code != ExitCode::Comparison)
@@ -143,15 +150,6 @@ public:
   }
 
 private:
-  Status checkDevice() const {
-    std::string device = flags.get("device", "cpu");
-    if (device == "cpu" || device == "auto")
-      return {};
-    if (device.compare(0, 4, "cuda") == 0)
-      return Status::lacking("--device=" + device + ": this build of sq runs on cpu only");
-    return Status::usage("--device=" + device + ": expected cpu or auto");
-  }
-
   Status readInputs(std::vector<Tensor> &inputs) {
     const std::vector<Port> &ports = module.inputs();
     inputs.resize(ports.size());
@@ -308,7 +306,9 @@ private:
       return s;
     if (Status s = trace.stop(session); !s.ok())
       return s;
-    std::string title = std::string(path ? path : "sq") + " (" + sq_module_cpu_level(module.get()) + ")";
+    std::string title = std::string(path ? path : "sq") + " (" +
+                        (module.onDevice() ? sq_module_device(module.get())
+                                           : sq_module_cpu_level(module.get())) + ")";
     return trace.write(flags.get("profile"), title, kernelsFor(module, inputs, stats.threads));
   }
 
@@ -317,11 +317,18 @@ private:
     if (!session.stats(stats).ok())
       return;
     auto kib = [](int64_t bytes) { return (bytes + 1023) / 1024; };
-    std::printf("stats.cpu_level %s\n", sq_module_cpu_level(module.get()));
+    if (module.onDevice())
+      std::printf("stats.device %s\n", sq_module_device(module.get()));
+    std::printf("stats.%s %s\n", module.onDevice() ? "variant" : "cpu_level",
+                sq_module_cpu_level(module.get()));
     std::printf("stats.threads %d\n", stats.threads);
     std::printf("stats.arena_kib %" PRId64 "\n", kib(stats.arena_bytes));
     std::printf("stats.outputs_kib %" PRId64 "\n", kib(stats.output_bytes));
-    std::printf("stats.weights_mapped_kib %" PRId64 "\n", kib(sq_module_weight_bytes(module.get())));
+    int64_t weights = sq_module_weight_bytes(module.get());
+    if (module.onDevice())
+      std::printf("stats.device_kib %" PRId64 "\n", kib(stats.device_bytes + weights));
+    else
+      std::printf("stats.weights_mapped_kib %" PRId64 "\n", kib(weights));
     if (anonymousAtStart < 0)
       std::printf("stats.anonymous_added_kib unknown\n"); // no /proc/self/smaps_rollup
     else

@@ -14,6 +14,7 @@
 #include "runtime/core/error.h"
 #include "runtime/core/file.h"
 #include "runtime/core/widen.h"
+#include "runtime/cuda/module.h"
 
 /* Present when this runtime is linked into an artifact. */
 extern "C" __attribute__((weak)) const sq_artifact_descriptor sq_artifact;
@@ -75,15 +76,18 @@ sq_status checkManifest(sq_module *module) {
                 module->manifest->format_version(), SQ_FORMAT_VERSION);
   if (sq_status status = checkTensors(module->manifest->inputs(), &module->numDims))
     return status;
-  return checkTensors(module->manifest->outputs(), &module->numDims);
+  if (sq_status status = checkTensors(module->manifest->outputs(), &module->numDims))
+    return status;
+  if (module->manifest->variants()->size() == 0)
+    return corruptManifest("no code for any CPU level");
+  const char *wrong = cuda::checkVariants(module->manifest);
+  return wrong ? corruptManifest(wrong) : SQ_STATUS_OK;
 }
 
 /* The most demanding variant whose features are all there; on failure names
  * what the least demanding one lacks. */
 sq_status chooseVariant(sq_module *module, const CpuCap &cap, const char *path, uint32_t *chosen) {
   const auto *variants = module->manifest->variants();
-  if (variants->size() == 0)
-    return corruptManifest("no code for any CPU level");
   char lacking[256] = "";
   for (uint32_t i = variants->size(); i-- > 0;) {
     size_t used = 0;
@@ -189,6 +193,9 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   CpuCap cap;
   if (sq_status status = readCpuCap(options.cpu, &cap))
     return status;
+  cuda::Request request;
+  if (sq_status status = cuda::readRequest(options.device, &request))
+    return status;
   const char *shown = path ? path : "this program";
   ArtifactFile file = {};
   if (path) {
@@ -209,8 +216,13 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
     return status;
   if (path && file.trailer.weights_size != module->manifest->weights_size())
     return corruptManifest("its size of the weights is not the file's");
+  if (sq_status status = cuda::checkRequest(request, module->manifest, shown))
+    return status;
   uint32_t variant;
-  if (sq_status status = chooseVariant(module, cap, shown, &variant))
+  bool forCuda = cuda::isForCuda(module->manifest);
+  if (sq_status status = forCuda ? cuda::openDevice(module->manifest, request, cap, shown, &variant,
+                                                    &module->cuda)
+                                 : chooseVariant(module, cap, shown, &variant))
     return status;
   if (path)
     if (sq_status status = openLibrary(module, path))
@@ -226,7 +238,8 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
                   "differs; build it again");
   }
   module->variant = &module->artifact->variants[variant];
-  if (sq_status status = widenWeights(module, module->manifest->variants()->Get(variant)))
+  if (sq_status status = forCuda ? cuda::loadCode(module, shown)
+                                 : widenWeights(module, module->manifest->variants()->Get(variant)))
     return status;
   return describeSignature(module);
 }
@@ -247,7 +260,7 @@ sq_status sq_module_load(const char *path, const sq_module_options *options, sq_
   sq::clearError();
   if (!result)
     return sq::fail(SQ_STATUS_INVALID_ARGUMENT, "sq_module_load: module is NULL");
-  sq_module_options all = {sizeof(all), nullptr, 0};
+  sq_module_options all = {sizeof(all), nullptr, 0, nullptr};
   if (options) {
     if (options->size < sizeof(size_t))
       return sq::fail(SQ_STATUS_INVALID_ARGUMENT,
@@ -272,6 +285,7 @@ sq_status sq_module_load(const char *path, const sq_module_options *options, sq_
 void sq_module_release(sq_module *module) {
   if (!module || module->references.fetch_sub(1) != 1)
     return;
+  sq::cuda::closeDevice(module->cuda);
   sq::freeWidened(module);
   if (module->library)
     dlclose(module->library);
@@ -298,6 +312,10 @@ const sq_tensor_info *sq_module_output(const sq_module *module, int32_t index) {
 
 const char *sq_module_cpu_level(const sq_module *module) {
   return module ? module->variant->level : "";
+}
+
+const char *sq_module_device(const sq_module *module) {
+  return !module ? "" : module->cuda ? sq::cuda::deviceText(module->cuda) : "cpu";
 }
 
 const char *sq_module_note(const sq_module *module) {

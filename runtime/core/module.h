@@ -8,6 +8,12 @@
 #include "sq/kernel_abi.h"
 #include "sq/runtime.h"
 
+namespace sq {
+namespace cuda {
+struct Module;
+}
+} // namespace sq
+
 struct sq_module {
   std::atomic<int32_t> references;
   void *library;      /* of dlopen; NULL when linked in */
@@ -19,7 +25,7 @@ struct sq_module {
   size_t manifestSize;
   const sq::manifest::Manifest *manifest; /* in manifestBytes, verified */
   const sq_artifact_descriptor *artifact;
-  const sq_variant *variant; /* the one for this CPU */
+  const sq_variant *variant; /* the one for this CPU or device */
   int32_t numInputs, numOutputs;
   sq_tensor_info *inputs, *outputs;
   sq_dim_info *dims;      /* of all tensors, inputs first */
@@ -27,9 +33,10 @@ struct sq_module {
    * have equal numbers below numSymbols. */
   int32_t *symbols;
   int32_t numSymbols, numDims;
+  sq::cuda::Module *cuda; /* of the device; NULL: the module runs on the CPU */
   uint8_t *widened; /* see widen.h; NULL without */
   size_t widenedSize;
-  char note[160]; /* "" when there is nothing to say */
+  char note[256]; /* "" when there is nothing to say */
 };
 
 namespace sq {

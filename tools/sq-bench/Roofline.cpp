@@ -64,7 +64,10 @@ std::vector<KernelRow> groupAlike(std::vector<KernelRow> rows) {
 }
 
 void printRoofline(const std::vector<KernelRow> &rows, const Machine &machine, const std::string &level) {
-  std::printf("  this machine, %d thread%s: %s Gflop/s (f32, registers, %s), %s GB/s read, %s GB/s triad\n",
+  if (machine.threads == 0)
+    std::printf("  %s\n", level.c_str());
+  else
+    std::printf("  this machine, %d thread%s: %s Gflop/s (f32, registers, %s), %s GB/s read, %s GB/s triad\n",
               machine.threads, machine.threads == 1 ? "" : "s", number(1e-9 * machine.flops, "%.1f", "?").c_str(),
               level.c_str(), number(machine.read < 0 ? NAN : 1e-9 * machine.read, "%.1f", "?").c_str(),
               number(machine.triad < 0 ? NAN : 1e-9 * machine.triad, "%.1f", "?").c_str());
@@ -94,7 +97,8 @@ void printRooflineJson(const std::vector<KernelRow> &rows, const Machine &machin
   auto known = [](double value) { return number(value < 0 ? NAN : value, "%.15g", "null"); };
   std::printf("\"machine\": {\"threads\": %d, \"level\": %s, \"gflop/s\": %s, \"read_gb/s\": %s, "
               "\"triad_gb/s\": %s}, \"kernels\": [",
-              machine.threads, quoted(level).c_str(), json(1e-9 * machine.flops).c_str(),
+              machine.threads, quoted(level).c_str(),
+              json(machine.flops > 0 ? 1e-9 * machine.flops : NAN).c_str(),
               json(machine.read < 0 ? NAN : 1e-9 * machine.read).c_str(),
               json(machine.triad < 0 ? NAN : 1e-9 * machine.triad).c_str());
   double total = totalOf(rows);

@@ -18,6 +18,8 @@ struct KernelRow {
 /// Launches of the same kind and work become one row; the slowest row first.
 std::vector<KernelRow> groupAlike(std::vector<KernelRow> rows);
 
+/// `machine.threads` 0: of a device, whose peaks are unknown and whose name is
+/// then `level`; the shares are left out ("-", null).
 void printRoofline(const std::vector<KernelRow> &rows, const Machine &machine, const std::string &level);
 /// `"machine": {...}, "kernels": [...]`; each launch has its own object.
 void printRooflineJson(const std::vector<KernelRow> &rows, const Machine &machine,

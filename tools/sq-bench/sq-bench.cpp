@@ -26,16 +26,20 @@ const std::vector<Flag> flagTable = {
     {"dim", "NAME=N[,N...]",
      "the size of a symbolic dim; of a dim without a name: INPUT:AXIS=N. A list\n"
      "makes a row per combination", true},
-    {"threads", "N[,N...]", "thread counts (default: all that affinity and cgroup allow)"},
+    {"threads", "N[,N...]",
+     "thread counts (default: all that affinity and cgroup allow); a device has\n"
+     "no such choice"},
     {"min-time", "TIME", "measure at least so long per row: 500ms, 2s (default: 1s)"},
     {"warmup", "N", "runs before measuring (default: 2)"},
     {"per-kernel", nullptr,
      "also what each kernel takes, in a second, profiled span of min-time, beside\n"
      "what this machine can do, which is measured too"},
     {"cpu", "LEVEL", "use no more than this CPU level (default: SQ_CPU, else the best one)"},
+    {"device", "cpu|cuda[:N]|auto", kDeviceHelp},
+    {"cuda-graphs", "N", kCudaGraphsHelp},
     {"json", nullptr,
-     "an object a line: shape, threads, median_ms, min_ms, p90_ms, items/s,\n"
-     "tokens/s, peak_memory_mib, with --per-kernel also machine (threads, level,\n"
+     "an object a line: shape, threads, device, median_ms, min_ms, p90_ms, items/s,\n"
+     "tokens/s, peak_memory_mib, device_memory_mib, with --per-kernel also machine (threads, level,\n"
      "gflop/s, read_gb/s, triad_gb/s) and kernels, a list of launches: name, calls,\n"
      "ms, percent, flops, bytes_read, bytes_written, gflop/s, percent_of_peak,\n"
      "gb/s, percent_of_bandwidth, nodes (null: unknown)"},
@@ -53,7 +57,9 @@ constexpr const char *usageText =
     "Per kernel: calls and median ms per run, kernels of equal work in one row; floating-point\n"
     "operations (a multiply-add is two) per second and as a share of the machine's\n"
     "multiply-adds from registers; bytes, every operand counted once, per second and as a\n"
-    "share of the memory's bandwidth (more than 100 %: from a cache); the ONNX nodes.\n\n"
+    "share of the memory's bandwidth (more than 100 %: from a cache); the ONNX nodes.\n"
+    "On a device times include the copies of inputs and outputs, kernels are timed by the\n"
+    "device, and what it could do is not measured: shares are left out.\n\n"
     "Exit codes: 0 done; 1 the artifact or a shape was refused; 2 usage; 3 the machine\n"
     "lacks something; 70 a defect of sq.\n";
 
@@ -159,7 +165,7 @@ struct Row {
   int threads = 0;
   double median = 0, min = 0, p90 = 0; // seconds
   int64_t items = 1, tokens = -1;
-  int64_t peakKiB = -1;
+  int64_t peakKiB = -1, deviceBytes = -1;
   std::vector<KernelRow> kernels; // launches, in the schedule's order
 };
 
@@ -184,8 +190,16 @@ public:
           return Status::usage("--threads=" + flags.get("threads") + ": expected N or N,N,...");
         threadCounts.push_back(static_cast<int>(count));
       }
-    if (Status s = module.load(flags.positional()[0].c_str(), flags.get("cpu")); !s.ok())
+    if (Status s = flags.integer("cuda-graphs", 0, kMaxCudaGraphs, cudaGraphs); !s.ok())
       return s;
+    RunOptions options;
+    options.cpu = flags.get("cpu");
+    if (Status s = parseDevice(flags, options.device); !s.ok())
+      return s;
+    if (Status s = module.load(flags.positional()[0].c_str(), options); !s.ok())
+      return s;
+    if (module.onDevice())
+      threadCounts = {0};
     if (Status s = parseSweeps(flags, module, sweeps); !s.ok())
       return s;
 
@@ -237,7 +251,7 @@ private:
       fill(ports[i], random, inputs[i]);
     }
     Session session;
-    if (Status s = session.create(module, threads); !s.ok())
+    if (Status s = session.create(module, threads, static_cast<int>(cudaGraphs)); !s.ok())
       return s;
     session.bind(inputs);
     for (int64_t i = 0; i < warmup; ++i)
@@ -247,6 +261,8 @@ private:
     if (Status s = session.stats(stats); !s.ok())
       return s;
     row.threads = stats.threads;
+    if (module.onDevice())
+      row.deviceBytes = stats.device_bytes + sq_module_weight_bytes(module.get());
 
     std::vector<double> times;
     if (Status s = runFor(session, times); !s.ok())
@@ -305,10 +321,18 @@ private:
 
   /// The peaks for `threads`, measured once.
   const Machine &machineFor(int threads) {
+    static const Machine unknown;
+    if (module.onDevice())
+      return unknown;
     for (const Machine &machine : machines)
       if (machine.threads == threads)
         return machine;
     return machines.emplace_back(measureMachine(sq_module_cpu_level(module.get()), threads));
+  }
+
+  /// The CPU level, or on a device which one it is.
+  std::string levelName() const {
+    return module.onDevice() ? sq_module_device(module.get()) : sq_module_cpu_level(module.get());
   }
 
   void printRow(const Row &row) {
@@ -321,21 +345,24 @@ private:
                 row.shape.empty() ? "fixed" : row.shape.c_str(), row.threads, 1e3 * row.median,
                 1e3 * row.min, 1e3 * row.p90, row.items / row.median, tokens, peak);
     if (flags.has("per-kernel"))
-      printRoofline(groupAlike(row.kernels), machineFor(row.threads), sq_module_cpu_level(module.get()));
+      printRoofline(groupAlike(row.kernels), machineFor(row.threads), levelName());
   }
 
   void printJson(const Row &row) {
-    std::printf("{\"shape\": %s, \"threads\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g, "
-                "\"p90_ms\": %.6g, \"items/s\": %.6g",
-                quoted(row.shape).c_str(), row.threads, 1e3 * row.median, 1e3 * row.min,
+    std::printf("{\"shape\": %s, \"threads\": %d, \"device\": %s, \"median_ms\": %.6g, "
+                "\"min_ms\": %.6g, \"p90_ms\": %.6g, \"items/s\": %.6g",
+                quoted(row.shape).c_str(), row.threads,
+                quoted(std::string(sq_module_device(module.get()))).c_str(), 1e3 * row.median, 1e3 * row.min,
                 1e3 * row.p90, row.items / row.median);
     row.tokens >= 0 ? std::printf(", \"tokens/s\": %.6g", row.tokens / row.median)
                     : std::printf(", \"tokens/s\": null");
     row.peakKiB >= 0 ? std::printf(", \"peak_memory_mib\": %.6g", row.peakKiB / 1024.0)
                      : std::printf(", \"peak_memory_mib\": null");
+    if (row.deviceBytes >= 0)
+      std::printf(", \"device_memory_mib\": %.6g", row.deviceBytes / 1048576.0);
     if (flags.has("per-kernel")) {
       std::printf(", ");
-      printRooflineJson(row.kernels, machineFor(row.threads), sq_module_cpu_level(module.get()));
+      printRooflineJson(row.kernels, machineFor(row.threads), levelName());
     }
     std::printf("}\n");
   }
@@ -345,7 +372,7 @@ private:
   std::vector<Sweep> sweeps;
   std::vector<Machine> machines;
   double minTime = 1;
-  int64_t warmup = 2;
+  int64_t warmup = 2, cudaGraphs = 0;
 };
 
 } // namespace

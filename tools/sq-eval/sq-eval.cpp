@@ -28,6 +28,7 @@ const std::vector<Flag> flagTable = {
     {"batch-size", "N", "samples per run (default: 8, or what the model's ranges allow)"},
     {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
     {"cpu", "LEVEL", "use no more than this CPU level (default: SQ_CPU, else the best one)"},
+    {"device", "cpu|cuda[:N]|auto", kDeviceHelp},
     {"texts", "FILE.json", "retrieval: {\"query\": [...], \"document\": [...]}, a text per sample"},
     {"show", "N", "retrieval: print the nearest document of the first N queries (needs --texts)"},
 };
@@ -61,14 +62,21 @@ public:
     llvm::sys::DontRemoveFileOnSignal(temporary);
   }
 
-  Status load(const std::string &path, const Flags &flags) {
+  /// --device is for the artifact that is measured; a reference runs where it can.
+  Status load(const std::string &path, const Flags &flags, bool isReference = false) {
     llvm::StringRef name(path);
     bool isModel = name.ends_with(".onnx") || name.ends_with(".onnxtxt") ||
                    name.ends_with(".mlir") || name.ends_with(".mlirbc");
     if (isModel)
       if (Status s = compile(path); !s.ok())
         return s;
-    return module.load((isModel ? temporary.str() : name).str().c_str(), flags.get("cpu"));
+    RunOptions options;
+    options.cpu = flags.get("cpu");
+    if (Status s = parseDevice(flags, options.device); !s.ok())
+      return s;
+    if (isModel || isReference)
+      options.device = isModel ? "cpu" : "auto"; // a model is compiled for the CPU
+    return module.load((isModel ? temporary.str() : name).str().c_str(), options);
   }
 
   Module module;
@@ -179,7 +187,7 @@ private:
     int referenceIndex = 0;
     bool isRun = flags.has("reference");
     if (isRun) {
-      if (Status s = reference.load(flags.get("reference"), flags); !s.ok())
+      if (Status s = reference.load(flags.get("reference"), flags, /*isReference=*/true); !s.ok())
         return s;
       if (Status s = chooseOutput(reference.module, referenceIndex); !s.ok())
         return s;

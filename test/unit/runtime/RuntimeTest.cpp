@@ -29,7 +29,7 @@ protected:
   }
   void load(int threads = 2) {
     ASSERT_EQ(sq_module_load(toy.c_str(), nullptr, &module), SQ_STATUS_OK) << sq_last_error();
-    sq_session_options options = {sizeof(options), threads};
+    sq_session_options options = {sizeof(options), threads, 0, 0};
     ASSERT_EQ(sq_session_create(module, &options, &session), SQ_STATUS_OK) << sq_last_error();
   }
   sq_status run(const ToyInputs &inputs) {
@@ -42,7 +42,7 @@ protected:
     EXPECT_EQ(outputs[0].data, nullptr);
   }
   sq_status tryLoad(const std::string &file, const char *cpu = nullptr, int verify = 0) {
-    sq_module_options options = {sizeof(options), cpu, verify};
+    sq_module_options options = {sizeof(options), cpu, verify, nullptr};
     sq_module *loaded = nullptr;
     sq_status status = sq_module_load(file.c_str(), &options, &loaded);
     EXPECT_EQ(loaded != nullptr, status == SQ_STATUS_OK);
@@ -88,7 +88,7 @@ TEST_F(RuntimeTest, RunsInOwnMemory) {
       EXPECT_GE(last, 0);
       EXPECT_LT(last, std::min<int64_t>(threads, batch)); // any that has a share may help the last
     }
-    sq_session_stats stats = {sizeof(stats), 0, 0, 0};
+    sq_session_stats stats = {sizeof(stats), 0, 0, 0, 0};
     ASSERT_EQ(sq_session_get_stats(session, &stats), SQ_STATUS_OK);
     EXPECT_EQ(stats.threads, threads);
     EXPECT_GE(stats.arena_bytes, 512 * 5 * 4);
@@ -187,7 +187,7 @@ TEST_F(RuntimeTest, NullArguments) {
   EXPECT_EQ(sq_module_load(toy.c_str(), &options, &module), SQ_STATUS_INVALID_ARGUMENT);
   load();
   sq_session *other = nullptr;
-  sq_session_options threads = {sizeof(threads), -1};
+  sq_session_options threads = {sizeof(threads), -1, 0, 0};
   EXPECT_EQ(sq_session_create(module, &threads, &other), SQ_STATUS_INVALID_ARGUMENT);
   EXPECT_EQ(sq_session_run(session, nullptr, 2, outputs, 2), SQ_STATUS_INVALID_ARGUMENT);
 }
@@ -199,7 +199,7 @@ TEST_F(RuntimeTest, SessionsRunConcurrently) {
   for (int user = 0; user < 4; ++user)
     users.emplace_back([&, user] {
       sq_session *own = nullptr;
-      sq_session_options options = {sizeof(options), 1 + user % 3};
+      sq_session_options options = {sizeof(options), 1 + user % 3, 0, 0};
       if (sq_session_create(module, &options, &own)) {
         ++wrong;
         return;
@@ -312,7 +312,7 @@ TEST_F(RuntimeTest, CpuLevels) {
   EXPECT_EQ(static_cast<int64_t *>(outputs[1].data)[0], avx512 ? 4000 : 3000);
   EXPECT_STREQ(sq_module_cpu_level(module), avx512 ? "avx512" : "x86-64-v3");
 
-  sq_module_options options = {sizeof(options), "x86-64-v3", 0};
+  sq_module_options options = {sizeof(options), "x86-64-v3", 0, nullptr};
   sq_module *capped = nullptr;
   ASSERT_EQ(sq_module_load(toy.c_str(), &options, &capped), SQ_STATUS_OK);
   EXPECT_STREQ(sq_module_cpu_level(capped), "x86-64-v3");

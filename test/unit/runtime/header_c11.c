@@ -6,7 +6,7 @@
 sq_status use(sq_module *module, DLTensor *tensor);
 sq_status use(sq_module *module, DLTensor *tensor) {
   sq_session *session;
-  sq_session_options options = {sizeof(options), 1};
+  sq_session_options options = {.size = sizeof(options), .threads = 1};
   sq_status status = sq_session_create(module, &options, &session);
   if (status != SQ_STATUS_OK)
     return status;
