@@ -39,10 +39,10 @@ const std::vector<Flag> flagTable = {
     {"cuda-graphs", "N", kCudaGraphsHelp},
     {"json", nullptr,
      "an object a line: shape, threads, device, median_ms, min_ms, p90_ms, items/s,\n"
-     "tokens/s, peak_memory_mib, device_memory_mib, with --per-kernel also machine (threads, level,\n"
-     "gflop/s, read_gb/s, triad_gb/s) and kernels, a list of launches: name, calls,\n"
-     "ms, percent, flops, bytes_read, bytes_written, gflop/s, percent_of_peak,\n"
-     "gb/s, percent_of_bandwidth, nodes (null: unknown)"},
+     "tokens/s, peak_memory_mib, on a device also device_memory_mib; with --per-kernel\n"
+     "also machine (threads, level, gflop/s, read_gb/s, triad_gb/s) and kernels, a list\n"
+     "of launches: name, calls, ms, percent, flops, bytes_read, bytes_written, gflop/s,\n"
+     "percent_of_peak, gb/s, percent_of_bandwidth, nodes (null: unknown)"},
 };
 
 constexpr const char *usageText =
