@@ -120,17 +120,24 @@ inline std::string writeCudaToy(const std::string &folder, const std::string &na
   return base + ".so";
 }
 
-/// A fresh folder, removed afterwards; skips without the emulator.
-class CudaFolder : public ::testing::Test {
+/// A fresh folder, removed afterwards.
+class TemporaryCudaFolder : public ::testing::Test {
 protected:
-  void SetUp() override {
+  TemporaryCudaFolder() {
     std::string pattern = ::testing::TempDir() + "sq-cuda-XXXXXX";
     folder = mkdtemp(pattern.data());
+  }
+  ~TemporaryCudaFolder() override { std::filesystem::remove_all(folder); }
+  std::string folder;
+};
+
+/// Of tests that need the emulator.
+class CudaFolder : public TemporaryCudaFolder {
+protected:
+  void SetUp() override {
     if (!hasEmulator())
       GTEST_SKIP() << "without the emulator " SQ_FAKE_CUDA;
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
-  std::string folder;
 };
 
 } // namespace sq_test

@@ -43,7 +43,6 @@ protected:
       cuda::driver.contextRelease(0);
     }
     unsetenv("SQ_TOY_COUNTER");
-    CudaFolder::TearDown();
   }
 
   void create(int outputDevice = 0, int graphs = 0) {
