@@ -43,12 +43,12 @@ const std::vector<Flag> flagTable = {
     {"cuda-graphs", "N", kCudaGraphsHelp},
     {"verify", nullptr, "check the hash of the weights too"},
     {"stats", nullptr,
-     "print the memory: arena, outputs, mapped weights or all memory of the device,\n"
-     "and the anonymous\n"
-     "memory that loading, the session and its first run added to the process"},
+     "print the memory: arena, outputs, mapped weights (of a device: all of\n"
+     "its memory), and the anonymous memory that loading, the session and its\n"
+     "first run added to the process"},
     {"profile", "FILE.json",
-     "run once more and write what each thread or the device did when, with the ONNX nodes of\n"
-     "every kernel: for https://ui.perfetto.dev or chrome://tracing"},
+     "run once more and write what each thread or the device did when, with the\n"
+     "ONNX nodes of every kernel: for https://ui.perfetto.dev or chrome://tracing"},
 };
 
 std::string usageText(const char *program, bool positional) {

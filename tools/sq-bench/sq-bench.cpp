@@ -38,11 +38,11 @@ const std::vector<Flag> flagTable = {
     {"device", "cpu|cuda[:N]|auto", kDeviceHelp},
     {"cuda-graphs", "N", kCudaGraphsHelp},
     {"json", nullptr,
-     "an object a line: shape, threads, device, median_ms, min_ms, p90_ms, items/s,\n"
-     "tokens/s, peak_memory_mib, device_memory_mib, with --per-kernel also machine (threads, level,\n"
-     "gflop/s, read_gb/s, triad_gb/s) and kernels, a list of launches: name, calls,\n"
-     "ms, percent, flops, bytes_read, bytes_written, gflop/s, percent_of_peak,\n"
-     "gb/s, percent_of_bandwidth, nodes (null: unknown)"},
+     "an object a line: shape, threads, median_ms, min_ms, p90_ms, items/s, tokens/s,\n"
+     "peak_memory_mib, on a device also device and device_memory_mib; with --per-kernel\n"
+     "also machine (threads, level, gflop/s, read_gb/s, triad_gb/s) and kernels, a list\n"
+     "of launches: name, calls, ms, percent, flops, bytes_read, bytes_written, gflop/s,\n"
+     "percent_of_peak, gb/s, percent_of_bandwidth, nodes (null: unknown)"},
 };
 
 constexpr const char *usageText =
@@ -349,10 +349,11 @@ private:
   }
 
   void printJson(const Row &row) {
-    std::printf("{\"shape\": %s, \"threads\": %d, \"device\": %s, \"median_ms\": %.6g, "
-                "\"min_ms\": %.6g, \"p90_ms\": %.6g, \"items/s\": %.6g",
-                quoted(row.shape).c_str(), row.threads,
-                quoted(std::string(sq_module_device(module.get()))).c_str(), 1e3 * row.median, 1e3 * row.min,
+    std::printf("{\"shape\": %s, \"threads\": %d, ", quoted(row.shape).c_str(), row.threads);
+    if (module.onDevice())
+      std::printf("\"device\": %s, ", quoted(std::string(sq_module_device(module.get()))).c_str());
+    std::printf("\"median_ms\": %.6g, \"min_ms\": %.6g, \"p90_ms\": %.6g, \"items/s\": %.6g",
+                1e3 * row.median, 1e3 * row.min,
                 1e3 * row.p90, row.items / row.median);
     row.tokens >= 0 ? std::printf(", \"tokens/s\": %.6g", row.tokens / row.median)
                     : std::printf(", \"tokens/s\": null");
