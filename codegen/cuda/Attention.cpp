@@ -15,7 +15,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include "codegen/cuda/Kernels.h"
+#include "codegen/cuda/DecodeAttention.h"
 
 using namespace mlir;
 using namespace sq;
@@ -24,7 +24,7 @@ using namespace sq::cuda;
 namespace {
 
 constexpr int64_t kLanes = 4; // threads of a row, and floats of a vector
-constexpr int64_t kMostHeadSize = 256;
+constexpr int64_t kMostHeadSize = 256; // whose tiles fit shared memory
 
 struct Emitter {
   AttentionOp op;
@@ -224,10 +224,7 @@ struct Emitter {
     });
   }
 
-  LogicalResult emit(ImplicitLocOpBuilder &b) {
-    for (Value x : {q, k, v, out})
-      if (!cast<MemRefType>(x.getType()).getElementType().isF32() || ShapedType::isDynamic(size) || size > kMostHeadSize)
-        return op.emitOpError("has no kernel for ") << x.getType() << "; only f32 and heads of a known size up to " << kMostHeadSize;
+  void emit(ImplicitLocOpBuilder &b) {
     queries = dimOf(b, q, 1);
     keyCount = dimOf(b, k, 1);
     heads = dimOf(b, q, 2);
@@ -238,16 +235,38 @@ struct Emitter {
     launch(b, "attention", {blocks}, rows * kLanes,
            {sharedType(b, {rows, pitch()}, f32), sharedType(b, {keys, pitch()}, f32), sharedType(b, {rows, keys + 1}, f32)},
            [&](Thread &t) { body(t); });
-    return success();
   }
 };
 
 } // namespace
 
 LogicalResult sq::cuda::lowerAttention(RewriterBase &rewriter, AttentionOp op, const CudaTarget &) {
+  for (Value x : {op.getQ(), op.getK(), op.getV(), op.getOuts()})
+    if (auto type = cast<MemRefType>(x.getType()); !type.getElementType().isF32() || type.isDynamicDim(3))
+      return op.emitOpError("has no kernel for ") << type << "; only f32 and heads of a known size";
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-  if (failed(Emitter(op).emit(b)))
-    return failure();
+  int64_t size = cast<MemRefType>(op.getQ().getType()).getDimSize(3), known = cast<MemRefType>(op.getQ().getType()).getDimSize(1);
+  bool dynamic = ShapedType::isDynamic(known);
+  if (size > kMostHeadSize || (!dynamic && known <= kDecodeQueries)) {
+    DecodeAttention(b, op, Value()).emit(b, /*isAlternative=*/false);
+  } else if (!dynamic) {
+    Emitter(op).emit(b);
+  } else {
+    DecodeAttention decode(b, op, indexConstant(b, kDecodeQueries));
+    Value few = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, dimOf(b, op.getQ(), 1), indexConstant(b, kDecodeQueries));
+    scf::IfOp::create(
+        b, few,
+        [&](OpBuilder &o, Location l) {
+          ImplicitLocOpBuilder ib(l, o);
+          decode.emit(ib, /*isAlternative=*/true);
+          scf::YieldOp::create(ib);
+        },
+        [&](OpBuilder &o, Location l) {
+          ImplicitLocOpBuilder ib(l, o);
+          Emitter(op).emit(ib);
+          scf::YieldOp::create(ib);
+        });
+  }
   rewriter.eraseOp(op);
   return success();
 }

@@ -24,6 +24,12 @@ Value tilesOf(ImplicitLocOpBuilder &b, Value extent, int64_t size) {
   return ceilDiv(b, extent, indexConstant(b, size));
 }
 
+/// A launch of TileProduct, with four blocks at a time on a multiprocessor.
+void launchTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> blocks, function_ref<void(Thread &)> body) {
+  gpu::LaunchOp op = launch(b, "matmul", blocks, TileProduct::kThreads, TileProduct::shared(b), body);
+  op->setAttr("sq.min_blocks", b.getI64IntegerAttr(4));
+}
+
 bool isF32(Value v) { return cast<MemRefType>(v.getType()).getElementType().isF32(); }
 
 } // namespace
@@ -54,14 +60,16 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
     if (!factor.isF32() || target.tf32) {
       MmaProduct product{factor.isF16() ? MmaProduct::F16 : factor.isBF16() ? MmaProduct::BF16 : MmaProduct::TF32,
                          x, w, rows, columns, panels.getDimSize(1), store};
-      launch(tb, "matmul", {tilesOf(tb, rows, MmaProduct::kRows), indexConstant(tb, panels.getDimSize(0))},
-             MmaProduct::kThreads, product.shared(tb),
-             [&](Thread &t) { product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY); });
+      gpu::LaunchOp tile = launch(tb, "matmul", {tilesOf(tb, rows, MmaProduct::kRows), indexConstant(tb, panels.getDimSize(0))},
+                                  MmaProduct::kThreads, product.shared(tb), [&](Thread &t) {
+                                    product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY);
+                                  });
+      // Up to 128 registers: left to itself, ptxas spills a few for one more block.
+      tile->setAttr("sq.min_blocks", b.getI64IntegerAttr(4));
       return;
     }
     Value width = indexConstant(tb, kCudaPanelColumns);
-    launch(tb, "matmul", {tilesOf(tb, rows, TileProduct::kRows), tilesOf(tb, columns, TileProduct::kColumns)},
-           TileProduct::kThreads, TileProduct::shared(tb), [&](Thread &t) {
+    launchTiles(tb, {tilesOf(tb, rows, TileProduct::kRows), tilesOf(tb, columns, TileProduct::kColumns)}, [&](Thread &t) {
              TileProduct product{
                  rows, columns, depth,
                  [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
@@ -115,8 +123,7 @@ LogicalResult sq::cuda::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const C
   Value rowTiles = tilesOf(b, rows, TileProduct::kRows);
   // All matrices of the batch in one dim of the grid: the others end at 65,535.
   Value blocks = arith::MulIOp::create(b, product(b, batchDims), rowTiles);
-  launch(b, "matmul", {blocks, tilesOf(b, columns, TileProduct::kColumns)}, TileProduct::kThreads,
-         TileProduct::shared(b), [&](Thread &t) {
+  launchTiles(b, {blocks, tilesOf(b, columns, TileProduct::kColumns)}, [&](Thread &t) {
            Value batch = arith::DivUIOp::create(t.b, t.block, rowTiles), tile = arith::RemUIOp::create(t.b, t.block, rowTiles);
            SmallVector<Value> at = delinearize(t.b, batch, batchDims);
            Value zero = indexConstant(t.b, 0);

@@ -42,7 +42,7 @@ void sq::writeReportText(const Report &report, raw_ostream &os) {
   os << formatv("{0,4} {1,-11} {2,-30} {3,11} {4,9} {5,9}  {6}\n", "", "kind", "fused", "flop", "read",
                 "written", "nodes");
   for (auto [i, k] : enumerate(s.kernels))
-    os << formatv("{0,4} {1,-11} {2,-30} {3,11} {4,9} {5,9}  {6}\n", i, k.kind, join(k.parts, ", "),
+    os << formatv("{0,4} {1,-11} {2,-30} {3,11} {4,9} {5,9}  {6}\n", i, k.kind, join(k.parts, ", ") + (k.isAlternative ? " (alternative)" : ""),
                   withUnit(dims.evaluate(k.flops), "flop"), withUnit(dims.evaluate(k.reads), "B"),
                   withUnit(dims.evaluate(k.writes), "B"), nodeList(k));
 

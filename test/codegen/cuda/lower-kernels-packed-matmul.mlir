@@ -1,8 +1,16 @@
 // RUN: sq-opt %s --sq-lower-gpu-kernels --canonicalize --cse --split-input-file | FileCheck %s
 // RUN: sq-opt %s --sq-lower-gpu-kernels=tf32=true --canonicalize --cse --split-input-file | FileCheck %s --check-prefix=TF32
 
+// One row and up to eight have kernels that read the weights once. More rows in
 // f32: 64 x 64 tiles through shared memory, 16 sums in each of 256 threads.
 // CHECK-LABEL: @f32
+// CHECK: %[[ONE:.*]] = arith.cmpi ule, %{{.*}}, %c1
+// CHECK: scf.if %[[ONE]] {
+// CHECK: sq.alternative, sq.name = "gemv"
+// CHECK: %[[FEW:.*]] = arith.cmpi ule, %{{.*}}, %c8
+// CHECK: scf.if %[[FEW]] {
+// CHECK: sq.alternative, sq.name = "gemv"
+// CHECK: } else {
 // CHECK: gpu.launch blocks({{.*}}) in {{.*}} threads({{.*}}) in (%{{.*}} = %c256
 // CHECK-SAME: workgroup(%[[A:.*]] : memref<16x68xf32, #gpu.address_space<workgroup>>, %[[B:.*]] : memref<16x64xf32, #gpu.address_space<workgroup>>)
 // CHECK: gpu.barrier
@@ -36,8 +44,26 @@ func.func @f32(%x: memref<?x96xf32>, %w: memref<2x96x64xf32>, %y: memref<?x128xf
 // CHECK: nvgpu.ldmatrix %[[A]]{{.*}} {numTiles = 4 : i32, transpose = false}
 // CHECK: nvgpu.ldmatrix %[[B]]{{.*}} {numTiles = 4 : i32, transpose = true}
 // CHECK: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"
-func.func @f16(%x: memref<?x96xf32>, %w: memref<2x96x64xf16>, %y: memref<?x128xf32>) {
-  sq.packed_matmul ins(%x, %w : memref<?x96xf32>, memref<2x96x64xf16>) outs(%y : memref<?x128xf32>) {
+func.func @f16(%x: memref<100x96xf32>, %w: memref<2x96x64xf16>, %y: memref<100x128xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<100x96xf32>, memref<2x96x64xf16>) outs(%y : memref<100x128xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+// 384 deep: 16 rows at a time, four times, make six parts of k.
+// CHECK-LABEL: @row
+// CHECK: gpu.launch blocks({{.*}}) in (%{{.*}} = %c2, %{{.*}} = %c6, {{.*}} workgroup(%{{.*}} : memref<8x1x68xf32, #gpu.address_space<workgroup>>)
+// CHECK: vector.load {{.*}} {alignment = 16 : i64} : memref<2x384x64xf32>, vector<4xf32>
+// CHECK: gpu.shuffle xor
+// CHECK: sq.name = "gemv"
+// CHECK: sq.name = "gemv_sum"
+// CHECK-NOT: sq.name
+func.func @row(%x: memref<1x384xf32>, %w: memref<2x384x64xf32>, %y: memref<1x128xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<1x384xf32>, memref<2x384x64xf32>) outs(%y : memref<1x128xf32>) {
   ^bb0(%acc: f32):
     sq.yield %acc : f32
   }
@@ -50,8 +76,8 @@ func.func @f16(%x: memref<?x96xf32>, %w: memref<2x96x64xf16>, %y: memref<?x128xf
 // CHECK-LABEL: @bf16
 // CHECK: nvgpu.device_async_copy {{.*}}, 8, %{{.*}} {bypassL1}
 // CHECK: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.bf16"
-func.func @bf16(%x: memref<?x40xf32>, %w: memref<1x40x64xbf16>, %y: memref<?x60xf32>) {
-  sq.packed_matmul ins(%x, %w : memref<?x40xf32>, memref<1x40x64xbf16>) outs(%y : memref<?x60xf32>) {
+func.func @bf16(%x: memref<9x40xf32>, %w: memref<1x40x64xbf16>, %y: memref<9x60xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<9x40xf32>, memref<1x40x64xbf16>) outs(%y : memref<9x60xf32>) {
   ^bb0(%acc: f32):
     sq.yield %acc : f32
   }

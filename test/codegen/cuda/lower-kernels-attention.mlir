@@ -1,0 +1,46 @@
+// RUN: sq-opt %s --sq-lower-gpu-kernels --canonicalize --cse --split-input-file | FileCheck %s
+
+// Up to four queries: parts of the keys in blocks of their own, joined after.
+// More: tiles of keys and values through shared memory, online softmax.
+// CHECK-LABEL: @dynamic
+// CHECK: %[[FEW:.*]] = arith.cmpi ule, %{{.*}}, %c4
+// CHECK: scf.if %[[FEW]] {
+// CHECK: gpu.launch
+// CHECK: gpu.shuffle idx
+// CHECK: sq.alternative, sq.name = "attention_decode"
+// CHECK: scf.if
+// CHECK: gpu.launch
+// CHECK: sq.alternative, sq.name = "attention_join"
+// CHECK: } else {
+// CHECK: gpu.launch {{.*}} workgroup(%{{.*}} : memref<32x52xf32, #gpu.address_space<workgroup>>, %{{.*}} : memref<32x52xf32, #gpu.address_space<workgroup>>, %{{.*}} : memref<32x33xf32, #gpu.address_space<workgroup>>)
+// CHECK: gpu.barrier
+// CHECK: vector.fma
+// CHECK: arith.maximumf
+// CHECK: math.exp
+// CHECK: sq.name = "attention"
+func.func @dynamic(%q: memref<?x?x4x40xf32>, %k: memref<?x?x2x40xf32>, %m: memref<?x1x1x?xf32>, %y: memref<?x?x4x40xf32>) {
+  sq.attention ins(%q, %k, %k : memref<?x?x4x40xf32>, memref<?x?x2x40xf32>, memref<?x?x2x40xf32>) mask(%m : memref<?x1x1x?xf32>) outs(%y : memref<?x?x4x40xf32>) {scale = 0.5 : f32}
+  return
+}
+
+// -----
+
+// One query: no other kernel.
+// CHECK-LABEL: @decode
+// CHECK: sq.name = "attention_decode"
+// CHECK: sq.name = "attention_join"
+// CHECK-NOT: sq.name
+func.func @decode(%q: memref<1x1x4x64xf32>, %k: memref<1x?x4x64xf32>, %y: memref<1x1x4x64xf32>) {
+  sq.attention ins(%q, %k, %k : memref<1x1x4x64xf32>, memref<1x?x4x64xf32>, memref<1x?x4x64xf32>) outs(%y : memref<1x1x4x64xf32>) {scale = 0.5 : f32, causal}
+  return
+}
+
+// -----
+
+// Heads whose tiles would not fit shared memory.
+// CHECK-LABEL: @large_head
+// CHECK: sq.name = "attention_decode"
+func.func @large_head(%q: memref<1x?x1x512xf32>, %y: memref<1x?x1x512xf32>) {
+  sq.attention ins(%q, %q, %q : memref<1x?x1x512xf32>, memref<1x?x1x512xf32>, memref<1x?x1x512xf32>) outs(%y : memref<1x?x1x512xf32>) {scale = 0.5 : f32}
+  return
+}
