@@ -63,6 +63,7 @@ void Block::shuffle(uint64_t index) {
 }
 
 bool Block::run(uint64_t index) {
+  blockIndex = index;
   const uint32_t *grid = state->launch.grid;
   int32_t ctaid[3] = {static_cast<int32_t>(index % grid[0]),
                       static_cast<int32_t>(index / grid[0] % grid[1]),
