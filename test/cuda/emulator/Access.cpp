@@ -2,6 +2,7 @@
 #include "test/cuda/emulator/Block.h"
 #include "test/cuda/emulator/Memory.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -95,7 +96,7 @@ void Block::checkGlobal(const Thread &t, uintptr_t address, int64_t bytes,
         return;
       outside(t, address, bytes, name(kind), where);
     }
-    std::memmove(recent + 1, recent, 3 * sizeof *recent);
+    std::copy_backward(recent, recent + 3, recent + 4);
     recent[0] = found;
   }
   if (kind != SQ_EMU_READ && !found->writable)

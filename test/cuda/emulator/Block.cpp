@@ -1,9 +1,11 @@
 #include "test/cuda/emulator/Block.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <sys/mman.h>
 
@@ -26,7 +28,7 @@ Block::~Block() { munmap(shared, kMaxShared + 4096); }
 void Block::startLaunch(LaunchState &launchState) {
   state = &launchState;
   const Launch &launch = state->launch;
-  std::memset(recent, 0, sizeof recent);
+  std::fill(std::begin(recent), std::end(recent), nullptr);
   sharedBytes = launch.kernel->static_shared_bytes + launch.dynamicShared;
   const uint32_t *size = launch.block;
   numThreads = size[0] * size[1] * size[2];

@@ -73,6 +73,9 @@ TEST_F(FakeDriver, CaptureJoinsStreamsAndForbidsWaiting) {
   EXPECT_EQ(cuStreamEndCapture(stream, &graph),
             CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
   SQ_EXPECT_CU(cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  int32_t host;
+  EXPECT_EQ(cuMemcpyDtoH_v2(&host, x, 4),
+            CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
   EXPECT_EQ(cuMemAlloc_v2(&x, 8), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
   EXPECT_EQ(cuStreamEndCapture(stream, &graph),
             CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
