@@ -2,6 +2,7 @@
 #include "test/cuda/emulator/Block.h"
 #include "test/cuda/emulator/Memory.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -95,12 +96,30 @@ void Block::checkGlobal(const Thread &t, uintptr_t address, int64_t bytes,
         return;
       outside(t, address, bytes, name(kind), where);
     }
-    std::memmove(recent + 1, recent, 3 * sizeof *recent);
+    std::copy_backward(recent, recent + 3, recent + 4);
     recent[0] = found;
   }
   if (kind != SQ_EMU_READ && !found->writable)
     fail(Fault::Address, t, where, "%s of %lld bytes of a constant", name(kind),
          static_cast<long long>(bytes));
+  if (state->races)
+    checkRaces(t, address, bytes, kind, where);
+}
+
+void Block::checkRaces(const Thread &t, uintptr_t address, int64_t bytes,
+                       int32_t kind, const char *where) {
+  int64_t other;
+  bool wrote;
+  if (!state->races->note(blockIndex, address, bytes, kind, other, wrote))
+    return;
+  std::string party = other >= 0    ? "block " + std::to_string(other)
+                      : other == -1 ? "several blocks"
+                                    : "an atomic operation";
+  fail(Fault::Failed, t, where,
+       "race: %s of %lld bytes at 0x%llx, which %s %s in this launch",
+       name(kind), static_cast<long long>(bytes),
+       static_cast<unsigned long long>(address), party.c_str(),
+       wrote ? "wrote" : "read");
 }
 
 template <typename F> static Conflict withSize(int64_t bytes, const F &f) {

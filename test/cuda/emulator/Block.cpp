@@ -1,9 +1,11 @@
 #include "test/cuda/emulator/Block.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <sys/mman.h>
 
@@ -26,7 +28,7 @@ Block::~Block() { munmap(shared, kMaxShared + 4096); }
 void Block::startLaunch(LaunchState &launchState) {
   state = &launchState;
   const Launch &launch = state->launch;
-  std::memset(recent, 0, sizeof recent);
+  std::fill(std::begin(recent), std::end(recent), nullptr);
   sharedBytes = launch.kernel->static_shared_bytes + launch.dynamicShared;
   const uint32_t *size = launch.block;
   numThreads = size[0] * size[1] * size[2];
@@ -63,6 +65,7 @@ void Block::shuffle(uint64_t index) {
 }
 
 bool Block::run(uint64_t index) {
+  blockIndex = index;
   const uint32_t *grid = state->launch.grid;
   int32_t ctaid[3] = {static_cast<int32_t>(index % grid[0]),
                       static_cast<int32_t>(index / grid[0] % grid[1]),

@@ -4,6 +4,7 @@
 #define SQ_TEST_CUDA_EMULATOR_BLOCK_H
 
 #include "test/cuda/emulator/Fiber.h"
+#include "test/cuda/emulator/GlobalRaces.h"
 #include "test/cuda/emulator/Launch.h"
 #include "test/cuda/emulator/SharedShadow.h"
 #include "test/cuda/emulator/emulator.h"
@@ -16,6 +17,7 @@ namespace sq::emulator {
 struct LaunchState {
   const Launch &launch;
   uint64_t seed;
+  GlobalRaces *races; ///< null: not looked for
   std::atomic<Fault> fault{Fault::None};
 };
 
@@ -116,6 +118,8 @@ private:
                     const char *what, const char *where);
   void checkGlobal(const Thread &t, uintptr_t address, int64_t bytes,
                    int32_t kind, const char *where);
+  void checkRaces(const Thread &t, uintptr_t address, int64_t bytes,
+                  int32_t kind, const char *where);
   [[noreturn]] void outside(const Thread &t, uintptr_t address, int64_t bytes,
                             const char *what, const char *where);
   [[noreturn]] void conflict(const Thread &t, Conflict kind, int32_t other,
@@ -126,6 +130,7 @@ private:
   // The allocations that were touched last: a kernel works on a few.
   const struct Allocation *recent[4] = {};
   LaunchState *state = nullptr;
+  uint64_t blockIndex = 0;
   int32_t numThreads = 0, numGone = 0, atBarrier = 0;
   uint32_t head = 0, queued = 0;
   int32_t warpXor = 0; ///< order in which lanes are released

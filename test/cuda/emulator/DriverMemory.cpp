@@ -1,6 +1,7 @@
 #include "test/cuda/emulator/Driver.h"
 #include "test/cuda/emulator/Memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
@@ -100,6 +101,8 @@ CUresult toHost(const char *call, void *to, CUdeviceptr from, size_t bytes,
 CUresult begin(Entry &entry) {
   if (!entry)
     return entry.result;
+  if (CUresult result = refuseInCapture())
+    return result;
   for (CUstream stream : driver().streams)
     if (stream->capture && !(stream->flags & CU_STREAM_NON_BLOCKING)) {
       stream->capture->invalid = true;

@@ -26,6 +26,16 @@ CUresult submit(CUstream_st &stream, Work work) {
       return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     stream.capture->nodes.push_back(std::move(work));
   } else if (driver().lazy) {
+    // The default stream and those that are not NON_BLOCKING wait for each
+    // other.
+    if (&stream != &driver().nullStream) {
+      if (!(stream.flags & CU_STREAM_NON_BLOCKING))
+        flush(driver().nullStream);
+    } else {
+      for (CUstream other : driver().streams)
+        if (!(other->flags & CU_STREAM_NON_BLOCKING))
+          flush(*other);
+    }
     stream.pending.push_back(std::move(work));
   } else {
     execute(work);

@@ -58,7 +58,8 @@ void prepareFiber(Fiber &fiber, int64_t index, void (*entry)()) {
   fiber.fakeStack = nullptr;
 #endif
   // All stacks begin at the same place of a page; without these offsets the
-  // hot frames of a block's threads compete for a few sets of the L1 cache.
+  // hot frames of a block's threads compete for a few sets of the L1 cache
+  // (shfl is a tenth slower).
   size_t offset = (index & 31) * 128;
   fiber.context = make_fcontext(const_cast<char *>(fiber.stackEnd) +
                                     fiber.stackBytes - offset,

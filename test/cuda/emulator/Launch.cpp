@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace sq::emulator {
@@ -99,7 +100,14 @@ Fault run(const Launch &launch) {
   uint64_t seed = number("SQ_EMULATOR_SEED", 0);
   auto threads = static_cast<uint64_t>(
       number("SQ_EMULATOR_THREADS", std::thread::hardware_concurrency()));
-  Work work{{launch, seed, {}}, blocks, strideOf(blocks, seed)};
+  // These races are noted without locks, so the blocks run one by one.
+  std::unique_ptr<GlobalRaces> races;
+  const char *wanted = getenv("SQ_EMULATOR_RACES");
+  if (wanted && std::string(wanted) == "global") {
+    races = std::make_unique<GlobalRaces>();
+    threads = 1;
+  }
+  Work work{{launch, seed, races.get()}, blocks, strideOf(blocks, seed)};
   // Never destroyed: its threads wait in it when the process ends.
   static auto *helpers = new Helpers;
   int count = static_cast<int>(std::min(threads, blocks)) - 1;

@@ -1,6 +1,7 @@
 #include "test/cuda/emulator/Memory.h"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace sq::emulator {
 namespace {

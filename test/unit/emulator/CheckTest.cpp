@@ -183,5 +183,23 @@ TEST_F(Check, OneOfManyBlocks) {
   EXPECT_EQ(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
+TEST_F(Check, RacesBetweenBlocks) {
+  // All blocks write the same.
+  CUdeviceptr p = upload(std::vector<int32_t>(64));
+  SQ_EXPECT_CU(launch("wrong", 2, 64, 256, p, 0));
+  SQ_EXPECT_CU(cuCtxSynchronize());
+  setenv("SQ_EMULATOR_RACES", "global", 1);
+  SQ_EXPECT_CU(launch("wrong", 1, 64, 256, p, 0));
+  SQ_EXPECT_CU(launch("wrong", 1, 64, 256, p, 0));
+  SQ_EXPECT_CU(cuCtxSynchronize());
+  testing::internal::CaptureStderr();
+  SQ_EXPECT_CU(launch("wrong", 2, 64, 256, p, 0));
+  std::string text = testing::internal::GetCapturedStderr();
+  SQ_EXPECT_HAS(text, "block (1, 0, 0), thread (63, 0, 0): race: write of 4 "
+                      "bytes at 0x");
+  SQ_EXPECT_HAS(text, "which block 0 wrote in this launch");
+  EXPECT_EQ(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);
+}
+
 } // namespace
 } // namespace sq::test

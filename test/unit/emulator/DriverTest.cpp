@@ -73,6 +73,9 @@ TEST_F(FakeDriver, CaptureJoinsStreamsAndForbidsWaiting) {
   EXPECT_EQ(cuStreamEndCapture(stream, &graph),
             CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
   SQ_EXPECT_CU(cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  int32_t host;
+  EXPECT_EQ(cuMemcpyDtoH_v2(&host, x, 4),
+            CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
   EXPECT_EQ(cuMemAlloc_v2(&x, 8), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
   EXPECT_EQ(cuStreamEndCapture(stream, &graph),
             CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
@@ -299,6 +302,7 @@ TEST_F(FakeDriver, Names) {
 
 /// Not a test: how fast it is. --gtest_also_run_disabled_tests
 TEST_F(FakeDriver, DISABLED_Speed) {
+  constexpr int kThreads = 256;
   CUdeviceptr p = upload(std::vector<float>(1024));
   CUevent a, b;
   SQ_EXPECT_CU(cuEventCreate(&a, 0));
@@ -316,13 +320,14 @@ TEST_F(FakeDriver, DISABLED_Speed) {
     for (int i = 0; i < 6; ++i) {
       setenv("SQ_EMULATOR_THREADS", threads, 1);
       SQ_EXPECT_CU(cuEventRecord(a, nullptr));
-      SQ_EXPECT_CU(launch("speed", 2, 128, 2048, p, i, cases[i].count));
+      SQ_EXPECT_CU(
+          launch("speed", 2, kThreads, 16 * kThreads, p, i, cases[i].count));
       SQ_EXPECT_CU(cuEventRecord(b, nullptr));
       float ms;
       SQ_EXPECT_CU(cuEventElapsedTime(&ms, a, b));
       printf("%s thread(s): %.2f million %s a second\n",
              *threads ? threads : "all",
-             2 * 128.0 * cases[i].count / cases[i].each / ms / 1000,
+             2.0 * kThreads * cases[i].count / cases[i].each / ms / 1000,
              cases[i].what);
     }
 }

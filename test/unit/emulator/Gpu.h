@@ -26,7 +26,7 @@ protected:
   static constexpr const char *knobs[] = {
       "SQ_EMULATOR_SEED",   "SQ_EMULATOR_THREADS", "SQ_FAKE_CUDA_DEVICES",
       "SQ_FAKE_CUDA_CC",    "SQ_FAKE_CUDA_DRIVER", "SQ_FAKE_CUDA_MEMORY",
-      "SQ_FAKE_CUDA_LEAKS", "SQ_FAKE_CUDA_LAZY"};
+      "SQ_FAKE_CUDA_LEAKS", "SQ_FAKE_CUDA_LAZY",   "SQ_EMULATOR_RACES"};
 
   void SetUp() override {
     for (const char *knob : knobs)
