@@ -237,6 +237,7 @@ void DecodeAttention::emit(ImplicitLocOpBuilder &b, bool isAlternative) {
   gpu::LaunchOp main = launch(b, "attention_decode", {rows, parts}, kWarps * kWarp,
                               {sharedType(b, {int64_t(llvm::alignTo(size, kVector))}, f32), sharedType(b, {kWarps, size + 2}, f32)},
                               [&](Thread &t) { part(t); });
+  main->setAttr("sq.min_blocks", b.getI64IntegerAttr(4));
   if (isAlternative)
     main->setAttr("sq.alternative", b.getUnitAttr());
   Value several = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, parts, indexConstant(b, 1));

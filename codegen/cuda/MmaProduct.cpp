@@ -12,6 +12,7 @@
 #include "codegen/cuda/MmaProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
@@ -240,15 +241,25 @@ struct Emitter {
         });
     // (group, 2 lane), (group, 2 lane + 1), and the same 8 rows below.
     Value firstColumn = add(times(panel, MmaProduct::kColumns), warpColumn);
+    std::optional<int64_t> known = getConstantIntValue(p.columns);
+    bool whole = known && *known % MmaProduct::kColumns == 0; // every column exists
     for (int64_t i = 0; i < kTilesM; ++i)
-      for (int64_t j = 0; j < kTilesN; ++j)
-        for (int64_t r = 0; r < 4; ++r) {
-          Value m = add(add(firstRow, warpRow), add(over(lane, 4), i * kMmaRows + r / 2 * 8));
-          Value n = add(firstColumn, add(times(mod(lane, 4), 2), j * kMmaColumns + r % 2));
-          Value inside = arith::AndIOp::create(*b, below(*b, m, p.rows), below(*b, n, p.columns));
-          Value sum = steps.getResult((i * kTilesN + j) * 4 + r);
-          onlyIf(*b, inside, [&](ImplicitLocOpBuilder &ib) { p.store(ib, m, n, sum); });
-        }
+      for (int64_t half = 0; half < 2; ++half) {
+        Value m = add(add(firstRow, warpRow), add(over(lane, 4), i * kMmaRows + half * 8));
+        onlyIf(*b, below(*b, m, p.rows), [&](ImplicitLocOpBuilder &ib) {
+          ImplicitLocOpBuilder *outer = std::exchange(b, &ib);
+          for (int64_t j = 0; j < kTilesN; ++j)
+            for (int64_t r = 0; r < 2; ++r) {
+              Value n = add(firstColumn, add(times(mod(lane, 4), 2), j * kMmaColumns + r));
+              Value sum = steps.getResult((i * kTilesN + j) * 4 + half * 2 + r);
+              if (whole)
+                p.store(ib, m, n, sum);
+              else
+                onlyIf(ib, below(ib, n, p.columns), [&](ImplicitLocOpBuilder &sb) { p.store(sb, m, n, sum); });
+            }
+          b = outer;
+        });
+      }
   }
 };
 

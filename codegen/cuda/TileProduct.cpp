@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -85,10 +86,18 @@ void TileProduct::emit(Thread &t, Value firstRow, Value firstColumn) {
         gpu::BarrierOp::create(ib);
         scf::YieldOp::create(ib, sums);
       });
-  for (int64_t i = 0; i < kEach; ++i)
-    for (int64_t j = 0; j < kEach; ++j) {
-      Value m = sum(b, firstRow, plus(b, myRow, i)), n = sum(b, firstColumn, plus(b, myColumn, j));
-      Value inside = arith::AndIOp::create(b, below(b, m, rows), below(b, n, columns));
-      onlyIf(b, inside, [&](ImplicitLocOpBuilder &ib) { store(ib, m, n, steps.getResult(i * kEach + j)); });
-    }
+  std::optional<int64_t> known = getConstantIntValue(columns);
+  bool whole = known && *known % kColumns == 0; // every column exists
+  for (int64_t i = 0; i < kEach; ++i) {
+    Value m = sum(b, firstRow, plus(b, myRow, i));
+    onlyIf(b, below(b, m, rows), [&](ImplicitLocOpBuilder &rb) {
+      for (int64_t j = 0; j < kEach; ++j) {
+        Value n = sum(rb, firstColumn, plus(rb, myColumn, j)), value = steps.getResult(i * kEach + j);
+        if (whole)
+          store(rb, m, n, value);
+        else
+          onlyIf(rb, below(rb, n, columns), [&](ImplicitLocOpBuilder &ib) { store(ib, m, n, value); });
+      }
+    });
+  }
 }

@@ -138,6 +138,41 @@ TEST(Cuda, MiniLm) {
   }
 }
 
+/// Against the host, which lib/reference does not know Attention for: few
+/// queries and many keys, in one part and several; more queries; a head
+/// that is too large for tiles.
+TEST(Cuda, Attention) {
+  useEmulator();
+  for (int64_t size : {40, 260}) {
+    TemporaryDirectory directory;
+    std::string path = directory.file("attention.onnxtxt"), d = std::to_string(size);
+    std::ofstream(path) << "<ir_version: 10, opset_import: [\"\" : 23]>\n"
+                        << "attend (float[b, 4, s, " << d << "] q, float[b, 2, t, " << d << "] k, float[b, 2, t, " << d
+                        << "] v, float[s, t] m) => (float[b, 4, s, " << d << "] y) {\n  y = Attention(q, k, v, m)\n}\n";
+    CompiledModel model(path, emulated("f32"));
+    ASSERT_TRUE(model.ok());
+    CompileOptions host;
+    host.levels = {"x86-64-v3"};
+    CompiledModel onHost(path, host);
+    ASSERT_TRUE(onHost.ok());
+    Program program = model.open(), reference = onHost.open();
+    for (auto [batch, queries, keys] : {std::tuple(2, 1, 700), std::tuple(1, 4, 300), std::tuple(1, 1, 1),
+                                        std::tuple(1, 3, 256), std::tuple(1, 2, 33), std::tuple(2, 5, 70)}) {
+      Random random(static_cast<unsigned>(keys));
+      Feed feed = {{"q", randomF32(random, {batch, 4, queries, size})},
+                   {"k", randomF32(random, {batch, 2, keys, size})},
+                   {"v", randomF32(random, {batch, 2, keys, size})},
+                   {"m", randomF32(random, {queries, keys})}};
+      // What no query sees of the first keys is a tile, and a part, of its own.
+      for (int64_t i = 0; i < queries * keys; ++i)
+        if (keys > 64 && i % keys < 300)
+          feed["m"].reals[i] = i % keys < keys - 5 ? -std::numeric_limits<double>::infinity() : 0;
+      double difference = maxDifference(runFirst(program, feed), runFirst(reference, feed));
+      EXPECT_LE(difference, 1e-5) << batch << "x" << queries << "x" << keys << "x" << size;
+    }
+  }
+}
+
 TEST(Cuda, RandomGraphs) {
   useEmulator();
   for (unsigned seed = 100; seed < 112; ++seed) {
