@@ -51,9 +51,9 @@ DecodeAttention::DecodeAttention(ImplicitLocOpBuilder &b, AttentionOp op, Value 
   parts = arith::MinUIOp::create(b, ceilDiv(b, keys, indexConstant(b, kKeysOfPart)), most);
   parts = arith::MaxUIOp::create(b, parts, one);
   perPart = ceilDiv(b, keys, parts);
-  Value rows = product(b, {dimOf(b, q, 0), heads, mostQueries ? Value(arith::MinUIOp::create(b, queries, mostQueries)) : queries});
-  auto type = MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, size + 2}, b.getF32Type());
-  partial = memref::AllocOp::create(b, type, ValueRange{rows, parts});
+  Value rows = product(b, {dimOf(b, q, 0), heads, mostQueries ? mostQueries : queries});
+  auto type = MemRefType::get({ShapedType::kDynamic, kMostParts, size + 2}, b.getF32Type());
+  partial = memref::AllocOp::create(b, type, ValueRange(rows));
 }
 
 void DecodeAttention::locate(ImplicitLocOpBuilder &b, Value row) {

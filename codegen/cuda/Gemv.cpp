@@ -121,15 +121,7 @@ void Gemv::emit(ImplicitLocOpBuilder &b, Value partial) const {
     main->setAttr("sq.alternative", b.getUnitAttr());
   if (!partial)
     return;
-  Value threads = indexConstant(b, kThreads);
-  gpu::LaunchOp rest = launch(b, "gemv_sum", {ceilDiv(b, columns, threads), rows}, kThreads, {}, [&](Thread &t) {
-    Value n = arith::AddIOp::create(t.b, arith::MulIOp::create(t.b, t.block, threads), t.thread);
-    onlyIf(t.b, below(t.b, n, columns), [&](ImplicitLocOpBuilder &ib) {
-      Value sum = memref::LoadOp::create(ib, partial, ValueRange{indexConstant(ib, 0), t.blockY, n});
-      for (int64_t s = 1; s < parts; ++s)
-        sum = arith::AddFOp::create(ib, sum, memref::LoadOp::create(ib, partial, ValueRange{indexConstant(ib, s), t.blockY, n}));
-      store(ib, t.blockY, n, sum);
-    });
-  });
-  rest->setAttr("sq.alternative", b.getUnitAttr()); // its work is told with the other's
+  launchSum(b, indexConstant(b, parts), rows, columns, [&](ImplicitLocOpBuilder &ib, Value part, Value m, Value n) -> Value {
+    return memref::LoadOp::create(ib, partial, ValueRange{part, m, n});
+  }, store);
 }

@@ -2,9 +2,7 @@
 #ifndef SQ_CODEGEN_CUDA_GEMV_H
 #define SQ_CODEGEN_CUDA_GEMV_H
 
-#include <functional>
-
-#include "codegen/cuda/Kernels.h"
+#include "codegen/cuda/SplitK.h"
 
 namespace sq::cuda {
 
@@ -16,7 +14,7 @@ struct Gemv {
   mlir::Value x, weight;      // [rows, depth] f32, [panels, depth, 64] f32, f16 or bf16
   mlir::Value rows, columns;  // M, N
   bool isAlternative;         // other launches do the same work for other numbers of rows
-  std::function<void(mlir::ImplicitLocOpBuilder &, mlir::Value m, mlir::Value n, mlir::Value sum)> store;
+  StoreSum store;
 
   /// Parts that k is cut into.
   int64_t splits() const;

@@ -38,13 +38,13 @@ struct Emitter {
   MmaProduct &p;
   Thread &t;
   ImplicitLocOpBuilder *b; // where code goes now
-  Value firstRow, panel;
+  Value firstRow, panel, begin, end;
   // Of a thread:
   Value lane, warpRow, warpColumn; // the warp's place in the tile
   Value copies;                    // token of queued copies
 
   bool wide() const { return p.factors == MmaProduct::TF32; }
-  int64_t step() const { return wide() ? 16 : 32; }      // of k in a stage
+  int64_t step() const { return p.step(); }              // of k in a stage
   int64_t mmaDepth() const { return wide() ? 8 : 16; }
   int64_t chunk() const { return wide() ? 4 : 8; }       // factors in 16 bytes
 
@@ -78,7 +78,7 @@ struct Emitter {
     for (int64_t i = 0; i < loadsOfX(); ++i) {
       auto [row, column] = placeOfX(i);
       Value m = add(firstRow, row), k = add(k0, column);
-      Value inside = arith::AndIOp::create(*b, below(*b, m, p.rows), below(*b, k, num(p.depth)));
+      Value inside = arith::AndIOp::create(*b, below(*b, m, p.rows), below(*b, k, end));
       result.push_back(scf::IfOp::create(
                            *b, inside,
                            [&](OpBuilder &o, Location l) {
@@ -114,7 +114,7 @@ struct Emitter {
   /// Queues the copy of the weights of the step at k0; nothing past the last.
   void copyWeights(Value k0, Value slot) {
     int64_t perRow = MmaProduct::kColumns / chunk(), each = step() * perRow / MmaProduct::kThreads;
-    onlyIf(*b, below(*b, k0, num(p.depth)), [&](ImplicitLocOpBuilder &ib) {
+    onlyIf(*b, below(*b, k0, end), [&](ImplicitLocOpBuilder &ib) {
       ImplicitLocOpBuilder *outer = std::exchange(b, &ib);
       for (int64_t i = 0; i < each; ++i) {
         Value index = add(t.thread, i * MmaProduct::kThreads);
@@ -219,18 +219,18 @@ struct Emitter {
     warpRow = times(over(warp, 2), kWarpTile);
     warpColumn = times(mod(warp, 2), kWarpTile);
     for (int64_t s = 0; s < kStages - 1; ++s)
-      copyWeights(num(s * step()), num(s));
+      copyWeights(add(begin, s * step()), num(s));
     Value queued = copies;
-    storeX(loadX(num(0)), num(0));
+    storeX(loadX(begin), num(0));
     SmallVector<Value> state(kTilesM * kTilesN * 4, f32Constant(*b, 0.0));
     auto steps = scf::ForOp::create(
-        *b, num(0), num(p.depth), num(step()), state, [&](OpBuilder &o, Location l, Value k0, ValueRange acc) {
+        *b, begin, end, num(step()), state, [&](OpBuilder &o, Location l, Value k0, ValueRange acc) {
           ImplicitLocOpBuilder ib(l, o);
           ImplicitLocOpBuilder *outer = std::exchange(b, &ib);
           // What this step reads has come; what it overwrites has been read.
           nvgpu::DeviceAsyncWaitOp::create(ib, queued, ib.getI32IntegerAttr(kStages - 2));
           gpu::BarrierOp::create(ib);
-          Value number = over(k0, step());
+          Value number = over(arith::SubIOp::create(ib, k0, begin), step());
           copyWeights(add(k0, (kStages - 1) * step()), mod(add(number, kStages - 1), kStages));
           SmallVector<Value> next = loadX(add(k0, step()));
           SmallVector<Value> sums(acc);
@@ -267,11 +267,11 @@ struct Emitter {
 
 SmallVector<MemRefType> MmaProduct::shared(ImplicitLocOpBuilder &b) const {
   bool wide = factors == TF32;
-  int64_t step = wide ? 16 : 32, pad = wide ? 4 : 8;
+  int64_t pad = wide ? 4 : 8;
   Type type = factorType(b, factors);
-  return {sharedType(b, {2, kRows, step + pad}, type), sharedType(b, {kStages, step, kColumns + 8}, type)};
+  return {sharedType(b, {2, kRows, step() + pad}, type), sharedType(b, {kStages, step(), kColumns + 8}, type)};
 }
 
-void MmaProduct::emit(Thread &t, Value firstRow, Value panel) {
-  Emitter{*this, t, &t.b, firstRow, panel, {}, {}, {}, {}}.emit();
+void MmaProduct::emit(Thread &t, Value firstRow, Value panel, Value begin, Value end) {
+  Emitter{*this, t, &t.b, firstRow, panel, begin, end, {}, {}, {}, {}}.emit();
 }

@@ -2,9 +2,7 @@
 #ifndef SQ_CODEGEN_CUDA_MMAPRODUCT_H
 #define SQ_CODEGEN_CUDA_MMAPRODUCT_H
 
-#include <functional>
-
-#include "codegen/cuda/Kernels.h"
+#include "codegen/cuda/SplitK.h"
 
 namespace sq::cuda {
 
@@ -19,12 +17,14 @@ struct MmaProduct {
   mlir::Value x, weight;      // [rows, depth] f32, [panels, depth, 64] of the factors' type
   mlir::Value rows, columns;  // M, N
   int64_t depth;              // K
-  /// Two neighbouring sums, at columns n and n + 1, which exists if N says so.
-  std::function<void(mlir::ImplicitLocOpBuilder &, mlir::Value m, mlir::Value n, mlir::Value sum)> store;
+  StoreSum store;
 
   /// Shared memory that `emit` needs, to be asked of `launch`.
   llvm::SmallVector<mlir::MemRefType> shared(mlir::ImplicitLocOpBuilder &b) const;
-  void emit(Thread &t, mlir::Value firstRow, mlir::Value panel);
+  /// The steps of k that the block goes through, [begin, end), from a multiple
+  /// of `step()`.
+  void emit(Thread &t, mlir::Value firstRow, mlir::Value panel, mlir::Value begin, mlir::Value end);
+  int64_t step() const { return factors == TF32 ? 16 : 32; }
 };
 
 } // namespace sq::cuda

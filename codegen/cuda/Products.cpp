@@ -48,7 +48,7 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
     extras.push_back(cast<MemRefType>(dense.getType()).getRank() == 1 ? dense : asRows(b, dense));
   }
   Value rows = dimOf(b, x, 0), columns = dimOf(b, y, 1), depth = dimOf(b, x, 1);
-  auto store = [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
+  StoreSum store = [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
     SmallVector<Value> args = {sum};
     for (Value extra : extras)
       args.push_back(memref::LoadOp::create(
@@ -56,32 +56,39 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
     Value result = inlineRegion(ib, op.getEpilogue().front(), args)[0];
     memref::StoreOp::create(ib, result, y, ValueRange{m, n});
   };
+  int64_t panelCount = panels.getDimSize(0);
+  Value rowTiles = tilesOf(b, rows, MmaProduct::kRows), panelTiles = indexConstant(b, panelCount);
+  SplitK split(b, rowTiles, panelCount, panels.getDimSize(1));
   auto tiles = [&](ImplicitLocOpBuilder &tb) {
     if (!factor.isF32() || target.tf32) {
       MmaProduct product{factor.isF16() ? MmaProduct::F16 : factor.isBF16() ? MmaProduct::BF16 : MmaProduct::TF32,
-                         x, w, rows, columns, panels.getDimSize(1), store};
-      gpu::LaunchOp tile = launch(tb, "matmul", {tilesOf(tb, rows, MmaProduct::kRows), indexConstant(tb, panels.getDimSize(0))},
-                                  MmaProduct::kThreads, product.shared(tb), [&](Thread &t) {
-                                    product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY);
+                         x, w, rows, columns, panels.getDimSize(1), {}};
+      gpu::LaunchOp tile = launch(tb, "matmul", {rowTiles, panelTiles, split.parts}, MmaProduct::kThreads,
+                                  product.shared(tb), [&](Thread &t) {
+                                    auto [begin, end] = split.range(t.b, t.blockZ, indexConstant(t.b, panels.getDimSize(1)));
+                                    product.store = split.storeOf(t.blockZ, store);
+                                    product.emit(t, tileStart(t.b, t.block, MmaProduct::kRows), t.blockY, begin, end);
                                   });
       // Up to 128 registers: left to itself, ptxas spills a few for one more block.
       tile->setAttr("sq.min_blocks", b.getI64IntegerAttr(4));
-      return;
+    } else {
+      Value width = indexConstant(tb, kCudaPanelColumns);
+      launchTiles(tb, {rowTiles, panelTiles, split.parts}, [&](Thread &t) {
+        auto [begin, end] = split.range(t.b, t.blockZ, depth);
+        TileProduct product{
+            rows, columns, begin, end,
+            [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
+              return memref::LoadOp::create(ib, x, ValueRange{m, k});
+            },
+            [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
+              Value panel = arith::DivUIOp::create(ib, n, width), at = arith::RemUIOp::create(ib, n, width);
+              return memref::LoadOp::create(ib, w, ValueRange{panel, k, at});
+            },
+            split.storeOf(t.blockZ, store)};
+        product.emit(t, tileStart(t.b, t.block, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
+      });
     }
-    Value width = indexConstant(tb, kCudaPanelColumns);
-    launchTiles(tb, {tilesOf(tb, rows, TileProduct::kRows), tilesOf(tb, columns, TileProduct::kColumns)}, [&](Thread &t) {
-             TileProduct product{
-                 rows, columns, depth,
-                 [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
-                   return memref::LoadOp::create(ib, x, ValueRange{m, k});
-                 },
-                 [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
-                   Value panel = arith::DivUIOp::create(ib, n, width), at = arith::RemUIOp::create(ib, n, width);
-                   return memref::LoadOp::create(ib, w, ValueRange{panel, k, at});
-                 },
-                 store};
-             product.emit(t, tileStart(t.b, t.block, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
-           });
+    split.join(tb, rows, columns, store);
   };
   // Which kernel it is depends on the number of rows, when that is known.
   int64_t known = cast<MemRefType>(x.getType()).getDimSize(0);
@@ -136,7 +143,7 @@ LogicalResult sq::cuda::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const C
              return result;
            };
            TileProduct product{
-               rows, columns, depth,
+               rows, columns, zero, depth,
                [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
                  return memref::LoadOp::create(ib, a, indices(a, m, k));
                },

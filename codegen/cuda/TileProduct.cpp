@@ -56,20 +56,20 @@ void TileProduct::emit(Thread &t, Value firstRow, Value firstColumn) {
 
   SmallVector<Value> init(kEach * kEach, zero);
   auto steps = scf::ForOp::create(
-      b, indexConstant(b, 0), depth, indexConstant(b, kDepth), init,
+      b, begin, end, indexConstant(b, kDepth), init,
       [&](OpBuilder &o, Location loc, Value k0, ValueRange acc) {
         ImplicitLocOpBuilder ib(loc, o);
         for (int64_t i = 0; i < kRows * kDepth / kThreads; ++i) {
           auto [row, k] = split(ib, plus(ib, t.thread, i * kThreads), kDepth);
           Value m = sum(ib, firstRow, row), at = sum(ib, k0, k);
-          Value inside = arith::AndIOp::create(ib, below(ib, m, rows), below(ib, at, depth));
+          Value inside = arith::AndIOp::create(ib, below(ib, m, rows), below(ib, at, end));
           Value v = guarded(ib, inside, [&](ImplicitLocOpBuilder &lb) { return loadA(lb, m, at); });
           memref::StoreOp::create(ib, v, sliceA, ValueRange{k, row});
         }
         for (int64_t i = 0; i < kColumns * kDepth / kThreads; ++i) {
           auto [k, column] = split(ib, plus(ib, t.thread, i * kThreads), kColumns);
           Value n = sum(ib, firstColumn, column), at = sum(ib, k0, k);
-          Value inside = arith::AndIOp::create(ib, below(ib, n, columns), below(ib, at, depth));
+          Value inside = arith::AndIOp::create(ib, below(ib, n, columns), below(ib, at, end));
           Value v = guarded(ib, inside, [&](ImplicitLocOpBuilder &lb) { return loadB(lb, at, n); });
           memref::StoreOp::create(ib, v, sliceB, ValueRange{k, column});
         }

@@ -4,20 +4,21 @@
 
 #include <functional>
 
-#include "codegen/cuda/Kernels.h"
+#include "codegen/cuda/SplitK.h"
 
 namespace sq::cuda {
 
-/// c[m, n] = sum_k a[m, k] b[k, n] for the rows and columns of one block.
+/// c[m, n] = sum of a[m, k] b[k, n], begin <= k < end, for the rows and columns of one block.
 /// Loads and stores are the caller's: they know layouts and epilogues. They
 /// are called for indices below the extents only.
 struct TileProduct {
   static constexpr int64_t kRows = 64, kColumns = 64, kDepth = 16, kThreads = 256;
 
-  mlir::Value rows, columns, depth; // M, N, K
+  mlir::Value rows, columns;        // M, N
+  mlir::Value begin, end;           // of k
   std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value m, mlir::Value k)> loadA;
   std::function<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value k, mlir::Value n)> loadB;
-  std::function<void(mlir::ImplicitLocOpBuilder &, mlir::Value m, mlir::Value n, mlir::Value sum)> store;
+  StoreSum store;
 
   /// Shared memory that `emit` needs, to be asked of `launch`.
   static llvm::SmallVector<mlir::MemRefType> shared(mlir::ImplicitLocOpBuilder &b);

@@ -28,8 +28,8 @@ struct Floor {
 //   compute hide the latency, not other warps;
 // - gemv for 2 to 8 rows, which has 64 sums in a thread: each of its threads
 //   has four loads of 16 bytes under way, which is what memory needs.
-constexpr Floor tensorCore[] = {{"matmul", 0.25}, {"attention", 0.25}, {"gemv_sum", 0.75}, {"gemv", 0.12}};
-constexpr Floor plain[] = {{"matmul", 0.5}, {"attention", 0.25}, {"gemv_sum", 0.75}, {"gemv", 0.12}};
+constexpr Floor tensorCore[] = {{"matmul", 0.25}, {"attention", 0.25}, {"split_sum", 0.75}, {"gemv", 0.12}};
+constexpr Floor plain[] = {{"matmul", 0.5}, {"attention", 0.25}, {"split_sum", 0.75}, {"gemv", 0.12}};
 
 void check(const std::string &path, const std::string &arch, const std::string &precision) {
   TemporaryDirectory directory;

@@ -7,7 +7,7 @@
 // CHECK: scf.if %[[FEW]] {
 // CHECK: gpu.launch
 // CHECK: gpu.shuffle idx
-// CHECK: sq.alternative, sq.name = "attention_decode"
+// CHECK: sq.alternative, sq.min_blocks = 4 : i64, sq.name = "attention_decode"
 // CHECK: scf.if
 // CHECK: gpu.launch
 // CHECK: sq.alternative, sq.name = "attention_join"

@@ -60,7 +60,7 @@ func.func @f16(%x: memref<100x96xf32>, %w: memref<2x96x64xf16>, %y: memref<100x1
 // CHECK: vector.load {{.*}} {alignment = 16 : i64} : memref<2x384x64xf32>, vector<4xf32>
 // CHECK: gpu.shuffle xor
 // CHECK: sq.name = "gemv"
-// CHECK: sq.name = "gemv_sum"
+// CHECK: sq.name = "split_sum"
 // CHECK-NOT: sq.name
 func.func @row(%x: memref<1x384xf32>, %w: memref<2x384x64xf32>, %y: memref<1x128xf32>) {
   sq.packed_matmul ins(%x, %w : memref<1x384xf32>, memref<2x384x64xf32>) outs(%y : memref<1x128xf32>) {
@@ -78,6 +78,25 @@ func.func @row(%x: memref<1x384xf32>, %w: memref<2x384x64xf32>, %y: memref<1x128
 // CHECK: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.bf16"
 func.func @bf16(%x: memref<9x40xf32>, %w: memref<1x40x64xbf16>, %y: memref<9x60xf32>) {
   sq.packed_matmul ins(%x, %w : memref<9x40xf32>, memref<1x40x64xbf16>) outs(%y : memref<9x60xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+// Few tiles and a deep product: parts of k, which a second launch adds. 12 tiles
+// and 1,536 of k make six parts of 256.
+// CHECK-LABEL: @split
+// CHECK: %[[SUMS:.*]] = memref.alloc() : memref<264x64x64xf32>
+// CHECK: gpu.launch blocks({{.*}}) in (%{{.*}} = %c2, %{{.*}} = %c6, %{{.*}} = %c6
+// CHECK: memref.store %{{.*}}, %[[SUMS]]
+// CHECK: sq.name = "matmul"
+// CHECK: memref.load %[[SUMS]]
+// CHECK: sq.name = "split_sum"
+func.func @split(%x: memref<100x1536xf32>, %w: memref<6x1536x64xf16>, %y: memref<100x384xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<100x1536xf32>, memref<6x1536x64xf16>) outs(%y : memref<100x384xf32>) {
   ^bb0(%acc: f32):
     sq.yield %acc : f32
   }
