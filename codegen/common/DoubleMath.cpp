@@ -12,6 +12,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 using namespace mlir;
@@ -198,6 +199,48 @@ struct Tangent : OpRewritePattern<math::TanOp> {
   }
 };
 
+/// x - y trunc(x / y). A step takes a multiple of y 2^k off, exactly: the
+/// quotient is an integer of at most 52 bits, one fused multiply-add gives the
+/// rest, and a quotient that was rounded up is put right. Steps of 51 bits go
+/// down through all exponents that x / y can have.
+struct Remainder : OpRewritePattern<arith::RemFOp> {
+  Remainder(MLIRContext *context) : OpRewritePattern(context, kBenefit) {}
+  LogicalResult matchAndRewrite(arith::RemFOp op, PatternRewriter &rewriter) const override {
+    Type type = op.getType();
+    if (!isa<FloatType>(type))
+      return failure();
+    Doubles d(op.getLoc(), rewriter);
+    bool isF64 = type.isF64();
+    auto wide = [&](Value v) -> Value { return isF64 ? v : Value(arith::ExtFOp::create(d.b, d.b.getF64Type(), v)); };
+    Value x = wide(op.getLhs()), y = math::AbsFOp::create(d.b, wide(op.getRhs()));
+    Value rest = math::AbsFOp::create(d.b, x);
+    // f32: 2^128 / 2^-149 at most; f64: 2^1024 / 2^-1074.
+    Value steps = d.integer(isF64 ? 42 : 6);
+    auto loop = scf::ForOp::create(d.b, d.integer(0), steps, d.integer(1), rest, [&](OpBuilder &o, Location l, Value i, ValueRange acc) {
+      Doubles e(l, o);
+      Value k = arith::MulIOp::create(e.b, arith::SubIOp::create(e.b, arith::SubIOp::create(e.b, steps, e.integer(1)), i), e.integer(51));
+      // y 2^k in four factors; infinite where x is smaller, which takes nothing off.
+      Value scaled = y;
+      for (int part = 0; part < 4; ++part) {
+        Value share = arith::ShRSIOp::create(e.b, arith::AddIOp::create(e.b, k, e.integer(part)), e.integer(2));
+        scaled = e.mul(scaled, e.power2(share));
+      }
+      Value finite = e.is(arith::CmpFPredicate::OLE, scaled, acc[0]);
+      Value quotient = math::TruncOp::create(e.b, e.div(acc[0], scaled));
+      Value left = e.fma(arith::NegFOp::create(e.b, quotient), scaled, acc[0]);
+      left = e.select(e.is(arith::CmpFPredicate::OLT, left, e.number(0.0)), e.add(left, scaled), left);
+      scf::YieldOp::create(e.b, ValueRange(e.select(finite, left, acc[0])));
+    });
+    Value result = math::CopySignOp::create(d.b, loop.getResult(0), x);
+    // No number: y of 0, x infinite, either NaN. (x of an infinite y is x.)
+    Value invalid = d.is(arith::CmpFPredicate::UEQ, y, d.number(0.0));
+    invalid = arith::OrIOp::create(d.b, invalid, d.is(arith::CmpFPredicate::UEQ, math::AbsFOp::create(d.b, x), d.number(kInfinity)));
+    result = d.select(invalid, d.number(std::numeric_limits<double>::quiet_NaN()), result);
+    rewriter.replaceOp(op, isF64 ? result : Value(arith::TruncFOp::create(d.b, type, result)));
+    return success();
+  }
+};
+
 } // namespace
 
 void sq::populateDoubleMathPatterns(RewritePatternSet &patterns) {
@@ -210,7 +253,7 @@ void sq::populateDoubleMathPatterns(RewritePatternSet &patterns) {
   patterns.add<OfDouble<math::Log10Op>>(context, +[](Doubles &d, Value x) { return d.mul(d.log(x), d.number(0.43429448190325182765)); });
   patterns.add<OfDouble<math::Log1pOp>>(context, +[](Doubles &d, Value x) { return d.log1p(x); });
   patterns.add<OfDouble<math::TanhOp>>(context, +[](Doubles &d, Value x) { return d.tanh(x); });
-  patterns.add<Power, Tangent>(context);
+  patterns.add<Power, Tangent, Remainder>(context);
 }
 
 bool sq::hasDoubleMath(Operation *op) {

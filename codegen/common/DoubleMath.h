@@ -8,7 +8,7 @@ namespace sq {
 
 /// f64 exp, log and what follows from them (exp2, expm1, log2, log10, log1p,
 /// tanh), within a few ULP; powf of f32 and f64 through them, and tan of f32 as
-/// sin / cos. Scalars only. `hasDoubleMath` says what is covered.
+/// sin / cos; arith.remf exactly, which LLVM would only approximate. Scalars only. `hasDoubleMath` says what is covered.
 void populateDoubleMathPatterns(mlir::RewritePatternSet &patterns);
 
 /// Whether a math op can be written out, or is an instruction, without libm.

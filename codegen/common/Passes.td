@@ -75,7 +75,7 @@ def LowerMathPass : Pass<"sq-lower-math"> {
     Option<"libm", "libm", "bool", /*default=*/"true", "leave f64 functions and powf to libm; false: write them out">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-    "::mlir::vector::VectorDialect"];
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 #endif

@@ -242,13 +242,14 @@ struct Emitter {
 
 LogicalResult sq::cuda::lowerAttention(RewriterBase &rewriter, AttentionOp op, const CudaTarget &) {
   for (Value x : {op.getQ(), op.getK(), op.getV(), op.getOuts()})
-    if (auto type = cast<MemRefType>(x.getType()); !type.getElementType().isF32() || type.isDynamicDim(3))
-      return op.emitOpError("has no kernel for ") << type << "; only f32 and heads of a known size";
+    if (auto type = cast<MemRefType>(x.getType()); !type.getElementType().isF32() || type.isDynamicDim(3) || type.getDimSize(3) > kMostDecodeSize)
+      return op.emitOpError("has no kernel for ") << type << "; only f32 and heads of a known size up to " << kMostDecodeSize;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   int64_t size = cast<MemRefType>(op.getQ().getType()).getDimSize(3), known = cast<MemRefType>(op.getQ().getType()).getDimSize(1);
   bool dynamic = ShapedType::isDynamic(known);
   if (size > kMostHeadSize || (!dynamic && known <= kDecodeQueries)) {
-    DecodeAttention(b, op, Value()).emit(b, /*isAlternative=*/false);
+    Value most = !dynamic && known <= kDecodeQueries ? indexConstant(b, known) : Value();
+    DecodeAttention(b, op, most).emit(b, /*isAlternative=*/false);
   } else if (!dynamic) {
     Emitter(op).emit(b);
   } else {

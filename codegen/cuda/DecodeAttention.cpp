@@ -23,7 +23,7 @@ namespace {
 
 constexpr int64_t kWarps = 4;
 constexpr int64_t kKeysOfPart = 256; // enough work for a block
-constexpr int64_t kMostParts = 32;
+constexpr int64_t kMostParts = 16;
 constexpr int64_t kVector = 4;
 
 ArrayRef<int64_t> shapeOf(Value memref) { return cast<MemRefType>(memref.getType()).getShape(); }
@@ -47,13 +47,19 @@ DecodeAttention::DecodeAttention(ImplicitLocOpBuilder &b, AttentionOp op, Value 
     : op(op), q(op.getQ()), k(op.getK()), v(op.getV()), mask(op.getMask()), out(op.getOuts()), size(shapeOf(q)[3]),
       group(shapeOf(q)[2] / shapeOf(k)[2]), each(llvm::divideCeil(size, kWarp)), queries(dimOf(b, q, 1)),
       keys(dimOf(b, k, 1)), heads(dimOf(b, q, 2)) {
-  Value most = indexConstant(b, kMostParts), one = indexConstant(b, 1);
-  parts = arith::MinUIOp::create(b, ceilDiv(b, keys, indexConstant(b, kKeysOfPart)), most);
-  parts = arith::MaxUIOp::create(b, parts, one);
+  // Many queries are enough work without parts of the keys.
+  int64_t knownKeys = shapeOf(k)[1];
+  int64_t most = !mostQueries ? 1
+                 : ShapedType::isDynamic(knownKeys) ? kMostParts
+                                                    : std::clamp<int64_t>(llvm::divideCeil(knownKeys, kKeysOfPart), 1, kMostParts);
+  parts = indexConstant(b, 1);
+  if (most > 1) {
+    parts = arith::MinUIOp::create(b, ceilDiv(b, keys, indexConstant(b, kKeysOfPart)), indexConstant(b, most));
+    parts = arith::MaxUIOp::create(b, parts, indexConstant(b, 1));
+    Value rows = product(b, {dimOf(b, q, 0), heads, mostQueries});
+    partial = memref::AllocOp::create(b, MemRefType::get({ShapedType::kDynamic, most, size + 2}, b.getF32Type()), ValueRange(rows));
+  }
   perPart = ceilDiv(b, keys, parts);
-  Value rows = product(b, {dimOf(b, q, 0), heads, mostQueries ? mostQueries : queries});
-  auto type = MemRefType::get({ShapedType::kDynamic, kMostParts, size + 2}, b.getF32Type());
-  partial = memref::AllocOp::create(b, type, ValueRange(rows));
 }
 
 void DecodeAttention::locate(ImplicitLocOpBuilder &b, Value row) {
@@ -67,21 +73,31 @@ void DecodeAttention::locate(ImplicitLocOpBuilder &b, Value row) {
 /// Of the query with this lane's key, which exists; -inf where it is not seen.
 Value DecodeAttention::score(ImplicitLocOpBuilder &b, Value key) {
   Value zero = indexConstant(b, 0);
-  bool aligned = size % kVector == 0;
-  int64_t width = aligned ? kVector : 1;
-  auto type = VectorType::get({width}, b.getF32Type());
-  Value init = arith::ConstantOp::create(b, b.getZeroAttr(type));
-  auto dot = scf::ForOp::create(b, zero, indexConstant(b, size), indexConstant(b, width), init,
-                                [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
-                                  ImplicitLocOpBuilder ib(l, o);
-                                  auto align = llvm::Align(aligned ? 16 : 4);
-                                  Value a = vector::LoadOp::create(ib, type, scaled, ValueRange(d), false, align);
-                                  Value c = vector::LoadOp::create(ib, type, k, ValueRange{batch, key, keyHead, d}, false, align);
-                                  scf::YieldOp::create(ib, ValueRange(vector::FMAOp::create(ib, a, c, acc[0])));
-                                });
-  Value total = vector::ExtractOp::create(b, dot.getResult(0), 0);
-  for (int64_t i = 1; i < width; ++i)
-    total = sum(b, total, vector::ExtractOp::create(b, dot.getResult(0), i));
+  Value total;
+  if (hasAlignedRows(k, kVector)) {
+    auto type = VectorType::get({kVector}, b.getF32Type());
+    Value init = arith::ConstantOp::create(b, b.getZeroAttr(type));
+    auto dot = scf::ForOp::create(b, zero, indexConstant(b, size), indexConstant(b, kVector), init,
+                                  [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
+                                    ImplicitLocOpBuilder ib(l, o);
+                                    Value a = vector::LoadOp::create(ib, type, scaled, ValueRange(d), false, llvm::Align(16));
+                                    Value c = vector::LoadOp::create(ib, type, k, ValueRange{batch, key, keyHead, d}, false, llvm::Align(16));
+                                    scf::YieldOp::create(ib, ValueRange(vector::FMAOp::create(ib, a, c, acc[0])));
+                                  });
+    for (int64_t i = 0; i < kVector; ++i) {
+      Value lane = vector::ExtractOp::create(b, dot.getResult(0), i);
+      total = total ? sum(b, total, lane) : lane;
+    }
+  } else {
+    auto dot = scf::ForOp::create(b, zero, indexConstant(b, size), indexConstant(b, 1), f32Constant(b, 0.0),
+                                  [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
+                                    ImplicitLocOpBuilder ib(l, o);
+                                    Value a = memref::LoadOp::create(ib, scaled, d);
+                                    Value c = memref::LoadOp::create(ib, k, ValueRange{batch, key, keyHead, d});
+                                    scf::YieldOp::create(ib, ValueRange(math::FmaOp::create(ib, a, c, acc[0])));
+                                  });
+    total = dot.getResult(0);
+  }
   if (mask) {
     auto index = [&](int64_t dim, Value i) { return shapeOf(mask)[dim] == 1 ? zero : i; };
     total = sum(b, total, memref::LoadOp::create(b, mask, ValueRange{index(0, batch), index(1, head), index(2, query), index(3, key)}));
@@ -185,6 +201,10 @@ void DecodeAttention::part(Thread &t) {
     Value r = f32Constant(ib, 0.0);
     for (int64_t w = 0; w < kWarps; ++w)
       r = math::FmaOp::create(ib, load(ib, w, d), factors[w], r);
+    if (!partial) {
+      memref::StoreOp::create(ib, arith::DivFOp::create(ib, r, total), out, ValueRange{batch, query, head, d});
+      return;
+    }
     scf::IfOp::create(
         ib, single,
         [&](OpBuilder &o, Location l) {
@@ -198,6 +218,8 @@ void DecodeAttention::part(Thread &t) {
           scf::YieldOp::create(sb);
         });
   });
+  if (!partial)
+    return;
   Value several = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, parts, indexConstant(b, 1));
   Value notes = arith::AndIOp::create(b, several, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t.thread, zero));
   onlyIf(b, notes, [&](ImplicitLocOpBuilder &ib) {
@@ -240,6 +262,8 @@ void DecodeAttention::emit(ImplicitLocOpBuilder &b, bool isAlternative) {
   main->setAttr("sq.min_blocks", b.getI64IntegerAttr(4));
   if (isAlternative)
     main->setAttr("sq.alternative", b.getUnitAttr());
+  if (!partial)
+    return;
   Value several = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, parts, indexConstant(b, 1));
   onlyIf(b, several, [&](ImplicitLocOpBuilder &ib) {
     gpu::LaunchOp rest = launch(ib, "attention_join", {rows}, kWarp, {}, [&](Thread &t) { join(t); });

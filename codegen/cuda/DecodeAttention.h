@@ -8,14 +8,16 @@ namespace sq::cuda {
 
 /// Queries up to which keys rather than queries are shared among the blocks.
 constexpr int64_t kDecodeQueries = 4;
+constexpr int64_t kMostDecodeSize = 2048; // whose state fits shared memory
 
 /// Attention with a block for each query, head and part of the keys
 /// (Flash-Decoding: Dao et al. 2023), and a second launch that joins the parts
-/// when there are several. Right for any number of queries and any known head
-/// size, fast for few queries.
+/// when there are several. Right for any number of queries and heads of a known
+/// size up to kMostDecodeSize, fast for few queries.
 class DecodeAttention {
 public:
-  /// Makes the memory for the parts of up to `mostQueries` queries (null: all).
+  /// Makes the memory for the parts of up to `mostQueries` queries (null: any
+  /// number, and no parts).
   DecodeAttention(mlir::ImplicitLocOpBuilder &b, AttentionOp op, mlir::Value mostQueries);
   void emit(mlir::ImplicitLocOpBuilder &b, bool isAlternative);
 

@@ -50,7 +50,10 @@ void Gemv::emit(ImplicitLocOpBuilder &b, Value partial) const {
   int64_t perPart = llvm::divideCeil(llvm::divideCeil(depth, parts), slots) * slots;
   Type f32 = b.getF32Type();
   auto loaded = VectorType::get({chunk}, panels.getElementType()), wide = VectorType::get({chunk}, f32);
-  gpu::LaunchOp main = launch(b, "gemv", {indexConstant(b, panels.getDimSize(0)), indexConstant(b, parts)}, kThreads,
+  // None without rows: there is then no x to read.
+  Value blocks = arith::MulIOp::create(b, arith::MinUIOp::create(b, rows, indexConstant(b, 1)),
+                                       indexConstant(b, panels.getDimSize(0)));
+  gpu::LaunchOp main = launch(b, "gemv", {blocks, indexConstant(b, parts)}, kThreads,
          {sharedType(b, {kThreads / kWarp, mostRows, kCudaPanelColumns + 4}, f32)}, [&](Thread &t) {
     ImplicitLocOpBuilder &tb = t.b;
     Value lanes = indexConstant(tb, kCudaPanelColumns / chunk);

@@ -49,6 +49,10 @@ mlir::Value f32Constant(mlir::ImplicitLocOpBuilder &b, double value);
 mlir::Value reduceLanes(mlir::ImplicitLocOpBuilder &b, mlir::Value v, int64_t lanes,
                         llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value, mlir::Value)> combine);
 
+/// Whether every row (last dim) of `memref`, of f32, begins at a multiple of
+/// `elements` and holds a multiple of them. Buffers themselves begin at 16 bytes.
+bool hasAlignedRows(mlir::Value memref, int64_t elements);
+
 /// The region's ops with `args` for its arguments; what it yields.
 llvm::SmallVector<mlir::Value> inlineRegion(mlir::ImplicitLocOpBuilder &b, mlir::Block &block, mlir::ValueRange args);
 

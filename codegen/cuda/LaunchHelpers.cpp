@@ -47,6 +47,19 @@ Value sq::cuda::reduceLanes(ImplicitLocOpBuilder &b, Value v, int64_t lanes,
   return v;
 }
 
+bool sq::cuda::hasAlignedRows(Value memref, int64_t elements) {
+  auto type = cast<MemRefType>(memref.getType());
+  auto fits = [&](int64_t n) { return !ShapedType::isDynamic(n) && n % elements == 0; };
+  if (type.getRank() == 0 || !fits(type.getShape().back()))
+    return false;
+  if (type.getLayout().isIdentity())
+    return true;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  return succeeded(type.getStridesAndOffset(strides, offset)) && fits(offset) && strides.back() == 1 &&
+         llvm::all_of(ArrayRef(strides).drop_back(), fits);
+}
+
 SmallVector<Value> sq::cuda::inlineRegion(ImplicitLocOpBuilder &b, Block &block, ValueRange args) {
   IRMapping map;
   map.map(block.getArguments(), args);

@@ -63,6 +63,31 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
     return op->emitOpError("has no CUDA kernel");
   }
 
+  /// The schedule's own stores (elements of a shape, say) go to device memory:
+  /// neighbours among them become one launch of one thread.
+  static void lowerStores(func::FuncOp func, RewriterBase &rewriter) {
+    SmallVector<memref::StoreOp> stores;
+    func.walk([&](memref::StoreOp op) {
+      if (!op->getParentOfType<gpu::LaunchOp>())
+        stores.push_back(op);
+    });
+    for (size_t i = 0; i < stores.size();) {
+      size_t end = i + 1;
+      while (end < stores.size() && stores[end - 1]->getNextNode() == stores[end])
+        ++end;
+      SmallVector<memref::StoreOp> group(stores.begin() + i, stores.begin() + end);
+      rewriter.setInsertionPointAfter(group.back());
+      ImplicitLocOpBuilder b(group.front().getLoc(), rewriter);
+      cuda::launch(b, "store", {indexConstant(b, 1)}, 1, {}, [&](cuda::Thread &t) {
+        for (memref::StoreOp op : group)
+          t.b.clone(*op);
+      });
+      for (memref::StoreOp op : group)
+        op.erase();
+      i = end;
+    }
+  }
+
   /// A check in a kernel leaves the number of its message; the largest of a
   /// run wins, so that which one is told does not depend on timing.
   void lowerChecks(func::FuncOp func) {
@@ -136,6 +161,7 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
       getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
       return signalPassFailure();
     }
+    lowerStores(getOperation(), rewriter);
     lowerChecks(getOperation());
     flattenExpansions(rewriter);
   }

@@ -59,8 +59,25 @@ struct Emitter {
   Value rounded(Value v) {
     auto type = cast<VectorType>(v.getType());
     if (wide())
-      return v; // the hardware reads the upper 19 bits
+      return toTf32(v);
     return arith::TruncFOp::create(*b, type.clone(factorType(*b, p.factors)), v);
+  }
+
+  /// f32 (or a vector of it) to the nearest tf32, whose lower 13 bits are 0, as
+  /// cvt.rna.tf32 does; a NaN stays as it is.
+  Value toTf32(Value v) {
+    auto vector = dyn_cast<VectorType>(v.getType());
+    Type words = vector ? Type(vector.clone(b->getI32Type())) : b->getI32Type();
+    auto constant = [&](int32_t value) -> Value {
+      TypedAttr attr = b->getI32IntegerAttr(value);
+      if (vector)
+        attr = DenseElementsAttr::get(cast<ShapedType>(words), cast<Attribute>(attr));
+      return arith::ConstantOp::create(*b, attr);
+    };
+    Value bits = arith::BitcastOp::create(*b, words, v);
+    Value near = arith::AndIOp::create(*b, arith::AddIOp::create(*b, bits, constant(0x1000)), constant(~0x1fff));
+    Value nan = arith::CmpFOp::create(*b, arith::CmpFPredicate::UNO, v, v);
+    return arith::BitcastOp::create(*b, v.getType(), arith::SelectOp::create(*b, nan, bits, near));
   }
 
   // Loads of x by this thread in a step: rows of `step` floats in vectors.
@@ -156,7 +173,7 @@ struct Emitter {
     }
     // (group, k), (group + 8, k), (group, k + 4), (group + 8, k + 4)
     for (int64_t i = 0; i < 4; ++i)
-      registers.push_back(word(t.shared[0], {slot, add(add(row, over(lane, 4)), i % 2 * 8), add(mod(lane, 4), k + i / 2 * 4)}));
+      registers.push_back(word(t.shared[0], /*round=*/false, {slot, add(add(row, over(lane, 4)), i % 2 * 8), add(mod(lane, 4), k + i / 2 * 4)}));
     return registers;
   }
 
@@ -174,12 +191,13 @@ struct Emitter {
     }
     // (k, group), (k + 4, group) of each 8 columns
     for (int64_t i = 0; i < 4; ++i)
-      registers.push_back(word(t.shared[1], {slot, add(mod(lane, 4), k + i % 2 * 4), add(add(column, over(lane, 4)), i / 2 * 8)}));
+      registers.push_back(word(t.shared[1], /*round=*/true, {slot, add(mod(lane, 4), k + i % 2 * 4), add(add(column, over(lane, 4)), i / 2 * 8)}));
     return registers;
   }
 
-  Value word(Value memref, ArrayRef<Value> at) {
-    return arith::BitcastOp::create(*b, b->getI32Type(), memref::LoadOp::create(*b, memref, ValueRange(at)));
+  Value word(Value memref, bool round, ArrayRef<Value> at) {
+    Value v = memref::LoadOp::create(*b, memref, ValueRange(at));
+    return arith::BitcastOp::create(*b, b->getI32Type(), round ? toTf32(v) : v);
   }
 
   void multiply(ArrayRef<Value> a, ArrayRef<Value> c, MutableArrayRef<Value> sums) {

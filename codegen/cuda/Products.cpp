@@ -42,6 +42,10 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
   if (!isF32(x) || !isF32(y) || panels.getRank() != 3 || !(factor.isF32() || factor.isF16() || factor.isBF16()) ||
       panels.getDimSize(2) != kCudaPanelColumns)
     return op.emitOpError("has no kernel for a weight of ") << panels << " and outs " << op.getOuts().getType();
+  if (panels.getDimSize(0) == 0) { // no columns
+    rewriter.eraseOp(op);
+    return success();
+  }
   SmallVector<Value> extras;
   for (Value extra : op.getExtras()) {
     Value dense = denseMemref(b, extra);
@@ -128,10 +132,13 @@ LogicalResult sq::cuda::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const C
     batchDims.push_back(dimOf(b, y, d));
   Value rows = dimOf(b, y, rank - 2), columns = dimOf(b, y, rank - 1), depth = dimOf(b, a, rank - 1);
   Value rowTiles = tilesOf(b, rows, TileProduct::kRows);
-  // All matrices of the batch in one dim of the grid: the others end at 65,535.
-  Value blocks = arith::MulIOp::create(b, product(b, batchDims), rowTiles);
-  launchTiles(b, {blocks, tilesOf(b, columns, TileProduct::kColumns)}, [&](Thread &t) {
-           Value batch = arith::DivUIOp::create(t.b, t.block, rowTiles), tile = arith::RemUIOp::create(t.b, t.block, rowTiles);
+  // All tiles of all matrices in one dim of the grid: the others end at 65,535.
+  Value columnTiles = tilesOf(b, columns, TileProduct::kColumns);
+  Value blocks = product(b, {product(b, batchDims), rowTiles, columnTiles});
+  launchTiles(b, {blocks}, [&](Thread &t) {
+           Value columnTile = arith::RemUIOp::create(t.b, t.block, columnTiles);
+           Value rest = arith::DivUIOp::create(t.b, t.block, columnTiles);
+           Value batch = arith::DivUIOp::create(t.b, rest, rowTiles), tile = arith::RemUIOp::create(t.b, rest, rowTiles);
            SmallVector<Value> at = delinearize(t.b, batch, batchDims);
            Value zero = indexConstant(t.b, 0);
            // Indices of an operand, whose dims of 1 are broadcast.
@@ -153,7 +160,7 @@ LogicalResult sq::cuda::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const C
                [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
                  memref::StoreOp::create(ib, sum, y, indices(y, m, n));
                }};
-           product.emit(t, tileStart(t.b, tile, TileProduct::kRows), tileStart(t.b, t.blockY, TileProduct::kColumns));
+           product.emit(t, tileStart(t.b, tile, TileProduct::kRows), tileStart(t.b, columnTile, TileProduct::kColumns));
          });
   rewriter.eraseOp(op);
   return success();

@@ -23,6 +23,18 @@ Value frameSlot(ImplicitLocOpBuilder &b, Operation *op, Type type) {
   return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), type, constant(b, b.getI64Type(), 1));
 }
 
+/// Memory in the frame that all launches of the function share: the driver
+/// copies what a launch is given.
+Value launchSlot(ImplicitLocOpBuilder &b, Operation *op, StringRef role, Type type) {
+  auto func = op->getParentOfType<FunctionOpInterface>();
+  for (auto slot : func.getFunctionBody().front().getOps<LLVM::AllocaOp>())
+    if (auto known = slot->getAttrOfType<StringAttr>("sq.role"); known && known.getValue() == role)
+      return slot;
+  Value slot = frameSlot(b, op, type);
+  slot.getDefiningOp()->setAttr("sq.role", b.getStringAttr(role));
+  return slot;
+}
+
 /// Goes on only when the callback returned 0.
 void stopUnlessZero(ConversionPatternRewriter &rewriter, ImplicitLocOpBuilder &b, Value status) {
   Value fine = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, status, constant(b, b.getI32Type(), 0));
@@ -43,8 +55,14 @@ struct LaunchPattern : ConvertOpToLLVMPattern<gpu::LaunchFuncOp> {
     auto ptr = LLVM::LLVMPointerType::get(b.getContext());
     SmallVector<Value> all = getTypeConverter()->promoteOperands(op.getLoc(), op.getKernelOperands(),
                                                                  adaptor.getKernelOperands(), rewriter);
-    auto addresses = LLVM::LLVMArrayType::get(ptr, std::max<size_t>(kept.size(), 1));
-    Value params = frameSlot(b, op, addresses);
+    // As many as the largest launch has: the first one that is converted makes them.
+    size_t most = 1;
+    op->getParentOfType<FunctionOpInterface>()->walk([&](gpu::LaunchFuncOp other) {
+      if (auto numbers = other->getAttrOfType<DenseI32ArrayAttr>("sq.arguments"))
+        most = std::max<size_t>(most, numbers.size());
+    });
+    Value params = launchSlot(b, op, "parameters", LLVM::LLVMArrayType::get(ptr, most));
+    Value arguments = launchSlot(b, op, "arguments", LLVM::LLVMArrayType::get(b.getI64Type(), most));
     auto store = [&](Value value, Value base, int64_t offset) {
       Value at = LLVM::GEPOp::create(b, ptr, b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
       LLVM::StoreOp::create(b, value, at);
@@ -52,12 +70,13 @@ struct LaunchPattern : ConvertOpToLLVMPattern<gpu::LaunchFuncOp> {
     for (auto [i, number] : llvm::enumerate(kept.asArrayRef())) {
       if (number >= static_cast<int32_t>(all.size()))
         return op.emitOpError("has an argument too few for its kernel");
-      Value slot = frameSlot(b, op, all[number].getType());
+      auto offset = static_cast<int64_t>(i * sizeof(int64_t)); // none is larger
+      Value slot = LLVM::GEPOp::create(b, ptr, b.getI8Type(), arguments, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
       LLVM::StoreOp::create(b, all[number], slot);
-      store(slot, params, static_cast<int64_t>(i * sizeof(void *)));
+      store(slot, params, offset);
     }
     // A struct of include/sq/kernel_abi.h, field by field.
-    Value call = frameSlot(b, op, LLVM::LLVMArrayType::get(b.getI64Type(), sizeof(sq_launch) / 8));
+    Value call = launchSlot(b, op, "launch", LLVM::LLVMArrayType::get(b.getI64Type(), sizeof(sq_launch) / 8));
     Type i32 = b.getI32Type();
     auto narrow = [&](Value v) -> Value { return LLVM::TruncOp::create(b, i32, v); };
     store(constant(b, i32, launch.getInt()), call, offsetof(sq_launch, kernel));

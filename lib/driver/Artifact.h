@@ -41,7 +41,7 @@ struct ManifestVariant {
   std::string level;                  // as in sq_variant, same order
   std::vector<std::string> features;  // what the code needs: levelFeatures(level)
   bool widened = false;               // it reads f32 copies of bf16 weights
-  std::optional<ManifestDevice> device; // of CUDA variants
+  std::optional<ManifestDevice> device = {}; // of CUDA variants
 };
 
 struct ManifestWidened {

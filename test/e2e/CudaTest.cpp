@@ -70,7 +70,7 @@ void checkLinear(int64_t k, int64_t n, const Precision &precision) {
   CompiledModel model(path, emulated(precision.name));
   ASSERT_TRUE(model.ok());
   Program program = model.open();
-  for (int64_t m : {1, 2, 8, 9, 64, 65, 130}) {
+  for (int64_t m : {0, 1, 2, 8, 9, 64, 65, 130}) {
     Feed feed = {{"x", randomF32(random, {m, k})}};
     Tensor actual = runFirst(program, feed), expected = referenceFirst(path, feed);
     ASSERT_EQ(actual.shape, expected.shape);
@@ -171,6 +171,20 @@ TEST(Cuda, Attention) {
       EXPECT_LE(difference, 1e-5) << batch << "x" << queries << "x" << keys << "x" << size;
     }
   }
+}
+
+/// What the schedule itself computes must reach device memory by a kernel.
+TEST(Cuda, ShapeAsOutput) {
+  useEmulator();
+  TemporaryDirectory directory;
+  std::string path = directory.file("shape.onnxtxt");
+  std::ofstream(path) << "<ir_version: 8, opset_import: [\"\" : 17]>\n"
+                      << "shape (float[b, s, 8] x) => (int64[3] y) {\n  y = Shape(x)\n}\n";
+  CompiledModel model(path, emulated("f32"));
+  ASSERT_TRUE(model.ok());
+  Program program = model.open();
+  Random random(1);
+  EXPECT_EQ(runFirst(program, {{"x", randomF32(random, {2, 5, 8})}}).integers, (std::vector<int64_t>{2, 5, 8}));
 }
 
 TEST(Cuda, RandomGraphs) {

@@ -61,3 +61,21 @@ func.func @check(%x: memref<?xi64>) {
   }
   return
 }
+
+// -----
+
+// Stores of the schedule, of a shape say, are the device's to make.
+// CHECK-LABEL: @stores
+// CHECK: gpu.launch
+// CHECK-NEXT: memref.store
+// CHECK-NEXT: memref.store
+// CHECK-NEXT: gpu.terminator
+// CHECK: sq.name = "store"
+// CHECK-NOT: memref.store
+func.func @stores(%n: i64, %y: memref<2xi64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  memref.store %n, %y[%c0] : memref<2xi64>
+  memref.store %n, %y[%c1] : memref<2xi64>
+  return
+}
