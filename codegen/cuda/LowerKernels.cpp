@@ -13,6 +13,7 @@
 
 #include "codegen/common/DoubleMath.h"
 #include "codegen/common/KernelWork.h"
+#include "codegen/common/LinalgPoint.h"
 #include "codegen/cuda/Kernels.h"
 #include "codegen/cuda/Passes.h"
 
@@ -49,11 +50,8 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
       return cuda::lowerLinalg(rewriter, cast<linalg::LinalgOp>(copy), target);
     }
     if (auto o = dyn_cast<linalg::LinalgOp>(op)) {
-      // Only a check is left (its result was not used): it belongs to the schedule.
       if (op->getNumOperands() == 0) {
-        for (Operation &inner : llvm::make_early_inc_range(o.getBlock()->without_terminator()))
-          rewriter.moveOpBefore(&inner, op);
-        rewriter.eraseOp(op);
+        moveToSchedule(rewriter, o);
         return success();
       }
       if (!o.hasPureBufferSemantics())

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/common/KernelWork.h"
+#include "codegen/common/LinalgPoint.h"
 #include "codegen/host/Kernels.h"
 #include "codegen/host/Passes.h"
 
@@ -52,11 +53,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerLinalg(rewriter, cast<linalg::LinalgOp>(copy));
     }
     if (auto o = dyn_cast<linalg::LinalgOp>(op)) {
-      // Only a check is left (its result was not used): it belongs to the schedule.
       if (op->getNumOperands() == 0) {
-        for (Operation &inner : llvm::make_early_inc_range(o.getBlock()->without_terminator()))
-          rewriter.moveOpBefore(&inner, op);
-        rewriter.eraseOp(op);
+        sq::moveToSchedule(rewriter, o);
         return success();
       }
       if (!o.hasPureBufferSemantics())
