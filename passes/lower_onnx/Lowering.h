@@ -193,8 +193,9 @@ public:
   std::optional<llvm::SmallVector<mlir::Value>> elements(Lowered *value);
   /// The scalar that all elements are equal to, or null.
   mlir::Value splat(Lowered *value);
-  /// Elements of an operand that decides about shapes. Fails with "... depends on
-  /// run-time data"; `what` names the operand: "shape".
+  /// Elements of an operand that decides about shapes: constants, shape arithmetic, or
+  /// scalars read from the tensor at run time. Fails when these are too many; `what`
+  /// names the operand: "shape".
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> knownElements(mlir::Operation *op, unsigned i,
                                                                 llvm::StringRef what);
   /// The same where the values must be constants.

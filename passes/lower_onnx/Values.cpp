@@ -226,9 +226,25 @@ FailureOr<SmallVector<Value>> Lowering::knownElements(Operation *op, unsigned i,
     return fail(op, "its input `" + what + "` is missing");
   if (auto known = elements(value))
     return *known;
-  return fail(op, "its input `" + what +
-                      "` depends on run-time data; make it an initializer or compute it from the "
-                      "shapes of inputs");
+  auto count = staticCount(value->dims);
+  if (!count || *count > maxKnownElements)
+    return fail(op, "its input `" + what + "` has " +
+                        (count ? Twine(*count) : Twine("an unknown number of")) +
+                        " elements, of which none is known before the run; at most " +
+                        Twine(maxKnownElements) + " are read at run time");
+  // Read once: equal sizes stay the same SSA values.
+  Scalars s = scalars(op->getLoc());
+  Value source = tensor(value);
+  SmallVector<int64_t> shape = shapeOf(value->dims);
+  SmallVector<Value> read;
+  for (int64_t flat = 0; flat < *count; ++flat) {
+    SmallVector<Value> indices(shape.size());
+    for (int64_t i = shape.size(), rest = flat; i-- > 0; rest /= shape[i])
+      indices[i] = s.integer(builder.getIndexType(), rest % shape[i]);
+    read.push_back(tensor::ExtractOp::create(builder, op->getLoc(), source, indices));
+  }
+  value->elements = read;
+  return read;
 }
 
 FailureOr<SmallVector<int64_t>> Lowering::constantInts(Operation *op, unsigned i, StringRef what) {
