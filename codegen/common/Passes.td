@@ -4,17 +4,19 @@
 include "mlir/Pass/PassBase.td"
 
 def PlanArenaPass : Pass<"sq-plan-arena", "::mlir::func::FuncOp"> {
-  let summary = "place all buffers in one arena";
+  let summary = "place all buffers in arenas";
   let description = [{
-    Every `memref.alloc` becomes a view of one `sq.arena`. Buffers that are alive
+    Every `memref.alloc` becomes a view of an `sq.arena`: of the first one if its
+    size follows from the shapes of the inputs, otherwise of one that is made where
+    the data that it depends on are known. Buffers that are alive
     at the same time get disjoint ranges, the largest the lowest. Sizes may be
     symbolic: two ranges count as disjoint if that is certain for all dims of
     the inputs; otherwise a buffer begins at the largest end of those around it,
-    which is computed at run time. A buffer whose size depends on data is
-    refused.
+    which is computed at run time.
 
-    Before: kernels are `sq.parallel` or `gpu.launch`, surrounded at most by the loops of
-    `--sq-chunk-batch`, whose own buffers share memory within a pass of the loop.
+    Before: kernels are `sq.parallel` or `gpu.launch`, surrounded at most by
+    control flow (`scf.for`, `scf.while`, `scf.if`) that passes no buffers on;
+    those of the loops of `--sq-chunk-batch` share memory within a pass of the loop.
     After: no `memref.alloc` is left.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",

@@ -1,6 +1,9 @@
-//===-- PlanArena.cpp - one arena for all buffers ----------------------------===//
+//===-- PlanArena.cpp - buffers in arenas ------------------------------------===//
 //
-// Buffers that are alive at the same time get disjoint ranges of the arena.
+// The sizes of most buffers follow from the shapes of the inputs: they lie in
+// one arena. What depends on data lies in further ones, each made where its
+// first buffer is and holding all later ones whose sizes are known there.
+// Buffers that are alive at the same time get disjoint ranges of their arena.
 // Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep
 // neural net inference", section 5.2): the largest buffer first, each at the
 // lowest place that is free while it lives. Sizes are symbolic, so a place is
@@ -12,10 +15,12 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
 #include "mlir/Transforms/RegionUtils.h"
@@ -150,15 +155,56 @@ Plan placeBuffers(ArrayRef<Buffer> buffers) {
   return std::move(*best);
 }
 
+/// The buffers of one arena.
+struct Stage {
+  Operation *start; // the arena and all sizes come before it
+  SmallVector<Buffer> buffers;
+};
+
+/// Control flow of the schedule; what is inside a kernel is none.
+bool isControlFlow(Operation *op) { return isa<scf::ForOp, scf::WhileOp, scf::IfOp>(op); }
+
 struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
-  Block *schedule = nullptr;
-  DenseMap<Operation *, int64_t> position;
+  struct Span {
+    int64_t first, last;
+  };
+  DenseMap<Operation *, Span> spans; // of ops of the schedule, with what they contain
+  int64_t positions = 0;
   sq::SymbolicSizes sizes;
   DenseMap<Value, size_t> opaque; // sizes without a formula
 
+  /// Numbers the ops of the schedule and of its control flow, in order.
+  void number(Block &block) {
+    for (Operation &op : block) {
+      int64_t first = positions++;
+      if (isControlFlow(&op))
+        for (Region &region : op.getRegions())
+          for (Block &inner : region)
+            number(inner);
+      spans[&op] = {first, positions - 1};
+    }
+  }
+
+  /// What a use of the buffer in `user` keeps busy: all of a loop when the buffer
+  /// was made outside of it, as the next iteration may read what this one wrote.
+  Span spanOf(Operation *user, Operation *made) {
+    while (!spans.contains(user))
+      user = user->getParentOp();
+    Span span = spans[user];
+    for (Operation *at = user; at->getBlock() != made->getBlock(); at = at->getParentOp()) {
+      Operation *around = at->getParentOp();
+      if (around->isAncestor(made))
+        break;
+      // What every iteration writes anew before it reads lives within one.
+      if (isa<LoopLikeOpInterface>(around) && !made->hasAttr("sq.chunk"))
+        span = spans[around];
+    }
+    return span;
+  }
+
   /// From the first to the last op that uses the memory; an address or an
   /// extent taken of it is no use.
-  void findLifetime(Buffer &buffer) {
+  LogicalResult findLifetime(Buffer &buffer) {
     buffer.first = std::numeric_limits<int64_t>::max();
     buffer.last = -1;
     SmallVector<Value> todo = {buffer.op};
@@ -166,31 +212,16 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
       for (Operation *user : todo.pop_back_val().getUsers()) {
         if (isa<ViewLikeOpInterface>(user)) {
           llvm::append_range(todo, user->getResults());
+        } else if (isControlFlow(user) || (user->hasTrait<OpTrait::IsTerminator>() && isControlFlow(user->getParentOp()))) {
+          return user->emitOpError("passes a buffer on: it should have been written in place");
         } else if (!isa<memref::DimOp>(user)) {
-          while (!position.contains(user))
-            user = user->getParentOp();
-          int64_t first = position[user], last = first;
-          // What a loop does not write anew in every pass lives through all of them.
-          if (auto loop = dyn_cast<scf::ForOp>(user->getParentOp());
-              loop && buffer.op->getParentOp() != loop && !buffer.op->hasAttr("sq.chunk")) {
-            first = position[loop];
-            last = position[loop.getBody()->getTerminator()];
-          }
-          buffer.first = std::min(buffer.first, first);
-          buffer.last = std::max(buffer.last, last);
+          Span span = spanOf(user, buffer.op);
+          buffer.first = std::min(buffer.first, span.first);
+          buffer.last = std::max(buffer.last, span.last);
         }
       }
     }
-  }
-
-  /// The ops of the schedule and of its loops, in order.
-  void numberSchedule() {
-    for (Operation &op : *schedule) {
-      position[&op] = position.size();
-      if (auto loop = dyn_cast<scf::ForOp>(op))
-        for (Operation &inner : *loop.getBody())
-          position[&inner] = position.size();
-    }
+    return success();
   }
 
   LogicalResult sizeOf(Buffer &buffer, ImplicitLocOpBuilder &b) {
@@ -238,50 +269,31 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     return offsets;
   }
 
-  void runOnOperation() override {
-    func::FuncOp func = getOperation();
-    if (func.isExternal() || !func.getBody().hasOneBlock())
-      return;
-    schedule = &func.getBody().front();
-    SmallVector<Buffer> buffers;
-    WalkResult nested = func.walk([&](memref::AllocOp op) {
-      auto loop = dyn_cast<scf::ForOp>(op->getParentOp());
-      if (op->getBlock() == schedule || (loop && loop->getBlock() == schedule)) {
-        buffers.emplace_back().op = op;
-        return WalkResult::advance();
-      }
-      op.emitOpError("lies inside a kernel; scratch memory must be allocated outside");
-      return WalkResult::interrupt();
-    });
-    if (nested.wasInterrupted())
-      return signalPassFailure();
-    if (buffers.empty())
-      return;
-
-    // All sizes are computed before the first buffer.
-    for (auto loop : schedule->getOps<scf::ForOp>())
-      moveLoopInvariantCode(loop);
-    Operation *start = buffers.front().op;
-    DominanceInfo dominance(func);
+  /// Puts each buffer into the first stage where its size is known, or makes one.
+  SmallVector<Stage> formStages(ArrayRef<memref::AllocOp> allocs, DominanceInfo &dominance) {
+    SmallVector<Stage> stages;
     IRRewriter rewriter(&getContext());
-    for (Buffer &buffer : buffers) {
-      SmallVector<Value> sizes(buffer.op.getDynamicSizes());
-      if (failed(moveValueDefinitions(rewriter, sizes, start, dominance))) {
-        emitError(buffer.op.getLoc()) << "the size of a tensor depends on run-time data; only "
-                                         "sizes that follow from the dims of the inputs are supported";
-        // The model's doing, not a defect: sq-compile's exit code tells them apart.
-        func->setAttr("sq.refused", rewriter.getUnitAttr());
-        return signalPassFailure();
-      }
+    for (memref::AllocOp alloc : allocs) {
+      SmallVector<Value> extents(alloc.getDynamicSizes());
+      auto stage = llvm::find_if(stages, [&](Stage &stage) {
+        return dominance.dominates(stage.start, alloc) &&
+               succeeded(moveValueDefinitions(rewriter, extents, stage.start, dominance));
+      });
+      if (stage == stages.end())
+        stage = stages.insert(stages.end(), {alloc, {}});
+      stage->buffers.emplace_back().op = alloc;
     }
-    numberSchedule();
+    return stages;
+  }
 
-    ImplicitLocOpBuilder b(func.getLoc(), start);
-    for (Buffer &buffer : buffers) {
-      if (failed(sizeOf(buffer, b)))
-        return signalPassFailure();
-      findLifetime(buffer);
-    }
+  LogicalResult plan(Stage &stage, int32_t index) {
+    MutableArrayRef<Buffer> buffers = stage.buffers;
+    ImplicitLocOpBuilder b(buffers.front().op.getLoc(), stage.start);
+    if (index == 0)
+      b.setLoc(getOperation().getLoc());
+    for (Buffer &buffer : buffers)
+      if (failed(sizeOf(buffer, b)) || failed(findLifetime(buffer)))
+        return failure();
     for (auto [i, a] : llvm::enumerate(buffers))
       for (auto [j, other] : llvm::enumerate(buffers))
         if (i != j && a.first <= other.last && other.first <= a.last)
@@ -289,15 +301,52 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     Plan plan = placeBuffers(buffers);
     Value total;
     std::vector<Value> offsets = materialise(plan, buffers, total, b);
-    Value arena = sq::ArenaOp::create(
-        b, MemRefType::get({ShapedType::kDynamic}, b.getI8Type()), total);
+    Value arena = sq::ArenaOp::create(b, MemRefType::get({ShapedType::kDynamic}, b.getI8Type()),
+                                      total, index);
     for (auto [buffer, offset] : llvm::zip(buffers, offsets)) {
       ImplicitLocOpBuilder at(buffer.op.getLoc(), buffer.op);
       Value view = memref::ViewOp::create(at, buffer.op.getType(), arena, offset, buffer.op.getDynamicSizes());
       buffer.op.replaceAllUsesWith(view);
-      buffer.op.erase();
+      // It may be where its arena begins.
+      buffer.op->setOperands({});
     }
-    position.clear();
+    return success();
+  }
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    if (func.isExternal() || !func.getBody().hasOneBlock())
+      return;
+    SmallVector<memref::AllocOp> allocs;
+    WalkResult nested = func.walk<WalkOrder::PreOrder>([&](memref::AllocOp op) {
+      for (Operation *around = op->getParentOp(); around != func; around = around->getParentOp())
+        if (!isControlFlow(around)) {
+          op.emitOpError("lies inside a kernel; scratch memory must be allocated outside");
+          return WalkResult::interrupt();
+        }
+      allocs.push_back(op);
+      return WalkResult::advance();
+    });
+    if (nested.wasInterrupted())
+      return signalPassFailure();
+    if (allocs.empty())
+      return;
+
+    func.walk([](LoopLikeOpInterface loop) { // inner ones first
+      if (loop->getParentOfType<sq::ParallelOp>() || loop->getParentOfType<gpu::LaunchOp>())
+        return;
+      moveLoopInvariantCode(loop);
+    });
+    DominanceInfo dominance(func);
+    SmallVector<Stage> stages = formStages(allocs, dominance);
+    number(func.getBody().front());
+    for (auto [index, stage] : llvm::enumerate(stages))
+      if (failed(plan(stage, static_cast<int32_t>(index))))
+        return signalPassFailure();
+    for (memref::AllocOp alloc : allocs)
+      alloc.erase();
+    spans.clear();
+    positions = 0;
     sizes = {};
     opaque.clear();
   }

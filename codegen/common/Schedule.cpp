@@ -189,8 +189,12 @@ Schedule sq::readSchedule(func::FuncOp func) {
       reader.add(op, name ? name.getValue() : "kernel", op->getAttrOfType<DictionaryAttr>("sq.work"));
       return WalkResult::skip();
     }
-    if (auto arena = dyn_cast<ArenaOp>(op))
-      reader.schedule.arenaBytes = reader.sizes.of(arena.getBytes());
+    if (auto arena = dyn_cast<ArenaOp>(op)) {
+      if (reader.sizes.of(arena.getBytes()).isKnown())
+        reader.schedule.arenaBytes += reader.sizes.of(arena.getBytes());
+      else
+        ++reader.schedule.dataArenas;
+    }
     return WalkResult::advance();
   });
   return std::move(reader.schedule);

@@ -49,6 +49,7 @@ struct Schedule {
   std::vector<ScheduledKernel> kernels;
   std::vector<ScheduledBuffer> buffers;
   SymbolicSize arenaBytes = 0;
+  int dataArenas = 0; // whose sizes depend on data; not in arenaBytes
 };
 
 /// The buffer that `memref` is a view of.

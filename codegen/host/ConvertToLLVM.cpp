@@ -82,8 +82,9 @@ struct ArenaPattern : ConvertOpToLLVMPattern<sq::ArenaOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     auto ptr = LLVM::LLVMPointerType::get(rewriter.getContext());
+    Value index = LLVM::ConstantOp::create(b, b.getI32Type(), static_cast<int64_t>(op.getIndex()));
     Value memory = sq::callContext(b, sq::contextOf(op), offsetof(sq_kernel_context, arena), ptr,
-                                   adaptor.getBytes()).getResult();
+                                   {index, adaptor.getBytes()}).getResult();
     sq::returnUnless(rewriter, op.getLoc(), nonNull(b, memory));
     auto type = cast<MemRefType>(op.getResult().getType());
     auto descriptor = MemRefDescriptor::poison(rewriter, op.getLoc(), getTypeConverter()->convertType(type));

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define SQ_KERNEL_ABI_VERSION 3
+#define SQ_KERNEL_ABI_VERSION 4
 #define SQ_ARTIFACT_MAGIC 0x31465452414b5153ull /* "SQKARTF1" */
 
 typedef struct sq_kernel_context sq_kernel_context;
@@ -38,10 +38,13 @@ struct sq_kernel_context {
   /* The f32 copies of bf16 weights (manifest.fbs: Widened), 64-byte aligned,
    * read-only; NULL when the running level reads none. */
   const uint8_t *widened;
-  /* Returns the session's arena with at least `bytes` usable bytes, 64-byte
-   * aligned, or NULL when memory ran out (the runtime has noted it). Called
-   * at most once a run. Contents are undefined. */
-  uint8_t *(*arena)(sq_kernel_context *, int64_t bytes);
+  /* Returns the session's arena `index` with at least `bytes` usable bytes,
+   * 64-byte aligned, or NULL when memory ran out (the runtime has noted it).
+   * Arena 0 is what follows from the shapes of the inputs; the others hold what
+   * depends on data and are asked for as soon as their sizes are known, in a
+   * loop once an iteration: that ends the life of what they held. Contents are
+   * undefined. */
+  uint8_t *(*arena)(sq_kernel_context *, int32_t index, int64_t bytes);
   /* Returns the memory of output `index`, dense row-major, for `shape` (as
    * many entries as the manifest's rank), 64-byte aligned unless the caller of
    * the run gave his own, or NULL (noted) when a caller's buffer does not fit.

@@ -208,6 +208,7 @@ void sq::writeReportJson(const Report &report, raw_ostream &os) {
                       {"buffers", std::move(buffers)},
                       {"not_fused", std::move(notFused)},
                       {"arena_bytes", report.schedule.arenaBytes.text()},
+                      {"data_dependent_arenas", report.schedule.dataArenas},
                       {"weight_bytes", report.weightBytes},
                       {"weights", indices(report.weights)},
                       {"typical", memory(report, report.typical)}};

@@ -161,6 +161,8 @@ void sq::writeReportHtml(const Report &report, raw_ostream &os) {
   page.notFused();
   os << formatv("<h2>Memory</h2><p>Arena: <code>{0}</code> bytes.</p>\n",
                 escaped(report.schedule.arenaBytes.text()));
+  if (report.schedule.dataArenas)
+    os << formatv("<p>And {0} arenas whose sizes depend on data.</p>\n", report.schedule.dataArenas);
   page.memory(report.typical, true);
   if (report.largest)
     page.memory(*report.largest, false);

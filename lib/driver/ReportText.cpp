@@ -76,6 +76,8 @@ void sq::writeReportText(const Report &report, raw_ostream &os) {
     os << "  nothing: no kernel reads what another one writes\n";
 
   os << "\nMemory\n" << formatv("  arena: {0} bytes\n", s.arenaBytes.text());
+  if (s.dataArenas)
+    os << formatv("  and {0} arenas whose sizes depend on data\n", s.dataArenas);
   auto show = [&](const DimChoice &choice) {
     MemoryUse use = report.use(choice);
     os << formatv("  for {0}: {1}", choice.text(), withUnit(use.arena, "B"));

@@ -415,6 +415,7 @@ LogicalResult lowerOneHot(Lowering &l, Operation *op) {
   if (known && *known < 0)
     return l.fail(op, "depth is " + Twine(*known) + ", less than 0");
   Dims dims = indices->dims;
+  size = l.atLeastZero(op, size, "depth");
   dims.insert(dims.begin() + *axis, l.toDim(size));
   Value pair = l.tensor(values), tensor = l.tensor(indices);
   Value result = pointwise(

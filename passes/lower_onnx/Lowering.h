@@ -129,6 +129,9 @@ std::optional<int64_t> staticCount(llvm::ArrayRef<mlir::OpFoldResult> dims);
 llvm::SmallVector<int64_t> shapeOf(llvm::ArrayRef<mlir::OpFoldResult> dims);
 mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element);
 
+/// The numbers if all scalars are constant integers.
+std::optional<llvm::SmallVector<int64_t>> constantIntegers(llvm::ArrayRef<mlir::Value> scalars);
+
 class Lowering {
 public:
   Lowering(mlir::ModuleOp module, mlir::FunctionOpInterface source, const LoweringTable &table);
@@ -198,6 +201,12 @@ public:
   /// names the operand: "shape".
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> knownElements(mlir::Operation *op, unsigned i,
                                                                 llvm::StringRef what);
+  /// The same of integers of any type, as i64.
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> knownInts(mlir::Operation *op, unsigned i,
+                                                            llvm::StringRef what);
+  /// A size that is not known to be at least 0: run time checks it. The result is at
+  /// least 0 even so.
+  mlir::Value atLeastZero(mlir::Operation *op, mlir::Value size, const llvm::Twine &what);
   /// The same where the values must be constants.
   mlir::FailureOr<llvm::SmallVector<int64_t>> constantInts(mlir::Operation *op, unsigned i,
                                                            llvm::StringRef what);

@@ -1,5 +1,6 @@
 /// Transpose, Concat, Slice.
 #include "passes/lower_onnx/Lowering.h"
+#include "passes/lower_onnx/RunTimeAxes.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -155,11 +156,12 @@ static LogicalResult lowerConcat(Lowering &l, Operation *op) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Where a slice of one axis begins (i64), its length, and its constant step.
+/// Where a slice of one axis begins, its length, and its step (i64).
 struct AxisSlice {
   Value start;
   OpFoldResult size;
-  int64_t step = 1;
+  Value step;
+  bool isForward() const { return constantInteger(step).value_or(0) > 0; }
 };
 } // namespace
 
@@ -176,28 +178,45 @@ static Value clampBound(Scalars &s, Value bound, Value size, Value low, Value hi
 }
 
 static AxisSlice sliceAxis(Lowering &l, Operation *op, OpFoldResult dim, Value start, Value end,
-                           int64_t step) {
+                           Value step) {
   Scalars s = l.scalars(op->getLoc());
   Type i64 = s.builder.getI64Type();
   Value size = l.i64Value(dim), zero = s.integer(i64, 0);
+  Value below = s.integer(i64, -1), last = s.add(size, below);
+  std::optional<int64_t> number = constantInteger(step);
   AxisSlice slice;
   slice.step = step;
-  Value distance;
-  if (step > 0) {
+  Value distance, stride;
+  auto forwards = [&] {
     slice.start = clampBound(s, start, size, zero, size);
     distance = s.sub(clampBound(s, end, size, zero, size), slice.start);
-  } else {
-    Value below = s.integer(i64, -1), last = s.add(size, below);
+    stride = step;
+  };
+  auto backwards = [&] {
     slice.start = clampBound(s, start, size, below, last);
     distance = s.sub(slice.start, clampBound(s, end, size, below, last));
+    // (-INT64_MIN does not exist; no tensor is that long.)
+    stride = s.sub(zero, s.max(step, s.integer(i64, -INT64_MAX)));
+  };
+  if (number && *number > 0) {
+    forwards();
+  } else if (number) {
+    backwards();
+  } else {
+    l.assertTrue(op, s.compare(arith::CmpIPredicate::ne, step, zero), "a step is 0");
+    forwards();
+    Value start = slice.start, length = distance;
+    backwards();
+    Value isForward = s.compare(arith::CmpIPredicate::sgt, step, zero);
+    slice.start = s.select(isForward, start, slice.start);
+    distance = s.select(isForward, length, distance);
+    stride = s.select(isForward, step, stride);
   }
-  // (-INT64_MIN does not exist; no tensor is that long.)
-  int64_t stride = step == INT64_MIN ? INT64_MAX : std::abs(step);
   Value length = s.max(distance, zero);
-  if (stride != 1) {
+  if (constantInteger(stride) != 1) {
     // ceil(length / stride), without a sum that could overflow.
-    Value whole = s.divide(length, s.integer(i64, stride));
-    Value rest = s.remainder(length, s.integer(i64, stride));
+    Value whole = s.divide(length, stride);
+    Value rest = s.remainder(length, stride);
     Value isPart = s.compare(arith::CmpIPredicate::ne, rest, zero);
     length = s.add(whole, s.select(isPart, s.integer(i64, 1), zero));
   }
@@ -210,31 +229,29 @@ static FailureOr<SmallVector<AxisSlice>> readSlices(Lowering &l, Operation *op, 
   Scalars s = l.scalars(op->getLoc());
   Type i64 = s.builder.getI64Type();
   SmallVector<Value> starts, ends;
-  std::optional<SmallVector<int64_t>> axes, steps;
+  std::optional<SmallVector<Value>> axes, steps;
+  auto constants = [&](ArrayRef<int64_t> numbers) {
+    return llvm::map_to_vector(numbers, [&](int64_t number) { return s.integer(i64, number); });
+  };
   if (l.opset() < 10) {
     auto startsAttr = l.intsAttr(op, "starts"), endsAttr = l.intsAttr(op, "ends");
     if (!startsAttr || !endsAttr)
       return l.fail(op, "its attribute `starts` or `ends` is missing");
-    for (int64_t start : *startsAttr)
-      starts.push_back(s.integer(i64, start));
-    for (int64_t end : *endsAttr)
-      ends.push_back(s.integer(i64, end));
-    axes = l.intsAttr(op, "axes");
+    starts = constants(*startsAttr);
+    ends = constants(*endsAttr);
+    if (auto attr = l.intsAttr(op, "axes"))
+      axes = constants(*attr);
   } else {
     for (unsigned i : {0, 1}) {
-      auto known = l.knownElements(op, i + 1, i ? "ends" : "starts");
+      auto known = l.knownInts(op, i + 1, i ? "ends" : "starts");
       if (failed(known))
         return failure();
-      Type element = l.operand(op, i + 1)->element;
-      if (!isa<IntegerType>(element))
-        return l.fail(op, "its bounds must be integers, got " + dtypeName(element));
-      for (Value bound : *known)
-        (i ? ends : starts).push_back(castScalar(s, bound, element, i64));
+      (i ? ends : starts) = *known;
     }
     for (unsigned i : {0, 1}) {
       if (!l.operand(op, i + 3))
         continue;
-      auto known = l.constantInts(op, i + 3, i ? "steps" : "axes");
+      auto known = l.knownInts(op, i + 3, i ? "steps" : "axes");
       if (failed(known))
         return failure();
       (i ? steps : axes) = *known;
@@ -242,35 +259,54 @@ static FailureOr<SmallVector<AxisSlice>> readSlices(Lowering &l, Operation *op, 
   }
   size_t count = starts.size();
   if (!axes)
-    axes = llvm::to_vector(llvm::seq<int64_t>(0, count));
+    axes = constants(llvm::to_vector(llvm::seq<int64_t>(0, count)));
   if (!steps)
-    steps = SmallVector<int64_t>(count, 1);
+    steps = SmallVector<Value>(count, s.integer(i64, 1));
   if (ends.size() != count || axes->size() != count || steps->size() != count)
     return l.fail(op, "its starts, ends, axes and steps have different lengths: " + Twine(count) +
                           ", " + Twine(ends.size()) + ", " + Twine(axes->size()) + ", " +
                           Twine(steps->size()));
-  auto normal = l.normalizeAxes(op, *axes, data->rank());
-  if (failed(normal))
-    return failure();
-
   SmallVector<AxisSlice> slices;
   for (OpFoldResult dim : data->dims)
-    slices.push_back({s.integer(i64, 0), dim, 1});
-  for (auto [axis, start, end, step] : llvm::zip_equal(*normal, starts, ends, *steps)) {
-    if (step == 0)
-      return l.fail(op, "its step for axis " + Twine(axis) + " is 0");
-    slices[axis] = sliceAxis(l, op, data->dims[axis], start, end, step);
+    slices.push_back({s.integer(i64, 0), dim, s.integer(i64, 1)});
+  for (Value step : *steps)
+    if (constantInteger(step) == 0)
+      return l.fail(op, "a step is 0");
+  if (auto numbers = constantIntegers(*axes)) {
+    auto normal = l.normalizeAxes(op, *numbers, data->rank());
+    if (failed(normal))
+      return failure();
+    for (auto [axis, start, end, step] : llvm::zip_equal(*normal, starts, ends, *steps))
+      slices[axis] = sliceAxis(l, op, data->dims[axis], start, end, step);
+    return slices;
+  }
+  // Any axis may be sliced; where none is meant, all of it is taken.
+  if (count > data->dims.size())
+    return l.fail(op, "it has " + Twine(count) + " axes for rank " + Twine(data->rank()));
+  SmallVector<SmallVector<Value>> flags;
+  for (Value axis : *axes)
+    flags.push_back(axisFlags(l, op, axis, data->rank()));
+  for (auto [d, slice] : llvm::enumerate(slices)) {
+    Value start = s.integer(i64, 0), end = l.i64Value(data->dims[d]), step = s.integer(i64, 1);
+    for (size_t i = 0; i < count; ++i) {
+      start = s.select(flags[i][d], starts[i], start);
+      end = s.select(flags[i][d], ends[i], end);
+      step = s.select(flags[i][d], (*steps)[i], step);
+    }
+    slice = sliceAxis(l, op, data->dims[d], start, end, step);
   }
   return slices;
 }
 
-/// Slices with negative steps, element by element.
+/// Slices with steps that are or may be negative, element by element.
 static Value extractReversed(Lowering &l, Location loc, Value source, ArrayRef<AxisSlice> slices,
                              ArrayRef<OpFoldResult> dims, Type element) {
   Scalars outer = l.scalars(loc);
-  SmallVector<Value> starts;
-  for (const AxisSlice &slice : slices)
+  SmallVector<Value> starts, stepIndices;
+  for (const AxisSlice &slice : slices) {
     starts.push_back(outer.toIndex(slice.start));
+    stepIndices.push_back(outer.toIndex(slice.step));
+  }
   Value init = l.emptyTensor(loc, dims, element);
   AffineMap map = l.builder.getMultiDimIdentityMap(dims.size());
   SmallVector<utils::IteratorType> iterators(dims.size(), utils::IteratorType::parallel);
@@ -279,7 +315,7 @@ static Value extractReversed(Lowering &l, Location loc, Value source, ArrayRef<A
     SmallVector<Value> indices;
     for (auto [i, slice] : llvm::enumerate(slices)) {
       Value index = linalg::IndexOp::create(b, loc, i);
-      Value offset = s.mul(index, s.integer(b.getIndexType(), slice.step));
+      Value offset = s.mul(index, s.bring(stepIndices[i]));
       indices.push_back(s.add(offset, s.bring(starts[i])));
     }
     linalg::YieldOp::create(b, loc,
@@ -302,10 +338,10 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
   bool isWhole = true, isReversed = false, isStatic = true;
   for (auto [slice, dim] : llvm::zip_equal(*slices, data->dims)) {
     result.dims.push_back(slice.size);
-    isWhole &= slice.step == 1 && constantInteger(slice.start) == 0 &&
+    isWhole &= constantInteger(slice.step) == 1 && constantInteger(slice.start) == 0 &&
                l.resolve(slice.size) == l.resolve(dim);
-    isReversed |= slice.step < 0;
-    isStatic &= constantInteger(slice.start).has_value();
+    isReversed |= !slice.isForward();
+    isStatic &= constantInteger(slice.start) && constantInteger(slice.step);
   }
   if (isWhole) {
     l.alias(op->getResult(0), data);
@@ -320,7 +356,7 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
     int64_t offset = 0;
     for (auto [i, slice] : llvm::enumerate(*slices)) {
       offset += *constantInteger(slice.start) * strides[i];
-      strides[i] *= slice.step;
+      strides[i] *= *constantInteger(slice.step);
     }
     result.elements = readStrided(*known, shapeOf(result.dims), strides, offset);
   } else {
@@ -336,7 +372,7 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
       Dims offsets, strides;
       for (const AxisSlice &slice : *slices) {
         offsets.push_back(l.toDim(slice.start));
-        strides.push_back(l.indexAttr(slice.step));
+        strides.push_back(l.toDim(slice.step));
       }
       result.tensor = tensor::ExtractSliceOp::create(
           l.builder, loc, tensorType(result.dims, data->element), source, offsets, result.dims,

@@ -1,6 +1,7 @@
 /// Split, Tile, Pad, DepthToSpace, SpaceToDepth, TopK.
 
 #include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/RunTimeAxes.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -34,12 +35,16 @@ FailureOr<Dims> splitSizes(Lowering &l, Operation *op, OpFoldResult size) {
   int64_t parts = op->getNumResults();
   if (parts == 0)
     return l.fail(op, "it has no results");
-  std::optional<SmallVector<int64_t>> given = l.intsAttr(op, "split");
-  if (!given && l.operand(op, 1)) {
-    FailureOr<SmallVector<int64_t>> constants = l.constantInts(op, 1, "split");
-    if (failed(constants))
+  Scalars s = l.scalars(op->getLoc());
+  std::optional<SmallVector<Value>> given;
+  if (std::optional<SmallVector<int64_t>> attr = l.intsAttr(op, "split")) {
+    given = llvm::map_to_vector(
+        *attr, [&](int64_t part) { return s.integer(l.builder.getI64Type(), part); });
+  } else if (l.operand(op, 1)) {
+    FailureOr<SmallVector<Value>> scalars = l.knownInts(op, 1, "split");
+    if (failed(scalars))
       return failure();
-    given = *constants;
+    given = *scalars;
   }
   Dims sizes;
   std::optional<int64_t> known = staticDim(size);
@@ -48,10 +53,10 @@ FailureOr<Dims> splitSizes(Lowering &l, Operation *op, OpFoldResult size) {
       return l.fail(op, "split has " + Twine(given->size()) + " sizes for " + Twine(parts) +
                             " results");
     OpFoldResult sum = l.indexAttr(0);
-    for (int64_t part : *given) {
-      if (part < 0 || part > INT32_MAX)
-        return l.fail(op, "split has the size " + Twine(part));
-      sizes.push_back(l.indexAttr(part));
+    for (Value part : *given) {
+      if (auto number = constantInteger(part); number && (*number < 0 || *number > INT32_MAX))
+        return l.fail(op, "split has the size " + Twine(*number));
+      sizes.push_back(l.toDim(l.atLeastZero(op, part, "a size of split")));
       sum = l.add(sum, sizes.back());
     }
     if (failed(l.unify(op, sum, size, "the sum of split and the split dimension")))
@@ -154,39 +159,47 @@ LogicalResult lowerTile(Lowering &l, Operation *op) {
 
 enum class PadMode { Constant, Reflect, Edge, Wrap };
 
-/// How many elements are put before and after each dim (negative: taken away).
-FailureOr<std::pair<SmallVector<int64_t>, SmallVector<int64_t>>>
+/// How many elements are put before and after each dim (negative: taken away), i64.
+FailureOr<std::pair<SmallVector<Value>, SmallVector<Value>>>
 padAmounts(Lowering &l, Operation *op, int64_t rank) {
-  SmallVector<int64_t> pads, axes = llvm::to_vector(llvm::seq<int64_t>(rank));
+  Scalars s = l.scalars(op->getLoc());
+  Type i64 = l.builder.getI64Type();
+  SmallVector<Value> pads, axes;
   if (std::optional<SmallVector<int64_t>> attr = l.intsAttr(op, "pads")) {
-    pads = *attr;
+    pads = llvm::map_to_vector(*attr, [&](int64_t pad) { return s.integer(i64, pad); });
   } else {
     if (!l.operand(op, 1))
       return l.fail(op, "pads are missing");
-    FailureOr<SmallVector<int64_t>> given = l.constantInts(op, 1, "pads");
+    FailureOr<SmallVector<Value>> given = l.knownInts(op, 1, "pads");
     if (failed(given))
       return failure();
     pads = *given;
   }
   if (l.operand(op, 3)) {
-    FailureOr<SmallVector<int64_t>> given = l.constantInts(op, 3, "axes");
+    FailureOr<SmallVector<Value>> given = l.knownInts(op, 3, "axes");
     if (failed(given))
       return failure();
-    FailureOr<SmallVector<int64_t>> normalized = l.normalizeAxes(op, *given, rank);
-    if (failed(normalized))
+    axes = *given;
+    if (auto constants = constantIntegers(axes);
+        constants && failed(l.normalizeAxes(op, *constants, rank)))
       return failure();
-    axes = *normalized;
+  } else {
+    for (int64_t d = 0; d < rank; ++d)
+      axes.push_back(s.integer(i64, d));
   }
   if (pads.size() != 2 * axes.size())
     return l.fail(op, "pads have " + Twine(pads.size()) + " elements; expected " +
                           Twine(2 * axes.size()));
-  for (int64_t pad : pads)
-    if (pad < INT32_MIN || pad > INT32_MAX)
-      return l.fail(op, "pad " + Twine(pad) + " is too large");
-  SmallVector<int64_t> before(rank), after(rank);
+  for (Value pad : pads)
+    if (auto number = constantInteger(pad); number && (*number < INT32_MIN || *number > INT32_MAX))
+      return l.fail(op, "pad " + Twine(*number) + " is too large");
+  SmallVector<Value> before(rank, s.integer(i64, 0)), after = before;
   for (auto [i, axis] : llvm::enumerate(axes)) {
-    before[axis] = pads[i];
-    after[axis] = pads[axes.size() + i];
+    SmallVector<Value> flags = axisFlags(l, op, axis, rank);
+    for (int64_t d = 0; d < rank; ++d) {
+      before[d] = s.select(flags[d], pads[i], before[d]);
+      after[d] = s.select(flags[d], pads[axes.size() + i], after[d]);
+    }
   }
   return std::pair(before, after);
 }
@@ -224,7 +237,10 @@ LogicalResult lowerPad(Lowering &l, Operation *op) {
   auto amounts = padAmounts(l, op, x->rank());
   if (failed(amounts))
     return failure();
-  SmallVector<int64_t> before = amounts->first, after = amounts->second;
+  SmallVector<Value> before = amounts->first, after = amounts->second;
+  auto isUnpadded = [&](size_t d) {
+    return constantInteger(before[d]) == 0 && constantInteger(after[d]) == 0;
+  };
   if (value && (value->element != x->element || staticCount(value->dims) != 1))
     return l.fail(op, "the constant value is not one element of the input's type");
 
@@ -238,22 +254,16 @@ LogicalResult lowerPad(Lowering &l, Operation *op) {
   for (auto [d, dim] : llvm::enumerate(x->dims)) {
     OpFoldResult from = l.resolve(dim);
     sizes.push_back(l.i64Value(from));
-    if (!before[d] && !after[d]) {
+    if (isUnpadded(d)) {
       dims.push_back(from);
       continue;
     }
     padded.push_back(from);
     isEmpty |= staticDim(from) == 0;
-    Value size = scalars.add(sizes.back(), scalars.integer(i64, before[d] + after[d]));
-    if (std::optional<int64_t> known = constantInteger(size)) {
-      if (*known < 0)
-        return l.fail(op, "pads take more than dimension " + Twine(d) + " has");
-    } else if (before[d] + after[d] < 0) {
-      l.assertTrue(op,
-                   scalars.compare(arith::CmpIPredicate::sge, size, scalars.integer(i64, 0)),
-                   "pads take more than dimension " + Twine(d) + " has");
-    }
-    dims.push_back(l.toDim(size));
+    Value size = scalars.add(sizes.back(), scalars.add(before[d], after[d]));
+    if (constantInteger(size).value_or(0) < 0)
+      return l.fail(op, "pads take more than dimension " + Twine(d) + " has");
+    dims.push_back(l.toDim(l.atLeastZero(op, size, "the padded size of dimension " + Twine(d))));
   }
   Value fill;
   if (*mode == PadMode::Constant) {
@@ -278,8 +288,8 @@ LogicalResult lowerPad(Lowering &l, Operation *op) {
     Value isInside;
     for (auto [d, size] : llvm::enumerate(sizes)) {
       Value i = loopIndex(s, d);
-      if (before[d] || after[d]) {
-        Value position = s.sub(s.toI64(i), s.integer(i64, before[d]));
+      if (!isUnpadded(d)) {
+        Value position = s.sub(s.toI64(i), s.bring(before[d]));
         if (*mode == PadMode::Constant) {
           Value here = s.compare(arith::CmpIPredicate::ult, position, size);
           isInside = isInside ? s.make<arith::AndIOp>(isInside, here) : here;
@@ -371,9 +381,12 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
   FailureOr<int64_t> axis = l.normalizeAxis(op, l.intAttr(op, "axis", -1), x->rank());
   if (failed(axis))
     return failure();
-  int64_t k = l.intAttr(op, "k", -1);
+  Location loc = op->getLoc();
+  Type element = signless(x->element), i64 = l.builder.getI64Type();
+  Scalars scalars = l.scalars(loc);
+  Value k = scalars.integer(i64, l.intAttr(op, "k", -1));
   if (l.operand(op, 1)) {
-    FailureOr<SmallVector<int64_t>> given = l.constantInts(op, 1, "K");
+    FailureOr<SmallVector<Value>> given = l.knownInts(op, 1, "K");
     if (failed(given))
       return failure();
     if (given->size() != 1)
@@ -381,16 +394,14 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
     k = given->front();
   }
   OpFoldResult size = l.resolve(x->dims[*axis]);
-  if (k < 0 || k > staticDim(size).value_or(INT32_MAX))
-    return l.fail(op, "K is " + Twine(k) + ", more than the dimension has or less than 0");
-  Location loc = op->getLoc();
-  Type element = signless(x->element), i64 = l.builder.getI64Type();
-  Scalars scalars = l.scalars(loc);
-  if (!staticDim(size))
-    l.assertTrue(op,
-                 scalars.compare(arith::CmpIPredicate::sge, l.i64Value(size),
-                                 scalars.integer(i64, k)),
+  std::optional<int64_t> number = constantInteger(k);
+  if (number && (*number < 0 || *number > staticDim(size).value_or(INT32_MAX)))
+    return l.fail(op, "K is " + Twine(*number) + ", more than the dimension has or less than 0");
+  if (!number || !staticDim(size)) {
+    l.assertTrue(op, scalars.compare(arith::CmpIPredicate::sge, l.i64Value(size), k),
                  "K is more than the dimension has");
+    k = l.atLeastZero(op, k, "K");
+  }
 
   bool largest = l.intAttr(op, "largest", 1);
   int64_t rank = x->rank();
@@ -426,7 +437,7 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
 
   // Now the last loop runs over the input, the others over the result.
   Dims dims = x->dims;
-  dims[*axis] = l.indexAttr(k);
+  dims[*axis] = l.toDim(k);
   Value zero = x->isFloat() ? scalars.number(element, 0) : scalars.integer(element, 0);
   Value values = l.filledTensor(loc, dims, zero);
   Value indices = l.filledTensor(loc, dims, scalars.integer(i64, 0));

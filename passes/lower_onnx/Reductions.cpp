@@ -1,6 +1,7 @@
 /// Reduce*, ArgMax, ArgMin, CumSum.
 
 #include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/RunTimeAxes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -14,15 +15,22 @@ namespace {
 enum class Kind { Sum, Mean, Prod, Max, Min, L1, L2, SumSquare, LogSum, LogSumExp };
 
 /// The axes by attribute (older opsets) or by operand 1. Empty: nothing is reduced.
-FailureOr<SmallVector<int64_t>> reductionAxes(Lowering &l, Operation *op, int64_t rank) {
+/// `runTime` gets those that are not constant.
+FailureOr<SmallVector<int64_t>> reductionAxes(Lowering &l, Operation *op, int64_t rank,
+                                              SmallVector<Value> &runTime) {
   SmallVector<int64_t> axes;
   if (std::optional<SmallVector<int64_t>> attr = l.intsAttr(op, "axes")) {
     axes = *attr;
   } else if (l.operand(op, 1)) {
-    FailureOr<SmallVector<int64_t>> given = l.constantInts(op, 1, "axes");
+    FailureOr<SmallVector<Value>> given = l.knownInts(op, 1, "axes");
     if (failed(given))
       return failure();
-    axes = *given;
+    std::optional<SmallVector<int64_t>> constants = constantIntegers(*given);
+    if (!constants) {
+      runTime = *given;
+      return axes;
+    }
+    axes = *constants;
   }
   if (axes.empty()) {
     if (!l.intAttr(op, "noop_with_empty_axes", 0))
@@ -205,6 +213,21 @@ Value logSumExp(Lowering &l, Location loc, Value x, ArrayRef<OpFoldResult> dims,
                    });
 }
 
+/// Each dim of `x` as two: what stays of it and what is reduced, one of which is 1.
+Lowered pairDims(Lowering &l, Location loc, Lowered *x, ArrayRef<Value> flags) {
+  Lowered pairs;
+  pairs.element = x->element;
+  OpFoldResult one = l.indexAttr(1);
+  for (auto [dim, flag] : llvm::zip(x->dims, flags)) {
+    pairs.dims.push_back(selectDim(l, flag, one, dim));
+    pairs.dims.push_back(selectDim(l, flag, dim, one));
+  }
+  pairs.stored = pairs.dims;
+  Value tensor = l.tensor(x);
+  pairs.tensor = l.reshape(loc, tensor, x->dims, pairs.dims);
+  return pairs;
+}
+
 template <Kind kind>
 LogicalResult lowerReduce(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
@@ -212,11 +235,19 @@ LogicalResult lowerReduce(Lowering &l, Operation *op) {
   if (!isSupportedFloat(x->element) && !x->isInteger() &&
       !(x->isBool() && (kind == Kind::Max || kind == Kind::Min)))
     return l.fail(op, "this element type cannot be reduced");
-  FailureOr<SmallVector<int64_t>> axes = reductionAxes(l, op, x->rank());
+  SmallVector<Value> runTimeAxes, flags;
+  FailureOr<SmallVector<int64_t>> axes = reductionAxes(l, op, x->rank(), runTimeAxes);
   if (failed(axes))
     return failure();
   bool keepDims = l.intAttr(op, "keepdims", 1);
-  if (axes->empty() && x->rank() > 0) {
+  Lowered pairs;
+  if (!runTimeAxes.empty()) {
+    flags = axisFlags(l, op, runTimeAxes, x->rank());
+    pairs = pairDims(l, op->getLoc(), x, flags);
+    x = &pairs;
+    for (int64_t d = 1; d < x->rank(); d += 2)
+      axes->push_back(d);
+  } else if (axes->empty() && x->rank() > 0) {
     l.alias(op->getResult(0), x);
     return success();
   }
@@ -257,12 +288,12 @@ LogicalResult lowerReduce(Lowering &l, Operation *op) {
                                                x->element);
                       });
   }
-  if (keepDims) {
-    Dims kept = dimsKept(l, x->dims, *axes);
-    total = l.reshape(loc, total, dims, kept);
-    dims = kept;
-  }
-  l.setTensor(op, 0, total, dims, x->element);
+  Dims result = dims;
+  if (flags.empty() && keepDims)
+    result = dimsKept(l, x->dims, *axes);
+  else if (!flags.empty() && !keepDims)
+    result = withoutFlagged(l, dims, flags, runTimeAxes.size());
+  l.setTensor(op, 0, l.reshape(loc, total, dims, result), result, x->element);
   return success();
 }
 
@@ -324,19 +355,27 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
   if (!isSupportedFloat(x->element) && !x->isInteger())
     return l.fail(op, "this element type cannot be added");
-  FailureOr<SmallVector<int64_t>> given = l.constantInts(op, 1, "axis");
+  FailureOr<SmallVector<Value>> given = l.knownInts(op, 1, "axis");
   if (failed(given))
     return failure();
   if (given->size() != 1)
     return l.fail(op, "axis has " + Twine(given->size()) + " elements; give one");
-  FailureOr<int64_t> axis = l.normalizeAxis(op, given->front(), x->rank());
-  if (failed(axis))
-    return failure();
+  FailureOr<int64_t> axis = 1;
+  Dims dims = x->dims;
+  Value whole = l.tensor(x);
+  if (std::optional<int64_t> number = constantInteger(given->front())) {
+    axis = l.normalizeAxis(op, *number, x->rank());
+    if (failed(axis))
+      return failure();
+  } else {
+    dims = splitAround(l, op, x->dims, given->front());
+    whole = l.reshape(op->getLoc(), whole, x->dims, dims);
+  }
   bool exclusive = l.intAttr(op, "exclusive", 0), reverse = l.intAttr(op, "reverse", 0);
 
   Location loc = op->getLoc();
   Type element = signless(x->element), type = accumulatorType(element);
-  int64_t rank = x->rank();
+  int64_t rank = dims.size();
   // Loops: the dims of the result, then the position along the axis in x.
   SmallVector<AffineExpr> reads;
   for (int64_t d = 0; d < rank; ++d)
@@ -344,10 +383,9 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   AffineMap read = AffineMap::get(rank + 1, 0, reads, l.builder.getContext());
   Scalars scalars = l.scalars(loc);
   Value zero = x->isFloat() ? scalars.number(type, 0) : scalars.integer(type, 0);
-  Value tensor = l.tensor(x);
-  Value init = l.filledTensor(loc, x->dims, zero);
+  Value init = l.filledTensor(loc, dims, zero);
   Value sum = generic(
-      l, loc, Input{tensor, read}, Input{init, mapWithout(l, rank + 1, rank)}, rank,
+      l, loc, Input{whole, read}, Input{init, mapWithout(l, rank + 1, rank)}, rank,
       [&](Scalars &s, ValueRange args) {
         using P = arith::CmpIPredicate;
         P predicate = reverse ? (exclusive ? P::sgt : P::sge) : (exclusive ? P::slt : P::sle);
@@ -358,9 +396,9 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   if (type != element)
     sum = pointwise(l, loc,
                     Input{sum, AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext())},
-                    x->dims, element,
+                    dims, element,
                     [&](Scalars &s, ValueRange args) { return convertFloat(s, args[0], element); });
-  l.setTensor(op, 0, sum, x->dims, x->element);
+  l.setTensor(op, 0, l.reshape(loc, sum, dims, x->dims), x->dims, x->element);
   return success();
 }
 

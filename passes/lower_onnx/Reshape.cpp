@@ -1,5 +1,6 @@
 /// Ops that give the same elements another shape.
 #include "passes/lower_onnx/Lowering.h"
+#include "passes/lower_onnx/RunTimeAxes.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -222,6 +223,39 @@ static LogicalResult checkCounts(Lowering &l, Operation *op, ArrayRef<OpFoldResu
   return success();
 }
 
+/// Sizes of which it is not known before the run whether they are -1 or 0.
+static LogicalResult reshapeAtRunTime(Lowering &l, Operation *op, Lowered *data,
+                                      ArrayRef<Value> shape, bool keepsZero) {
+  Scalars s = l.scalars(op->getLoc());
+  using P = arith::CmpIPredicate;
+  Type i64 = s.builder.getI64Type();
+  Value zero = s.integer(i64, 0), one = s.integer(i64, 1), total = l.i64Value(l.product(data->dims));
+  Value others = one, inferred = zero;
+  SmallVector<Value> sizes, isInferred;
+  for (auto [i, scalar] : llvm::enumerate(shape)) {
+    Value size = scalar;
+    if (!keepsZero && i < data->dims.size())
+      size = s.select(s.compare(P::eq, size, zero), l.i64Value(data->dims[i]), size);
+    isInferred.push_back(s.compare(P::eq, size, s.integer(i64, -1)));
+    size = s.select(isInferred.back(), one, size);
+    inferred = s.add(inferred, s.select(isInferred.back(), one, zero));
+    sizes.push_back(l.atLeastZero(op, size, "a size of the new shape"));
+    others = s.mul(others, sizes.back());
+  }
+  l.assertTrue(op, s.compare(P::sle, inferred, one), "its shape has -1 twice");
+  Value rest = s.divide(total, others);
+  Dims to;
+  Value count = one;
+  for (auto [size, flag] : llvm::zip(sizes, isInferred)) {
+    Value whole = s.select(flag, rest, size);
+    to.push_back(l.toDim(whole));
+    count = s.mul(count, whole);
+  }
+  l.assertTrue(op, s.compare(P::eq, total, count), "the new shape has another number of elements");
+  l.setReshaped(op, data, to);
+  return success();
+}
+
 static LogicalResult lowerReshape(Lowering &l, Operation *op) {
   Lowered *data = l.operand(op, 0);
   bool keepsZero = l.intAttr(op, "allowzero", 0) != 0;
@@ -241,6 +275,7 @@ static LogicalResult lowerReshape(Lowering &l, Operation *op) {
   for (auto [i, scalar] : llvm::enumerate(shape)) {
     auto size = constantInteger(scalar);
     OpFoldResult dim = l.indexAttr(1);
+    bool isRunTime = !size && l.facts.interval(scalar).min < 0;
     if (size == -1) {
       if (inferred)
         return l.fail(op, "its shape has -1 twice");
@@ -253,9 +288,10 @@ static LogicalResult lowerReshape(Lowering &l, Operation *op) {
         return l.fail(op, "its shape has 0 for dimension " + Twine(i) + ", but its input has rank " +
                               Twine(data->rank()));
       dim = data->dims[i];
-    } else if (l.facts.interval(scalar).min < 0) {
-      return l.fail(op, size ? "its shape has the size " + Twine(*size)
-                             : Twine("its shape has a size that may be negative"));
+    } else if (size && *size < 0) {
+      return l.fail(op, "its shape has the size " + Twine(*size));
+    } else if (isRunTime) {
+      return reshapeAtRunTime(l, op, data, shape, keepsZero);
     } else {
       dim = l.toDim(scalar);
     }
@@ -288,12 +324,14 @@ static LogicalResult lowerFlatten(Lowering &l, Operation *op) {
 }
 
 /// Axes as an attribute (before opset 13) or as input 1; nothing when not given.
-static FailureOr<std::optional<SmallVector<int64_t>>> axesOf(Lowering &l, Operation *op) {
+static FailureOr<std::optional<SmallVector<Value>>> axesOf(Lowering &l, Operation *op) {
+  Scalars s = l.scalars(op->getLoc());
   if (auto attr = l.intsAttr(op, "axes"))
-    return attr;
+    return std::optional(llvm::map_to_vector(
+        *attr, [&](int64_t axis) { return s.integer(s.builder.getI64Type(), axis); }));
   if (!l.operand(op, 1))
-    return std::optional<SmallVector<int64_t>>();
-  FailureOr<SmallVector<int64_t>> axes = l.constantInts(op, 1, "axes");
+    return std::optional<SmallVector<Value>>();
+  FailureOr<SmallVector<Value>> axes = l.knownInts(op, 1, "axes");
   if (failed(axes))
     return failure();
   return std::optional(*axes);
@@ -333,7 +371,13 @@ static LogicalResult lowerUnsqueeze(Lowering &l, Operation *op) {
     return failure();
   if (!*given)
     return l.fail(op, "its axes are missing");
-  auto axes = l.normalizeAxes(op, **given, data->rank() + (*given)->size());
+  auto constants = constantIntegers(**given);
+  if (!constants) {
+    int64_t rank = data->rank() + (*given)->size();
+    l.setReshaped(op, data, withOnesAt(l, data->dims, axisFlags(l, op, **given, rank)));
+    return success();
+  }
+  auto axes = l.normalizeAxes(op, *constants, data->rank() + (*given)->size());
   if (failed(axes))
     return failure();
   Dims dims;
@@ -344,6 +388,22 @@ static LogicalResult lowerUnsqueeze(Lowering &l, Operation *op) {
   return setWithOnes(l, op, data, dims, *axes, /*inserts=*/true);
 }
 
+static LogicalResult squeezeAtRunTime(Lowering &l, Operation *op, Lowered *data,
+                                      ArrayRef<Value> axes) {
+  if (int64_t(axes.size()) > data->rank())
+    return l.fail(op, Twine(axes.size()) + " axes cannot be removed from rank " +
+                          Twine(data->rank()));
+  SmallVector<Value> flags = axisFlags(l, op, axes, data->rank());
+  Scalars s = l.scalars(op->getLoc());
+  Value one = s.integer(s.builder.getI64Type(), 1);
+  for (auto [flag, dim] : llvm::zip(flags, data->dims))
+    l.assertTrue(op,
+                 s.compare(arith::CmpIPredicate::eq, s.select(flag, l.i64Value(dim), one), one),
+                 "a dimension to be removed is not 1");
+  l.setReshaped(op, data, withoutFlagged(l, data->dims, flags, axes.size()));
+  return success();
+}
+
 static LogicalResult lowerSqueeze(Lowering &l, Operation *op) {
   Lowered *data = l.operand(op, 0);
   auto given = axesOf(l, op);
@@ -351,7 +411,10 @@ static LogicalResult lowerSqueeze(Lowering &l, Operation *op) {
     return failure();
   SmallVector<int64_t> axes;
   if (*given) {
-    auto normal = l.normalizeAxes(op, **given, data->rank());
+    auto constants = constantIntegers(**given);
+    if (!constants)
+      return squeezeAtRunTime(l, op, data, **given);
+    auto normal = l.normalizeAxes(op, *constants, data->rank());
     if (failed(normal))
       return failure();
     axes = *normal;

@@ -1,6 +1,8 @@
 /// Constants, and ops whose result depends on shapes rather than on data.
-#include "passes/lower_onnx/Lowering.h"
+#include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/RunTimeAxes.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -101,9 +103,7 @@ FailureOr<Dims> Lowering::sizesFrom(Operation *op, unsigned i, StringRef what) {
     auto number = constantInteger(size);
     if (number && *number < 0)
       return fail(op, "its " + what + " has the negative size " + Twine(*number));
-    if (facts.interval(size).min < 0)
-      return fail(op, "its " + what + " has a size that may be negative");
-    dims.push_back(toDim(size));
+    dims.push_back(toDim(atLeastZero(op, size, "a size of its " + what)));
   }
   return dims;
 }
@@ -153,6 +153,16 @@ static LogicalResult lowerExpand(Lowering &l, Operation *op) {
   FailureOr<Dims> shape = l.sizesFrom(op, 1, "shape");
   if (failed(shape))
     return failure();
+  // A size read at run time may turn out to be 1: then the data's own counts.
+  Scalars s = l.scalars(op->getLoc());
+  for (int64_t i = 1; i <= std::min<int64_t>(data->rank(), shape->size()); ++i) {
+    OpFoldResult &size = (*shape)[shape->size() - i], dim = data->dims[data->rank() - i];
+    Value wanted = (*l.elements(l.operand(op, 1)))[shape->size() - i];
+    if (!isOne(dim) && l.facts.interval(wanted).min < 0)
+      size = selectDim(l, s.compare(arith::CmpIPredicate::eq, wanted,
+                                    s.integer(s.builder.getI64Type(), 1)),
+                       dim, size);
+  }
   FailureOr<Dims> dims = l.broadcast(op, data->dims, *shape);
   if (failed(dims))
     return failure();
@@ -226,6 +236,22 @@ static LogicalResult setRange(Lowering &l, Operation *op, Value start, Value del
   return success();
 }
 
+/// ceil((limit - start) / delta), at least 0; of floats that only the run knows.
+static OpFoldResult floatRangeLength(Lowering &l, Operation *op, Value start, Value limit,
+                                     Value delta) {
+  Scalars s = l.scalars(op->getLoc());
+  Type f64 = s.builder.getF64Type(), i64 = s.builder.getI64Type();
+  auto wide = [&](Value v) { return convertFloat(s, v, f64); };
+  Value length = s.make<math::CeilOp>(s.make<arith::DivFOp>(
+      s.make<arith::SubFOp>(wide(limit), wide(start)), wide(delta)));
+  Value isFinite = s.compare(arith::CmpFPredicate::OLT, length, s.number(f64, 1e12));
+  l.assertTrue(op, isFinite, "its length is not finite");
+  Value isSome = s.make<arith::AndIOp>(
+      isFinite, s.compare(arith::CmpFPredicate::OGT, length, s.number(f64, 0)));
+  Value whole = s.make<arith::FPToSIOp>(i64, s.select(isSome, length, s.number(f64, 0)));
+  return l.toDim(s.max(whole, s.integer(i64, 0)));
+}
+
 static LogicalResult lowerRange(Lowering &l, Operation *op) {
   Type element = l.operand(op, 0)->element;
   SmallVector<Value> given;
@@ -246,7 +272,7 @@ static LogicalResult lowerRange(Lowering &l, Operation *op) {
     for (int i = 0; i < 3; ++i) {
       auto attr = dyn_cast_if_present<FloatAttr>(l.constantScalar(l.operand(op, i)));
       if (!attr)
-        return l.fail(op, "its length depends on floats that are not constant");
+        return setRange(l, op, start, delta, floatRangeLength(l, op, start, limit, delta), element);
       numbers[i] = attr.getValueAsDouble();
     }
     double length = std::ceil((numbers[1] - numbers[0]) / numbers[2]);
@@ -258,20 +284,26 @@ static LogicalResult lowerRange(Lowering &l, Operation *op) {
     return setRange(l, op, start, delta, l.indexAttr(std::max<int64_t>(0, int64_t(length))), element);
   }
 
-  auto step = constantInteger(delta);
-  if (!step || *step == 0)
-    return l.fail(op, step ? "its delta is 0" : "its delta is not constant");
   Type i64 = s.builder.getI64Type();
   Value first = castScalar(s, start, element, i64), last = castScalar(s, limit, element, i64);
+  Value step = castScalar(s, delta, element, i64), zero = s.integer(i64, 0);
+  auto number = constantInteger(step);
+  if (number == 0)
+    return l.fail(op, "its delta is 0");
+  if (!number)
+    l.assertTrue(op, s.compare(arith::CmpIPredicate::ne, step, zero), "its delta is 0");
   Value distance = s.sub(last, first);
-  if (*step != 1) {
-    Value rounded = s.add(distance, s.integer(i64, *step > 0 ? *step - 1 : *step + 1));
-    distance = s.divide(rounded, s.integer(i64, *step));
+  if (number != 1) {
+    // Away from zero: the last step may be a part of one.
+    Value one = s.integer(i64, 1);
+    Value isUp = s.compare(arith::CmpIPredicate::sgt, step, zero);
+    Value rounded = s.add(distance, s.select(isUp, s.sub(step, one), s.add(step, one)));
+    distance = s.divide(rounded, step);
   }
-  OpFoldResult length = l.toDim(s.max(distance, s.integer(i64, 0)));
+  OpFoldResult length = l.toDim(s.max(distance, zero));
   if (failed(setRange(l, op, start, delta, length, element)))
     return failure();
-  if (Interval low = l.facts.interval(first); *step > 0 && low.min >= 0) {
+  if (Interval low = l.facts.interval(first); number > 0 && low.min >= 0) {
     Lowered *result = l.lowered(op->getResult(0));
     result->lowest = low.min;
     result->below = l.toDim(last);

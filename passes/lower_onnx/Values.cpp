@@ -247,6 +247,38 @@ FailureOr<SmallVector<Value>> Lowering::knownElements(Operation *op, unsigned i,
   return read;
 }
 
+FailureOr<SmallVector<Value>> Lowering::knownInts(Operation *op, unsigned i, StringRef what) {
+  FailureOr<SmallVector<Value>> scalars = knownElements(op, i, what);
+  if (failed(scalars))
+    return failure();
+  if (!operand(op, i)->isInteger())
+    return fail(op, "its input `" + what + "` must be of integers");
+  Scalars s = this->scalars(op->getLoc());
+  for (Value &scalar : *scalars)
+    scalar = castScalar(s, scalar, operand(op, i)->element, builder.getI64Type());
+  return scalars;
+}
+
+Value Lowering::atLeastZero(Operation *op, Value size, const Twine &what) {
+  if (facts.interval(size).min >= 0)
+    return size;
+  Scalars s = scalars(op->getLoc());
+  Value zero = s.integer(size.getType(), 0);
+  assertTrue(op, s.compare(arith::CmpIPredicate::sge, size, zero), what + " is negative");
+  return s.max(size, zero);
+}
+
+std::optional<SmallVector<int64_t>> sq::constantIntegers(ArrayRef<Value> scalars) {
+  SmallVector<int64_t> numbers;
+  for (Value scalar : scalars) {
+    std::optional<int64_t> number = constantInteger(scalar);
+    if (!number)
+      return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 FailureOr<SmallVector<int64_t>> Lowering::constantInts(Operation *op, unsigned i, StringRef what) {
   FailureOr<SmallVector<Value>> scalars = knownElements(op, i, what);
   if (failed(scalars))

@@ -5,20 +5,21 @@
 namespace sq {
 namespace {
 
-uint8_t *arenaCallback(sq_kernel_context *context, int64_t bytes) {
+uint8_t *arenaCallback(sq_kernel_context *context, int32_t index, int64_t bytes) {
   sq_session *session = sessionOf(context);
   if (bytes < 0) {
     note(session, SQ_STATUS_INTERNAL, "the arena's size overflows for these dims");
     return nullptr;
   }
   /* At least one page: an empty arena is no failure. */
-  if (!session->arena.reserve(bytes ? static_cast<size_t>(bytes) : 1)) {
+  if (!growTo(&session->arenas, &session->numArenas, index) ||
+      !session->arenas[index].reserve(bytes ? static_cast<size_t>(bytes) : 1)) {
     note(session, SQ_STATUS_OUT_OF_MEMORY,
          "out of memory: this run needs an arena of %lld bytes; use smaller dims",
          static_cast<long long>(bytes));
     return nullptr;
   }
-  return session->arena.data;
+  return session->arenas[index].data;
 }
 
 uint8_t *outputCallback(sq_kernel_context *context, int32_t index, const int64_t *shape) {
@@ -87,7 +88,9 @@ sq_status createHostSession(sq_session *session, int threads) {
 
 void releaseHostSession(sq_session *session) {
   poolDestroy(session->pool);
-  session->arena.release();
+  for (int32_t i = 0; i < session->numArenas; ++i)
+    session->arenas[i].release();
+  free(session->arenas);
   for (int32_t i = 0; session->outputs && i < session->module->numOutputs; ++i)
     session->outputs[i].region.release();
 }

@@ -200,8 +200,10 @@ sq_status sq_session_get_stats(const sq_session *session, sq_session_stats *stat
   if (!session || !stats || stats->size < sizeof(size_t))
     return sq::fail(SQ_STATUS_INVALID_ARGUMENT,
                     "sq_session_get_stats: give a session, and stats with its size set");
-  sq_session_stats all = {stats->size, static_cast<int64_t>(session->arena.capacity), 0,
+  sq_session_stats all = {stats->size, 0, 0,
                           session->cuda ? 1 : sq::poolThreads(session->pool), 0};
+  for (int32_t i = 0; i < session->numArenas; ++i)
+    all.arena_bytes += static_cast<int64_t>(session->arenas[i].capacity);
   for (int32_t i = 0; i < session->module->numOutputs; ++i)
     all.output_bytes += static_cast<int64_t>(session->outputs[i].region.capacity);
   if (session->cuda)

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "runtime/core/module.h"
@@ -46,7 +47,8 @@ struct sq_session {
   sq_kernel_time *times, *reported;
   /* On the CPU. */
   sq::ThreadPool *pool;
-  sq::Region arena;
+  sq::Region *arenas;
+  int32_t numArenas;
   /* On a device; NULL on the CPU. */
   sq::cuda::Session *cuda;
 };
@@ -69,6 +71,20 @@ inline int64_t now() {
 /* Zeroed, for free(3); NULL when memory ran out. */
 template <typename T> T *allocate(size_t count) {
   return static_cast<T *>(calloc(count ? count : 1, sizeof(T)));
+}
+
+/* Makes an array long enough for element `index`; new elements are zeroed. False
+ * when memory ran out, or for a negative index. */
+template <typename T> bool growTo(T **array, int32_t *count, int32_t index) {
+  if (index < *count)
+    return index >= 0;
+  T *grown = static_cast<T *>(realloc(*array, (static_cast<size_t>(index) + 1) * sizeof(T)));
+  if (!grown)
+    return false;
+  memset(grown + *count, 0, static_cast<size_t>(index + 1 - *count) * sizeof(T));
+  *array = grown;
+  *count = index + 1;
+  return true;
 }
 
 inline bool isOnHost(const DLTensor &tensor) {

@@ -33,19 +33,23 @@ void noteStatus(sq_session *session, sq_status status) {
   note(session, status, "%s", sq_last_error());
 }
 
-uint8_t *arenaCallback(sq_kernel_context *context, int64_t bytes) {
+uint8_t *arenaCallback(sq_kernel_context *context, int32_t index, int64_t bytes) {
   sq_session *session = sessionOf(context);
   Session &s = *session->cuda;
   if (bytes < 0) {
     note(session, SQ_STATUS_INTERNAL, "the arena's size overflows for these dims");
     return nullptr;
   }
-  if (sq_status status = reserve(session, s.arena, static_cast<size_t>(bytes),
+  if (!growTo(&s.arenas, &s.numArenas, index)) {
+    note(session, SQ_STATUS_OUT_OF_MEMORY, "out of memory for a session");
+    return nullptr;
+  }
+  if (sq_status status = reserve(session, s.arenas[index], static_cast<size_t>(bytes),
                                  "this run needs an arena of")) {
     noteStatus(session, status);
     return nullptr;
   }
-  return pointer(s.arena.data);
+  return pointer(s.arenas[index].data);
 }
 
 uint8_t *outputCallback(sq_kernel_context *context, int32_t index, const int64_t *shape) {

@@ -192,9 +192,11 @@ void releaseSession(sq_session *session) {
         driver.eventSynchronize(s.done);
       releaseGraphs(session);
       releaseProfile(session);
-      for (Buffer *buffer : {&s.arena, &s.fault})
-        if (buffer->data)
-          driver.memoryFree(buffer->data);
+      for (int32_t i = 0; i < s.numArenas; ++i)
+        if (s.arenas[i].data)
+          driver.memoryFree(s.arenas[i].data);
+      if (s.fault.data)
+        driver.memoryFree(s.fault.data);
       for (int32_t i = 0; s.inputs && i < session->module->numInputs; ++i)
         if (s.inputs[i].data)
           driver.memoryFree(s.inputs[i].data);
@@ -212,6 +214,7 @@ void releaseSession(sq_session *session) {
         driver.streamDestroy(s.own);
     }
   }
+  free(s.arenas);
   free(s.inputs);
   free(s.outputs);
   free(s.results);
@@ -283,16 +286,18 @@ sq_status setStream(sq_session *session, void *stream) {
 
 void getStats(const sq_session *session, sq_session_stats *stats) {
   const Session &s = *session->cuda;
-  stats->arena_bytes = static_cast<int64_t>(s.arena.capacity);
-  size_t inputs = 0, outputs = 0, results = 0;
+  size_t arenas = 0, inputs = 0, outputs = 0, results = 0;
+  for (int32_t i = 0; i < s.numArenas; ++i)
+    arenas += s.arenas[i].capacity;
   for (int32_t i = 0; i < session->module->numInputs; ++i)
     inputs += s.inputs[i].capacity;
   for (int32_t i = 0; i < session->module->numOutputs; ++i) {
     outputs += s.outputs[i].capacity;
     results += s.results[i].capacity;
   }
+  stats->arena_bytes = static_cast<int64_t>(arenas);
   stats->output_bytes = static_cast<int64_t>(outputs + results);
-  stats->device_bytes = static_cast<int64_t>(s.arena.capacity + s.fault.capacity + inputs + outputs);
+  stats->device_bytes = static_cast<int64_t>(arenas + s.fault.capacity + inputs + outputs);
 }
 
 } // namespace cuda

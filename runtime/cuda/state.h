@@ -63,7 +63,9 @@ struct Session {
   Stream own, stream; /* `stream`: of the runs */
   Stream launchStream; /* `stream`, or the recording one */
   Event done;          /* after the last run queued */
-  Buffer arena, fault;
+  Buffer *arenas;
+  int32_t numArenas;
+  Buffer fault;
   Buffer *inputs;      /* of inputs on the CPU, and of misaligned ones */
   Buffer *outputs;     /* of outputs that are not written in place */
   PinnedBuffer *results;

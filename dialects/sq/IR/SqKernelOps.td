@@ -173,9 +173,12 @@ def Sq_FaultOp : Sq_Op<"fault", [MemoryEffects<[MemAlloc]>]> {
 }
 
 def Sq_ArenaOp : Sq_Op<"arena", [MemoryEffects<[MemAlloc]>]> {
-  let summary = "the session's memory for all intermediate tensors";
+  let summary = "the session's memory for intermediate tensors";
   let description = [{
-    `bytes` bytes, 64-byte aligned, contents undefined. Once in a program.
+    `bytes` bytes, 64-byte aligned, contents undefined. Once in a program for each
+    `index`: 0 is what follows from the shapes of the inputs, the others hold what
+    depends on data. One in a loop is asked for in every iteration, and may then
+    be the same memory.
 
     Example:
     ```mlir
@@ -185,7 +188,7 @@ def Sq_ArenaOp : Sq_Op<"arena", [MemoryEffects<[MemAlloc]>]> {
     }
     ```
   }];
-  let arguments = (ins Index:$bytes);
+  let arguments = (ins Index:$bytes, DefaultValuedAttr<I32Attr, "0">:$index);
   let results = (outs AnyMemRef:$result);
   let assemblyFormat = "$bytes attr-dict `:` type($result)";
 }

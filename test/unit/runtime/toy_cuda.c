@@ -19,7 +19,7 @@ static int32_t run(sq_kernel_context *context, const sq_kernel_input *inputs) {
   const char *counter = getenv("SQ_TOY_COUNTER"); /* the address of an int */
   if (counter)
     ++*(int *)strtoull(counter, 0, 16);
-  uint8_t *arena = context->arena(context, count * 4);
+  uint8_t *arena = context->arena(context, 0, count * 4);
   if (!arena)
     return 1;
   uint8_t *y = context->output(context, 0, inputs[0].shape);

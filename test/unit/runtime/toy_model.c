@@ -35,7 +35,7 @@ static int32_t run(sq_kernel_context *context, const sq_kernel_input *inputs, in
   int64_t batch = inputs[0].shape[0], n = inputs[0].shape[1];
   captures c = {.w = (const float *)context->weights, .n = n, .level = level};
   c.x = (const float *)inputs[0].data;
-  c.arena = (float *)context->arena(context, batch * n * (int64_t)sizeof(float));
+  c.arena = (float *)context->arena(context, 0, batch * n * (int64_t)sizeof(float));
   if (!c.arena)
     return 1;
   c.y = (float *)context->output(context, 0, inputs[0].shape);
