@@ -67,7 +67,7 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
-    "::mlir::cf::ControlFlowDialect", "::sq::SqDialect"];
+    "::mlir::cf::ControlFlowDialect", "::sq::SqDialect", "::mlir::scf::SCFDialect", "::mlir::bufferization::BufferizationDialect"];
 }
 
 def RaiseCompositesPass : Pass<"sq-raise-composites", "::mlir::func::FuncOp"> {
