@@ -46,6 +46,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerRotary(table);
+    sq::registerSelection(table);
     sq::registerShapes(table);
     sq::registerUnary(table);
     sq::registerWindows(table);

@@ -200,6 +200,16 @@ def SeparateResultsPass : Pass<"sq-separate-results", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def AlignWhilePass : Pass<"sq-align-while", "::mlir::func::FuncOp"> {
+  let summary = "let every scf.while pass on all it carries, in order";
+  let description = [{
+    Before bufferization, which writes in place only what the condition passes on
+    at the place where it came in: canonicalization removes results that are not
+    used, and moves the others up.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
 def ReuseBuffersPass : Pass<"sq-reuse-buffers", "::mlir::func::FuncOp"> {
   let summary = "write results into the memory of operands that are read for the last time";
   let description = [{

@@ -104,6 +104,7 @@ void registerRearrangement(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerRotary(LoweringTable &table);
+void registerSelection(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerUnary(LoweringTable &table);
 void registerWindows(LoweringTable &table);
