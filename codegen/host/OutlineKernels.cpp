@@ -48,9 +48,11 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
     for (Value v : captured)
       if (!isRematerialised(v.getDefiningOp()))
         passed.push_back(v);
+    // A bf16 travels as its bits: LLVM would round it once more on the way to memory, by
+    // a function that libgcc lacks.
     SmallVector<Type> types;
     for (Value v : passed)
-      types.push_back(v.getType());
+      types.push_back(v.getType().isBF16() ? b.getI16Type() : v.getType());
     auto captures = LLVM::LLVMStructType::getLiteral(&getContext(), types);
 
     // The kernel.
@@ -64,7 +66,10 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
     for (auto [i, v] : llvm::enumerate(passed)) {
       Value at = LLVM::GEPOp::create(b, ptr, captures, entry->getArgument(0),
                                      ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(i)});
-      inside.map(v, LLVM::LoadOp::create(b, v.getType(), at));
+      Value loaded = LLVM::LoadOp::create(b, types[i], at);
+      if (types[i] != v.getType())
+        loaded = LLVM::BitcastOp::create(b, v.getType(), loaded);
+      inside.map(v, loaded);
     }
     for (Value v : captured)
       if (isRematerialised(v.getDefiningOp()))
@@ -99,7 +104,8 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
     b.setInsertionPoint(op);
     for (auto [i, v] : llvm::enumerate(passed)) {
       Value at = LLVM::GEPOp::create(b, ptr, captures, memory, ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(i)});
-      LLVM::StoreOp::create(b, v, at);
+      Value bits = types[i] == v.getType() ? v : Value(LLVM::BitcastOp::create(b, types[i], v));
+      LLVM::StoreOp::create(b, bits, at);
     }
     Value function = LLVM::AddressOfOp::create(b, ptr, callee.getSymName());
     Value index = LLVM::ConstantOp::create(b, i32, static_cast<int64_t>(names.size()));

@@ -105,7 +105,7 @@ LogicalResult lowerSplit(Lowering &l, Operation *op) {
       ArrayRef<Value> part =
           ArrayRef<Value>(*elements).slice(*staticDim(offset), *staticDim(size));
       l.setElements(op, i, SmallVector<Value>(part), dims, x->element);
-    } else if (isStaticallyEmpty(dims)) {
+    } else if (isStaticallyEmpty(dims) || isStaticallyEmpty(x->dims)) {
       // extract_slice refuses offsets at the end of a dim, even to take nothing there.
       l.setTensor(op, i, l.emptyTensor(op->getLoc(), dims, signless(x->element)), dims,
                   x->element);

@@ -206,11 +206,17 @@ static LogicalResult lowerIdentity(Lowering &l, Operation *op) {
 static LogicalResult setRange(Lowering &l, Operation *op, Value start, Value delta,
                               OpFoldResult length, Type element) {
   Location loc = op->getLoc();
-  Type type = start.getType();
+  Type type = start.getType(), wide = accumulatorType(type);
+  if (isa<FloatType>(type)) {
+    Scalars outer = l.scalars(loc);
+    start = convertFloat(outer, start, wide);
+    delta = convertFloat(outer, delta, wide);
+  }
   auto at = [&](Scalars &s, Value index) -> Value {
     if (isa<FloatType>(type)) {
-      Value i = s.make<arith::SIToFPOp>(type, s.toI64(index));
-      return s.make<arith::AddFOp>(s.bring(start), s.make<arith::MulFOp>(i, s.bring(delta)));
+      Value i = s.make<arith::SIToFPOp>(wide, s.toI64(index));
+      Value step = s.make<arith::MulFOp>(i, s.bring(delta));
+      return convertFloat(s, s.make<arith::AddFOp>(s.bring(start), step), type);
     }
     Value i = s.make<arith::IndexCastOp>(type, index);
     return s.add(s.mul(i, s.bring(delta)), s.bring(start));

@@ -1,15 +1,18 @@
 /// sq-conformance: runs the ONNX node tests through the compiler and the
-/// runtime and compares the outcome with a list of the tests that are to pass.
+/// runtime. Lists name the cases that are refused, each with its reason: every other
+/// case must pass, and every listed one must be refused for that reason.
 #include "test/conformance/Case.h"
 #include "test/support/Program.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Regex.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/xxhash.h"
 
 #include <fcntl.h>
 #include <fstream>
+#include <map>
 #include <set>
 #include <unistd.h>
 
@@ -24,11 +27,11 @@ llvm::cl::opt<std::string> root("root", llvm::cl::init(SQ_NODE_TESTS), llvm::cl:
 llvm::cl::opt<std::string> shard("shard", llvm::cl::init("0/1"), llvm::cl::value_desc("i/n"),
                                  llvm::cl::desc("Only every n-th case, from the i-th; default 0/1"),
                                  llvm::cl::cat(category));
-llvm::cl::opt<std::string> expectedFile("expected", llvm::cl::value_desc("file"),
-                                        llvm::cl::desc("List of the cases that must pass"),
-                                        llvm::cl::cat(category));
-llvm::cl::opt<bool> update("update", llvm::cl::desc("Rewrite the list with what passes now"),
-                           llvm::cl::cat(category));
+llvm::cl::list<std::string> refusedFiles(
+    "refused", llvm::cl::value_desc("file"), llvm::cl::cat(category),
+    llvm::cl::desc("List of the cases that are refused, `name: reason` in each line; may be repeated"));
+llvm::cl::opt<bool> update("update", llvm::cl::cat(category),
+                           llvm::cl::desc("Rewrite the last list with what is refused now, and in no other list"));
 llvm::cl::opt<unsigned> minimum("minimum", llvm::cl::init(0), llvm::cl::value_desc("count"),
                                 llvm::cl::desc("Fail when fewer cases are found; default 0"),
                                 llvm::cl::cat(category));
@@ -61,28 +64,38 @@ const char *name(Verdict verdict) {
   return names[static_cast<int>(verdict)];
 }
 
-std::set<std::string> readList(const std::string &path) {
-  std::set<std::string> names;
+/// By name of the case.
+using Reasons = std::map<std::string, std::string>;
+
+void readList(const std::string &path, Reasons &reasons) {
   std::ifstream file(path);
   if (!file) {
     llvm::errs() << "cannot read " << path << "\n";
     std::exit(2);
   }
   for (std::string line; std::getline(file, line);)
-    if (!line.empty() && line[0] != '#')
-      names.insert(line);
-  return names;
+    if (!line.empty() && line[0] != '#') {
+      auto [name, reason] = llvm::StringRef(line).split(": ");
+      reasons[name.str()] = reason.str();
+    }
 }
 
-void writeList(const std::string &path, const std::set<std::string> &names) {
+void writeList(const std::string &path, const Reasons &reasons) {
   std::ofstream file(path);
-  file << "# The ONNX node tests that pass; written by sq-conformance --update.\n";
-  for (const std::string &name : names)
-    file << name << "\n";
+  file << "# ONNX node tests that are refused, and why; written by sq-conformance --update.\n";
+  for (const auto &[name, reason] : reasons)
+    file << name << ": " << reason << "\n";
   if (!file.flush()) {
     llvm::errs() << "cannot write " << path << "\n";
     std::exit(2);
   }
+}
+
+/// The first line of a message without the place in a file that it begins with.
+std::string reasonOf(llvm::StringRef message) {
+  llvm::StringRef line = message.take_until([](char c) { return c == '\n'; });
+  llvm::Regex place("^\"[^\"]*\":[0-9]+:[0-9]+: ");
+  return place.sub("", line).substr(0, 200);
 }
 
 std::vector<Case> select(const std::vector<Case> &all) {
@@ -105,24 +118,20 @@ int main(int argc, char **argv) {
   llvm::cl::HideUnrelatedOptions(category);
   llvm::cl::ParseCommandLineOptions(argc, argv, "Runs the ONNX node tests.\n");
   std::vector<Case> all = findCases(root), cases = select(all);
-  if (update && (expectedFile.empty() || cases.size() != all.size())) {
-    llvm::errs() << "--update needs --expected=FILE and all cases\n";
+  if (update && (refusedFiles.empty() || cases.size() != all.size())) {
+    llvm::errs() << "--update needs --refused=FILE and all cases\n";
     return 2;
   }
-  std::set<std::string> expected;
-  if (!expectedFile.empty() && !update)
-    expected = readList(expectedFile);
+  Reasons listed;
+  for (size_t i = 0; i + (update ? 1 : 0) < refusedFiles.size(); ++i)
+    readList(refusedFiles[i], listed);
 
   if (sample) {
-    // Those of the list with the smallest hashes of their names.
+    // Those not listed, with the smallest hashes of their names.
     auto hash = [](const Case &c) { return llvm::xxh3_64bits(c.name); };
-    llvm::erase_if(cases, [&](const Case &c) { return !expected.count(c.name); });
+    llvm::erase_if(cases, [&](const Case &c) { return listed.count(c.name); });
     llvm::sort(cases, [&](const Case &a, const Case &b) { return hash(a) < hash(b); });
     cases.resize(std::min<size_t>(cases.size(), sample));
-    std::set<std::string> chosen;
-    for (const Case &c : cases)
-      chosen.insert(c.name);
-    expected = chosen;
   }
 
   TemporaryDirectory directory;
@@ -132,19 +141,30 @@ int main(int argc, char **argv) {
       dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
     return reference ? runReference(cases[i]) : runCompiled(cases[i], directory.file("case.so"), target);
   };
-  std::set<std::string> passed, broken;
+  std::set<std::string> broken;
+  Reasons refused;
   size_t counts[4] = {};
   runIsolated(cases.size(), limit, run, [&](size_t i, const Outcome &outcome) {
+    const std::string &test = cases[i].name;
     ++counts[static_cast<int>(outcome.verdict)];
-    if (outcome.verdict == Verdict::Passed)
-      passed.insert(cases[i].name);
-    bool regressed = outcome.verdict != Verdict::Passed && expected.count(cases[i].name);
-    if (regressed || outcome.verdict == Verdict::Wrong || outcome.verdict == Verdict::Crashed)
-      broken.insert(cases[i].name);
-    if (broken.count(cases[i].name) || llvm::is_contained(show, outcome.verdict))
-      llvm::outs() << name(outcome.verdict) << (regressed ? ", but listed as passing" : "") << ": "
-                   << cases[i].name << (outcome.message.empty() ? "" : ": ") << outcome.message
-                   << "\n";
+    std::string note, reason = reasonOf(outcome.message);
+    auto known = listed.find(test);
+    if (outcome.verdict == Verdict::Wrong || outcome.verdict == Verdict::Crashed) {
+      note = " ";
+    } else if (outcome.verdict == Verdict::Refused && known == listed.end()) {
+      refused[test] = reason;
+      if (!refusedFiles.empty() && !update)
+        note = ", but not listed as refused";
+    } else if (outcome.verdict == Verdict::Refused && known->second != reason) {
+      note = ", but listed as refused for another reason";
+    } else if (outcome.verdict == Verdict::Passed && known != listed.end()) {
+      note = ", but listed as refused";
+    }
+    if (!note.empty())
+      broken.insert(test);
+    if (!note.empty() || llvm::is_contained(show, outcome.verdict))
+      llvm::outs() << name(outcome.verdict) << llvm::StringRef(note).rtrim() << ": " << test
+                   << (outcome.message.empty() ? "" : ": ") << outcome.message << "\n";
   });
 
   llvm::outs() << cases.size() << " of " << all.size() << " cases";
@@ -163,16 +183,12 @@ int main(int argc, char **argv) {
     failed = true;
   }
   // A name that no longer exists would otherwise hide a lost case.
-  for (const std::string &name : expected)
-    if (filter.empty() && llvm::none_of(all, [&](const Case &c) { return c.name == name; })) {
-      llvm::outs() << "listed but not found: " << name << "\n";
+  for (const auto &entry : listed)
+    if (filter.empty() && llvm::none_of(all, [&](const Case &c) { return c.name == entry.first; })) {
+      llvm::outs() << "listed but not found: " << entry.first << "\n";
       failed = true;
     }
   if (update)
-    writeList(expectedFile, passed);
-  else if (!expected.empty())
-    for (const std::string &name : passed)
-      if (!expected.count(name))
-        llvm::outs() << "passes now; add it with --update: " << name << "\n";
+    writeList(refusedFiles[refusedFiles.size() - 1], refused);
   return failed ? 1 : 0;
 }
