@@ -57,6 +57,24 @@ struct TruncateToBf16 : OpRewritePattern<arith::TruncFOp> {
   }
 };
 
+/// arith.extf bf16 -> f64 by way of f32: all conversions of one value by its bits, or
+/// LLVM holds it as f32 and rounds it back for the others, with __truncsfbf2.
+struct ExtendBf16ToF64 : OpRewritePattern<arith::ExtFOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(arith::ExtFOp op, PatternRewriter &rewriter) const override {
+    Type from = op.getIn().getType();
+    if (!getElementTypeOrSelf(from).isBF16() || !getElementTypeOrSelf(op.getType()).isF64())
+      return rewriter.notifyMatchFailure(op, "not from bf16 to f64");
+    auto shaped = dyn_cast<ShapedType>(from);
+    Type f32 = rewriter.getF32Type();
+    Value single = arith::ExtFOp::create(rewriter, op.getLoc(), shaped ? Type(shaped.clone(f32)) : f32,
+                                         op.getIn());
+    rewriter.replaceOpWithNewOp<arith::ExtFOp>(op, op.getType(), single);
+    return success();
+  }
+};
+
 struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
   using LowerMathPassBase::LowerMathPassBase;
   void runOnOperation() override {
@@ -77,7 +95,7 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
     if (!libm)
       sq::populateDoubleMathPatterns(patterns);
     if (bf16) {
-      patterns.add<TruncateToBf16>(&getContext(), /*benefit=*/2);
+      patterns.add<TruncateToBf16, ExtendBf16ToF64>(&getContext(), /*benefit=*/2);
       arith::populateExpandBFloat16Patterns(patterns);
     }
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

@@ -190,3 +190,13 @@ func.func @no_silu(%x: f32) -> f32 {
   %2 = arith.mulf %x, %1 : f32
   return %2 : f32
 }
+
+// bf16 to f64 goes by f32, by its bits, like every other use of the value.
+// CHECK-LABEL: @bf16_to_f64
+// CHECK-NOT: arith.extf {{.*}} : bf16
+// CHECK: arith.bitcast %{{.*}} : i32 to f32
+// CHECK: arith.extf %{{.*}} : f32 to f64
+func.func @bf16_to_f64(%x: bf16) -> f64 {
+  %y = arith.extf %x : bf16 to f64
+  return %y : f64
+}
