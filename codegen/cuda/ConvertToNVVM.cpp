@@ -50,7 +50,6 @@ struct ConvertGpuToNVVMPass : sq::impl::ConvertGpuToNVVMPassBase<ConvertGpuToNVV
     ub::populateUBToLLVMConversionPatterns(converter, patterns);
     LLVMConversionTarget target(*context);
     target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
-    target.addLegalOp<gpu::GPUModuleOp>();
     target.addIllegalDialect<gpu::GPUDialect>();
     target.addLegalOp<gpu::GPUModuleOp>();
     if (failed(applyFullConversion(module, target, std::move(patterns))))

@@ -121,10 +121,10 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
   if (target.cuda) {
     if (llvm::Error error = emitDevice(*module, *target.cuda, options, device.emplace(), schedule))
       return fail(std::move(error));
-    if (options.emit == "ptx") {
+    if (options.emit == "ptx")
       object.assign(device->ptx.begin(), device->ptx.end());
+    if (options.emit == "ptx" || reportOnly)
       return true;
-    }
   }
   ObjectKind kind = options.emit == "llvm"  ? ObjectKind::LLVM
                     : options.emit == "asm" ? ObjectKind::Assembly

@@ -31,9 +31,9 @@ sq_status reservePinned(sq_session *session, PinnedBuffer &buffer, size_t bytes,
   return SQ_STATUS_OK;
 }
 
-/* Failed checks of the runs since the last wait, which are done. `last`: the
- * caller wants to know of the last run, so earlier ones are called that. */
-sq_status reportFaults(sq_session *session, bool last) {
+/* Failed checks of the runs since the last wait, which are done. The caller asks
+ * about the `asked` last of them; the others are called earlier ones. */
+sq_status reportFaults(sq_session *session, int32_t asked) {
   Session &s = *session->cuda;
   int32_t count = s.numFaults;
   s.numFaults = 0;
@@ -41,7 +41,7 @@ sq_status reportFaults(sq_session *session, bool last) {
     if (!s.faults[i])
       continue;
     const auto *messages = s.module->deviceCode->messages();
-    const char *earlier = last && i + 1 < count ? "in an earlier run: " : "";
+    const char *earlier = i + asked < count ? "in an earlier run: " : "";
     if (s.faults[i] > messages->size())
       return fail(SQ_STATUS_INTERNAL, "%sa kernel reports the unknown failure %u of %u", earlier,
                   s.faults[i], messages->size());
@@ -51,13 +51,13 @@ sq_status reportFaults(sq_session *session, bool last) {
   return SQ_STATUS_OK;
 }
 
-sq_status wait(sq_session *session, bool last) {
+sq_status wait(sq_session *session, int32_t asked) {
   Session &s = *session->cuda;
   if (Result result = driver.eventSynchronize(s.done)) {
     s.numFaults = 0;
     return callFailed(session, result, "waiting for the run");
   }
-  return reportFaults(session, last);
+  return reportFaults(session, asked);
 }
 
 sq_status queueInputs(sq_session *session, const DLTensor *inputs) {
@@ -229,7 +229,7 @@ sq_status run(sq_session *session, const DLTensor *inputs, DLTensor *outputs) {
   if (scope.result)
     return callFailed(session, scope.result, "starting a run");
   if (s.numFaults == faultSlots)
-    if (sq_status status = wait(session, false))
+    if (sq_status status = wait(session, 0))
       return status;
   s.profile.on = session->profiling || session->trace;
   bool waits = s.profile.on || s.synchronous;
@@ -245,7 +245,7 @@ sq_status run(sq_session *session, const DLTensor *inputs, DLTensor *outputs) {
   if (sq_status status = queueRun(session, inputs))
     return abandon(session, status);
   if (waits)
-    if (sq_status status = wait(session, true))
+    if (sq_status status = wait(session, 1))
       return status;
   if (s.profile.on)
     if (sq_status status = collectProfile(session))
@@ -267,7 +267,7 @@ sq_status synchronize(sq_session *session) {
   ContextScope scope(session->cuda->module->context);
   if (scope.result)
     return callFailed(session, scope.result, "waiting for the run");
-  return wait(session, false);
+  return wait(session, faultSlots);
 }
 
 sq_status setStream(sq_session *session, void *stream) {
