@@ -261,7 +261,8 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     // All sizes are computed before the first buffer.
     for (auto loop : schedule->getOps<scf::ForOp>())
       moveLoopInvariantCode(loop);
-    Operation *start = buffers.front().op;
+    // The first one may lie in the loop of a batch in parts.
+    Operation *start = schedule->findAncestorOpInBlock(*buffers.front().op);
     DominanceInfo dominance(func);
     IRRewriter rewriter(&getContext());
     for (Buffer &buffer : buffers) {
