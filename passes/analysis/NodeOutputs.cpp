@@ -7,7 +7,7 @@
 
 using namespace mlir;
 
-static std::string operatorOf(Operation *op) {
+std::string sq::operatorName(Operation *op) {
   auto domain = op->getAttrOfType<StringAttr>("domain"), type = op->getAttrOfType<StringAttr>("op_type");
   bool isCustom = op->getName().getStringRef() == "onnx.Custom" && domain && type;
   return isCustom ? (domain.getValue() + "." + type.getValue()).str() : op->getName().stripDialect().str();
@@ -34,7 +34,7 @@ std::vector<sq::NodeOutput> sq::nodeOutputs(FunctionOpInterface main) {
       // Nothing in ONNX keeps two nodes from having one name.
       if (int count = ++used[shown]; count > 1)
         shown += "#" + std::to_string(count);
-      outputs.push_back({result, std::move(shown), operatorOf(&op)});
+      outputs.push_back({result, std::move(shown), operatorName(&op)});
     }
   }
   return outputs;

@@ -15,6 +15,9 @@ struct NodeOutput {
   std::string op;   // "MatMul", "com.microsoft.Attention"
 };
 
+/// "MatMul", "com.microsoft.Attention".
+std::string operatorName(mlir::Operation *op);
+
 /// The floating-point tensors that nodes of `main` compute, in its order. Not
 /// those inside of If, Loop and Scan, whose values come and go, and no constants.
 std::vector<NodeOutput> nodeOutputs(mlir::FunctionOpInterface main);
