@@ -74,7 +74,9 @@ public:
       edit("dropped metadata", dropMetadata);
       edit("dropped types of values", dropValueInfo);
       edit("Constant nodes as initializers", constantsToInitializers);
-      types = inferTypes(current);
+      Types known = inferTypes(current);
+      known.merge(types); // of operators that inference does not know: what the model said
+      types = std::move(known);
       edit("weights as inputs", [](ModelProto &m) { return weightsToInputs(m); });
       reduceOutputs();
       reduceNodes();
