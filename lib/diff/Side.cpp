@@ -72,8 +72,12 @@ public:
         }
     };
     auto outputs = reference::run(*module, arguments, observe);
-    if (!outputs)
-      return Status::refused(llvm::toString(outputs.takeError()));
+    if (!outputs) {
+      std::string message = llvm::toString(outputs.takeError());
+      if (llvm::StringRef(message).ends_with("unknown to the reference"))
+        message += "; it has no float64 for this operator. Compile the model instead (--a=--precision=f32 or --b=...)";
+      return Status::refused(message);
+    }
     for (auto [argument, tensor] : llvm::zip(reference::outputsOf(*module), *outputs)) {
       std::vector<double> elements(tensor.size());
       for (int64_t i = 0; i < tensor.size(); ++i)

@@ -1,5 +1,6 @@
 #include "lib/reduce/Graph.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "onnx/checker.h"
 #include "onnx/shape_inference/implementation.h"
 
@@ -106,12 +107,17 @@ void reduce::prune(ModelProto &model) {
   for (const auto &output : graph.output())
     needed.insert(output.name());
   std::vector<bool> isNeeded(graph.node_size());
-  for (int i = graph.node_size(); i-- > 0;) { // definitions come before uses
-    const NodeProto &node = graph.node(i);
-    for (const std::string &output : node.output())
-      isNeeded[i] = isNeeded[i] || needed.count(output);
-    if (isNeeded[i])
-      needed.merge(usesOf(node));
+  for (bool changed = true; changed;) { // once, unless the nodes are not sorted
+    changed = false;
+    for (int i = graph.node_size(); i-- > 0;) {
+      auto isRead = [&](const std::string &output) { return needed.count(output) > 0; };
+      if (isNeeded[i] || llvm::none_of(graph.node(i).output(), isRead))
+        continue;
+      isNeeded[i] = true;
+      size_t before = needed.size();
+      needed.merge(usesOf(graph.node(i)));
+      changed |= needed.size() != before;
+    }
   }
   filter(*graph.mutable_node(), [&](const NodeProto &, int i) { return isNeeded[i]; });
   filter(*graph.mutable_initializer(), [&](const auto &tensor, int) { return needed.count(tensor.name()) > 0; });

@@ -1,8 +1,8 @@
 // Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating
 // Failure-Inducing Input", 2002) over outputs, nodes, tensors and attributes:
 // ever smaller runs of neighbours are taken away, and stay away while the
-// command still ends with 0. What an edit makes of a model must pass onnx's
-// checker before the command sees it.
+// command still ends with 0. What an edit makes of a valid model must pass
+// onnx's checker before the command sees it.
 
 #include "lib/reduce/Reduce.h"
 
@@ -55,10 +55,15 @@ public:
   Status run() {
     if (Status s = file.create(); !s.ok())
       return s;
-    // A model that shape inference contradicts may still be what is looked for.
-    infers = whyInvalid(current, /*inferring=*/true).empty();
-    if (std::string why = infers ? "" : whyInvalid(current, /*inferring=*/false); !why.empty())
-      return Status::refused("the model is not valid, and so would be every candidate; onnx's checker says: " + why);
+    // What is looked for may be a model that shape inference contradicts, or one that sq should
+    // refuse: candidates are held to what the model itself keeps to.
+    if (std::string why = whyInvalid(current, /*inferring=*/true); !why.empty()) {
+      infers = false;
+      checked = whyInvalid(current, /*inferring=*/false).empty();
+      if (options.note)
+        options.note(std::string("candidates are ") + (checked ? "checked without shape inference" : "not checked") +
+                     ", as onnx's checker does not accept the model itself: " + why);
+    }
     currentBytes = current.SerializeAsString();
     if (Status s = checkOriginal(); !s.ok())
       return s;
@@ -143,7 +148,7 @@ private:
       return true;
     if (isOver() || !rejected.insert(llvm::xxh3_64bits(llvm::StringRef(bytes))).second)
       return false;
-    if (!whyInvalid(candidate, infers).empty())
+    if (checked && !whyInvalid(candidate, infers).empty())
       return false;
     Outcome outcome;
     failure = ask(bytes, outcome);
@@ -287,7 +292,7 @@ private:
   ModelProto &current;
   std::string currentBytes;
   Types types;
-  bool infers = false;
+  bool checked = true, infers = true; // candidates by onnx's checker; with its shape inference
   const Options &options;
   Result &result;
   const std::chrono::steady_clock::time_point start;

@@ -27,6 +27,7 @@ struct Options {
   double timeLimit = 0;       // seconds of all; 0: none
   int64_t maxChecks = 10000;
   bool verbose = false;       // show what the command prints
+  std::function<void(const std::string &)> note; // what the user should know
   std::function<void(const Progress &)> progress; // at the start, then whenever it is smaller
 };
 
@@ -36,7 +37,7 @@ struct Result {
   std::string stopped;
 };
 
-/// Refused when the model is not valid by onnx's checker, or not interesting itself.
+/// Refused when the model itself is not interesting. Candidates pass onnx's checker if the model does.
 Status reduceModel(::onnx::ModelProto &model, const Options &options, Result &result);
 
 } // namespace sq::reduce

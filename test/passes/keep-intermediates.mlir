@@ -25,9 +25,19 @@ func.func @main(%x: tensor<?x8xf32>) -> (tensor<?x8xf32> {onnx.name = "y", onnx.
 
 // -----
 
-// expected-error @below {{no onnx node computes a floating-point tensor here; keep intermediates of a model as it is imported, before --sq-onnx-to-graph}}
+// expected-error @below {{there is no onnx node here; keep intermediates of a model as it is imported, before --sq-onnx-to-graph}}
 func.func @main(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Integers only: nothing to keep.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: -> tensor<?xi64> {
+func.func @main(%x: tensor<?xi64>) -> tensor<?xi64> {
+  %y = onnx.Neg(%x) : (tensor<?xi64>) -> tensor<?xi64>
+  return %y : tensor<?xi64>
 }
 
 // -----

@@ -38,8 +38,8 @@ constexpr const char *usageText =
     "shows the failure. Let it look for the very message: a smaller model may fail in another way.\n\n"
     "Outputs and nodes are removed, what the rest reads of them becomes an input; then nodes are\n"
     "bypassed, functions inlined, initializers made inputs or zero, optional inputs and\n"
-    "attributes dropped, dims made smaller. Every candidate passes onnx's checker, and has its\n"
-    "external data in it. The same model and the same answers give the same result. Nodes\n"
+    "attributes dropped, dims made smaller. Every candidate passes onnx's checker (unless MODEL\n"
+    "does not), and has its external data in it. The same model and the same answers give the same result. Nodes\n"
     "inside of If, Loop and Scan are not reduced.\n\n"
     "MODEL is .onnx or .onnxtxt; MLIR is for upstream's mlir-reduce.\n\n"
     "Exit codes: 0 done, also when stopped by a limit; 1 the model was refused, or the check does\n"
@@ -75,6 +75,7 @@ Status execute(const Flags &flags) {
     return Status::usage("--check=CMD is missing; --help explains");
   if (options.output.empty())
     return Status::usage("-o SMALL.onnx is missing; --help explains");
+  options.note = [](const std::string &note) { llvm::errs() << "note: " << note << '\n'; };
   std::string style = flags.get("progress", "auto");
   if (style != "auto" && style != "plain" && style != "json" && style != "none")
     return Status::usage("--progress=" + style + " is none of auto, plain, json, none");
