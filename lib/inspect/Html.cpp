@@ -38,6 +38,8 @@ struct Page {
     os << formatv("<h1>{0}</h1><p>", htmlEscaped(m.path));
     if (m.irVersion)
       os << "ONNX, IR version " << m.irVersion << ". ";
+    else
+      os << "MLIR. ";
     for (const auto &[domain, version] : m.opsets)
       os << formatv("Opset {0} of <code>{1}</code>. ", version, htmlEscaped(domain));
     if (!m.producer.empty())

@@ -36,6 +36,8 @@ struct Page {
     os << m.path << ':';
     if (m.irVersion)
       os << " ONNX, IR version " << m.irVersion;
+    else
+      os << " MLIR";
     for (const auto &[domain, version] : m.opsets)
       os << ", opset " << version << (domain == "ai.onnx" ? "" : " of " + domain);
     os << (m.producer.empty() ? "" : ", made by " + m.producer) << '\n';
@@ -66,7 +68,9 @@ struct Page {
                     r.nodes == 1 ? "" : "the first is ", r.firstNode);
     for (const std::string &problem : m.problems)
       os << "  " << problem << '\n';
-    os << "  Nodes behind a refused one are only checked for being known; no cost is told of a refused model.\n";
+    if (!m.refusals.empty())
+      os << "  Nodes behind a refused one are only checked for being known.\n";
+    os << "  No cost is told of a refused model.\n";
   }
 
   void artifact(const Artifact &a) {

@@ -13,7 +13,7 @@ struct Machine {
   double bandwidth() const { return read > triad ? read : triad; }
 };
 
-/// How long to measure: some 0.3 s, or less than 0.1 s without `triad`.
+/// How long to measure: some 0.3 s, or less than 0.1 s (where no other program is in the way) without `triad`.
 enum class Effort { Thorough, Quick };
 
 /// Measures with the vectors of CPU level `level` (512 bits,
