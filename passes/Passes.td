@@ -3,6 +3,27 @@
 
 include "mlir/Pass/PassBase.td"
 
+def KeepIntermediatesPass : Pass<"sq-keep-intermediates", "::mlir::ModuleOp"> {
+  let summary = "make what every node computes a result of the program";
+  let description = [{
+    For comparing a compiled program with another one node by node (`sq-diff`): every
+    floating-point tensor that a node of @main computes becomes a result called `node:` and the
+    node's name. Before: `func.func @main` as the importer makes it. A program that keeps
+    everything fuses less and needs memory for all of it at once; what it computes is the same up
+    to rounding.
+
+    ```mlir
+    %0 = onnx.Erf(%x) : (tensor<?x8xf32>) -> tensor<?x8xf32> loc("erf")
+    %1 = onnx.Neg(%0) : (tensor<?x8xf32>) -> tensor<?x8xf32> loc("neg")
+    return %1 // {onnx.name = "y"}
+    ==>
+    return %1, %0, %1 // {onnx.name = "y"}, {onnx.name = "node:erf"}, {onnx.name = "node:neg"}
+    ```
+
+    Running it twice changes nothing.
+  }];
+}
+
 def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
   let summary = "turn exporters' spellings of one op into that op";
   let description = [{

@@ -204,7 +204,7 @@ void addNodes(Location loc, llvm::SetVector<StringRef> &nodes, size_t most) {
 
 } // namespace
 
-DictionaryAttr sq::describeWork(Operation *op, SymbolicSizes &sizes) {
+OpWork sq::workOf(Operation *op, SymbolicSizes &sizes) {
   Work work(sizes);
   work.describe(op);
   // In the order of the model: a composite, what follows in its region, the
@@ -213,10 +213,19 @@ DictionaryAttr sq::describeWork(Operation *op, SymbolicSizes &sizes) {
   if (!isa<linalg::LinalgOp>(op))
     addNodes(op->getLoc(), nodes, 1);
   op->walk([&](Operation *inner) { addNodes(inner->getLoc(), nodes, kMaxNodes); });
+  auto strings = [](const llvm::SetVector<StringRef> &set) { return std::vector<std::string>(set.begin(), set.end()); };
+  return {work.kind.str(), strings(work.parts), strings(nodes), work.flops, work.reads, work.writes};
+}
+
+DictionaryAttr sq::describeWork(Operation *op, SymbolicSizes &sizes) {
+  OpWork work = workOf(op, sizes);
   Builder b(op->getContext());
+  auto strings = [&](const std::vector<std::string> &list) {
+    return b.getStrArrayAttr(SmallVector<StringRef>(list.begin(), list.end()));
+  };
   return b.getDictionaryAttr({b.getNamedAttr("kind", b.getStringAttr(work.kind)),
-                              b.getNamedAttr("parts", b.getStrArrayAttr(work.parts.getArrayRef())),
-                              b.getNamedAttr("nodes", b.getStrArrayAttr(nodes.getArrayRef())),
+                              b.getNamedAttr("parts", strings(work.parts)),
+                              b.getNamedAttr("nodes", strings(work.nodes)),
                               b.getNamedAttr("flops", b.getStringAttr(work.flops.text())),
                               b.getNamedAttr("reads", b.getStringAttr(work.reads.text())),
                               b.getNamedAttr("writes", b.getStringAttr(work.writes.text()))});

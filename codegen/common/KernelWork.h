@@ -8,13 +8,21 @@
 
 namespace sq {
 
-/// Describes `op`, a composite, linalg op or copy on memrefs.
+/// What `op`, a composite, linalg op or copy on memrefs, does.
 ///
 /// Operations: each addition, multiplication, comparison, conversion and
 /// function of a float counts one, a fused multiply-add two, integers none.
 /// What happens once per row (the reciprocal of softmax's sum) is left out.
 /// Bytes: every operand once, however often the kernel reads it; of a table
 /// that is indexed by data, what is looked up.
+struct OpWork {
+  std::string kind;                      // "matmul", "elementwise", ...
+  std::vector<std::string> parts, nodes; // what is fused; of the ONNX graph
+  SymbolicSize flops, reads, writes;     // operations, bytes
+};
+OpWork workOf(mlir::Operation *op, SymbolicSizes &sizes);
+
+/// The same as an attribute, sizes as text.
 mlir::DictionaryAttr describeWork(mlir::Operation *op, SymbolicSizes &sizes);
 
 } // namespace sq

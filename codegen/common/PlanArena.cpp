@@ -279,8 +279,16 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
         return dominance.dominates(stage.start, alloc) &&
                succeeded(moveValueDefinitions(rewriter, extents, stage.start, dominance));
       });
-      if (stage == stages.end())
-        stage = stages.insert(stages.end(), {alloc, {}});
+      if (stage == stages.end()) {
+        // As far out of loops as its size is known.
+        SmallVector<Operation *> places = {alloc};
+        while (!isa<func::FuncOp>(places.back()->getParentOp()))
+          places.push_back(places.back()->getParentOp());
+        auto start = llvm::find_if(llvm::reverse(places), [&](Operation *place) {
+          return succeeded(moveValueDefinitions(rewriter, extents, place, dominance));
+        });
+        stage = stages.insert(stages.end(), {*start, {}});
+      }
       stage->buffers.emplace_back().op = alloc;
     }
     return stages;

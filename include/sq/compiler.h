@@ -42,6 +42,9 @@ struct CompileOptions {
   /// text on stdout. With neither output nor emit nothing else is made.
   std::vector<std::string> reports;
   int threads = 0;                         // of the compiler; 0: all allowed cores
+  /// Every node's floating-point tensors become outputs called "node:" and the
+  /// node's name, for sq-diff.
+  bool keepIntermediates = false;
   bool sanitize = false;                   // AddressSanitizer in generated code, .so only
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
   bool emulateCuda = false;                // kernels for the emulator of test/cuda, for tests

@@ -20,14 +20,15 @@
 #include "lib/driver/Manifest.h"
 #include "lib/driver/Report.h"
 #include "lib/driver/Reproducer.h"
+#include "lib/driver/Shapes.h"
 #include "lib/driver/Target.h"
 #include "lib/driver/Weights.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
+#include "passes/Passes.h"
 #include "passes/Pipelines.h"
 
 #include <mutex>
-#include <set>
 
 using namespace mlir;
 using namespace sq;
@@ -117,7 +118,7 @@ struct Compiler {
     bool file = !options.output.empty() && options.output != "-" && options.output != "/dev/null";
     std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
     SmallVector<Target> targets = chooseTargets(options);
-    std::string pipeline = "builtin.module(sq-onnx-to-graph," + graphPipeline() + "," +
+    std::string pipeline = "builtin.module(" + std::string(options.keepIntermediates ? "sq-keep-intermediates," : "") + "sq-onnx-to-graph," + graphPipeline() + "," +
                            codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets.back(), options.tile) + ")";
     if (writeReproducer(path, pipeline, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
@@ -172,47 +173,22 @@ struct Compiler {
     return write(ArrayRef<char>(text.data(), text.size()));
   }
 
-  /// --shape ranges, checked against the model's symbols, as `sq.dims`.
-  CompileResult applyShapes(ModuleOp module) {
-    if (options.shape.empty())
-      return {};
-    std::set<std::string> symbols;
-    module.walk([&](func::FuncOp func) {
-      for (unsigned i = 0; i < func.getNumArguments(); ++i)
-        if (auto dims = func.getArgAttrOfType<ArrayAttr>(i, "onnx.dims"))
-          for (auto name : dims.getAsRange<StringAttr>())
-            if (!name.getValue().empty())
-              symbols.insert(name.getValue().str());
-    });
-    Builder b(&context);
-    NamedAttrList ranges;
-    for (const auto &[name, range] : options.shape) {
-      if (!symbols.count(name)) {
-        std::string known;
-        for (const std::string &s : symbols)
-          known += (known.empty() ? "" : ", ") + s;
-        return fail(ExitCode::Refused, "--shape names the dimension '" + name +
-                                           "', which no input has; symbols of this model: " +
-                                           (known.empty() ? "none" : known));
-      }
-      ranges.set(name, b.getDenseI64ArrayAttr({range.min, range.max}));
-    }
-    module->setAttr("sq.dims", ranges.getDictionary(&context));
-    return {};
-  }
-
   CompileResult compile() {
     begin("import");
     OwningOpRef<ModuleOp> module = loadModel(path, context);
     if (!module)
       return fail(ExitCode::Refused, "cannot read " + path);
-    if (CompileResult r = applyShapes(*module); r.code != ExitCode::Done)
-      return r;
+    if (failed(applyShapes(*module, options.shape)))
+      return fail(ExitCode::Refused, "--shape does not fit the model");
     if (options.emit == "onnx")
       return writeModule(*module);
 
     begin("normalise");
-    if (failed(run(*module, buildOnnxToGraph)))
+    if (failed(run(*module, [&](OpPassManager &pm) {
+          if (options.keepIntermediates)
+            pm.addPass(createKeepIntermediatesPass());
+          buildOnnxToGraph(pm);
+        })))
       return fail(ExitCode::Refused, "the model could not be normalised");
     if (options.emit == "sq")
       return writeModule(*module);

@@ -37,25 +37,40 @@ std::string DimChoice::text() const {
   return text.empty() ? "fixed shapes" : text;
 }
 
+std::string sq::dimName(const ManifestTensor &tensor, size_t axis) {
+  const std::string &symbol = tensor.dims[axis].name;
+  return symbol.empty() ? tensor.name + ":" + std::to_string(axis) : symbol;
+}
+
+DimChoice sq::typicalDims(ArrayRef<ManifestTensor> inputs) {
+  DimChoice choice;
+  for (const ManifestTensor &input : inputs)
+    for (auto [axis, dim] : enumerate(input.dims)) {
+      std::string name = dimName(input, axis);
+      if (dim.min == dim.max || any_of(choice.dims, [&](auto &known) { return known.first == name; }))
+        continue;
+      int64_t usual = axis == 0 ? 1 : 128;
+      choice.dims.emplace_back(name, std::min(std::max(usual, dim.min), dim.max));
+    }
+  return choice;
+}
+
 Report::Report(std::string modelPath, std::vector<std::string> cpuLevels, Schedule s,
                const Manifest &manifest, int64_t weightSize)
     : model(std::move(modelPath)), levels(std::move(cpuLevels)), schedule(std::move(s)),
-      neighbours(findNeighbours(schedule)), weightBytes(weightSize) {
+      neighbours(findNeighbours(schedule)), weightBytes(weightSize), typical(typicalDims(manifest.inputs)) {
   largest.emplace();
-  for (const ManifestTensor &input : manifest.inputs)
-    for (auto [axis, dim] : enumerate(input.dims)) {
-      if (dim.min == dim.max)
-        continue;
-      std::string name = dim.name.empty() ? input.name + ":" + std::to_string(axis) : dim.name;
-      if (any_of(typical.dims, [&](auto &known) { return known.first == name; }))
-        continue;
-      int64_t usual = axis == 0 ? 1 : 128;
-      typical.dims.emplace_back(name, std::min(std::max(usual, dim.min), dim.max));
-      if (dim.max == INT64_MAX)
-        largest.reset();
-      else if (largest)
-        largest->dims.emplace_back(name, dim.max);
-    }
+  for (const auto &[name, size] : typical.dims)
+    for (const ManifestTensor &input : manifest.inputs)
+      for (auto [axis, dim] : enumerate(input.dims)) {
+        if (dim.min == dim.max || dimName(input, axis) != name || !largest ||
+            any_of(largest->dims, [&, &name = name](auto &known) { return known.first == name; }))
+          continue;
+        if (dim.max == INT64_MAX)
+          largest.reset();
+        else
+          largest->dims.emplace_back(name, dim.max);
+      }
   if (typical.dims.empty())
     largest.reset();
   for (auto [i, buffer] : enumerate(schedule.buffers))

@@ -18,6 +18,13 @@ struct DimChoice {
   std::string text() const; // "batch=1, sequence=128"
 };
 
+/// What dim `axis` is called in formulas: its symbol, or NAME:AXIS.
+std::string dimName(const ManifestTensor &tensor, size_t axis);
+
+/// A first dim of an input is 1, any other 128, or what comes nearest in the
+/// inputs' ranges.
+DimChoice typicalDims(llvm::ArrayRef<ManifestTensor> inputs);
+
 /// The memory plan for some dims.
 struct MemoryUse {
   double arena = 0;       // bytes
@@ -36,8 +43,6 @@ struct Report {
   std::vector<Neighbours> neighbours;
   std::vector<int> weights;     // buffers, the largest first
   int64_t weightBytes;
-  /// A first dim of an input is 1, any other 128, or what comes nearest in the
-  /// model's ranges.
   DimChoice typical;
   std::optional<DimChoice> largest; // when every dim has an upper bound
 

@@ -1,47 +1,13 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/driver/Html.h"
 #include "lib/driver/Report.h"
 
 using namespace llvm;
 using namespace sq;
 
 namespace {
-
-constexpr char kHead[] = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>sq report</title><style>
-body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em; color: #222; }
-h1 { font-size: 1.4em } h2 { font-size: 1.1em; margin-top: 2em }
-table { border-collapse: collapse; width: 100% } td, th { padding: 2px 8px; text-align: left; vertical-align: top }
-th { border-bottom: 1px solid #999; font-weight: 600 } tr:nth-child(even) { background: #f5f6f8 }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-code, .f { font: 12px ui-monospace, monospace } .f { color: #667 }
-.bar { display: inline-block; height: .7em; background: #4a7fb5; margin-right: 4px }
-svg { width: 100%; height: auto; border: 1px solid #ccc } svg rect:hover { fill-opacity: 1 }
-</style></head><body>
-)";
-
-std::string escaped(StringRef text) {
-  std::string result;
-  for (char c : text)
-    switch (c) {
-    case '&':
-      result += "&amp;";
-      break;
-    case '<':
-      result += "&lt;";
-      break;
-    case '>':
-      result += "&gt;";
-      break;
-    case '"':
-      result += "&quot;";
-      break;
-    default:
-      result += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-    }
-  return result;
-}
 
 struct Page {
   const Report &report;
@@ -51,18 +17,18 @@ struct Page {
 
   /// A formula with its value.
   std::string sized(const std::string &formula, StringRef unit) {
-    return formatv("{0}<br><span class=f>{1}</span>", withUnit(dims.evaluate(formula), unit), escaped(formula));
+    return formatv("{0}<br><span class=f>{1}</span>", withUnit(dims.evaluate(formula), unit), htmlEscaped(formula));
   }
 
   std::string link(int kernel) {
-    return formatv("<a href=\"#k{0}\">{0} {1}</a>", kernel, escaped(s.kernels[kernel].kind));
+    return formatv("<a href=\"#k{0}\">{0} {1}</a>", kernel, htmlEscaped(s.kernels[kernel].kind));
   }
 
   void summary() {
     os << formatv("<h1>{0}</h1><p>{1} kernels, {2} of weights, CPU levels {3}. For {4}: {5}, {6} read, {7} "
                   "written, every operand counted once.</p>\n",
-                  escaped(report.model), s.kernels.size(), withUnit(report.weightBytes, "B"),
-                  escaped(join(report.levels, ", ")), escaped(dims.text()),
+                  htmlEscaped(report.model), s.kernels.size(), withUnit(report.weightBytes, "B"),
+                  htmlEscaped(join(report.levels, ", ")), htmlEscaped(dims.text()),
                   withUnit(report.total(&ScheduledKernel::flops), "flop"),
                   withUnit(report.total(&ScheduledKernel::reads), "B"),
                   withUnit(report.total(&ScheduledKernel::writes), "B"));
@@ -78,8 +44,8 @@ struct Page {
       double flops = std::max(dims.evaluate(k.flops), 0.0);
       os << formatv("<tr id=k{0}><td class=n>{0}<td>{1}<td>{2}<td class=n>{3}<td><span class=bar style=\"width:{4:f1}px\">"
                     "</span>{5:f1}&nbsp;%<td class=n>{6}<td class=n>{7}<td><code>{8}</code></tr>\n",
-                    i, escaped(k.kind), escaped(join(k.parts, ", ")), sized(k.flops, "flop"), 60 * flops / most,
-                    100 * flops / total, sized(k.reads, "B"), sized(k.writes, "B"), escaped(join(k.nodes, " ")));
+                    i, htmlEscaped(k.kind), htmlEscaped(join(k.parts, ", ")), sized(k.flops, "flop"), 60 * flops / most,
+                    100 * flops / total, sized(k.reads, "B"), sized(k.writes, "B"), htmlEscaped(join(k.nodes, " ")));
     }
     os << "</table>\n";
   }
@@ -89,7 +55,7 @@ struct Page {
           "<table><tr><th>from<th>to<th class=n>bytes<th>why</tr>\n";
     for (const Neighbours &n : report.neighbours)
       os << formatv("<tr><td>{0}<td>{1}<td class=n>{2}<td>{3}</tr>\n", link(n.producer), link(n.consumer),
-                    withUnit(dims.evaluate(s.buffers[n.buffer].bytes), "B"), escaped(n.reason));
+                    withUnit(dims.evaluate(s.buffers[n.buffer].bytes), "B"), htmlEscaped(n.reason));
     os << "</table>\n";
   }
 
@@ -107,14 +73,14 @@ struct Page {
                     "stroke=\"#fff\" stroke-width=\"0.5\"><title>{5}: {6}, kernels {7} to {8}</title></rect>",
                     b.first() * width, 300 - (offset + bytes) * height, (b.last() - b.first() + 1) * width,
                     bytes * height, b.first() <= use.fullest && use.fullest <= b.last() ? "#b5654a" : "#4a7fb5",
-                    withUnit(bytes, "B"), escaped(b.type), b.first(), b.last());
+                    withUnit(bytes, "B"), htmlEscaped(b.type), b.first(), b.last());
     }
     os << "</svg>\n";
   }
 
   void memory(const DimChoice &choice, bool drawn) {
     MemoryUse use = report.use(choice);
-    os << formatv("<p>For {0}: arena {1}", escaped(choice.text()), withUnit(use.arena, "B"));
+    os << formatv("<p>For {0}: arena {1}", htmlEscaped(choice.text()), withUnit(use.arena, "B"));
     if (use.fullest < 0) {
       os << ".</p>\n";
       return;
@@ -125,7 +91,7 @@ struct Page {
     for (int index : use.alive) {
       const ScheduledBuffer &b = s.buffers[index];
       os << formatv("<tr><td class=n>{0}<td><code>{1}</code><td>{2}<td>{3}</tr>\n",
-                    withUnit(choice.evaluate(b.bytes), "B"), escaped(b.type), link(b.first()), link(b.last()));
+                    withUnit(choice.evaluate(b.bytes), "B"), htmlEscaped(b.type), link(b.first()), link(b.last()));
     }
     os << "</table>\n";
     if (drawn) {
@@ -145,7 +111,7 @@ struct Page {
       for (int kernel : b.readers)
         users += (users.empty() ? "" : ", ") + link(kernel);
       os << formatv("<tr><td class=n>{0}<td><code>{1}</code><td><code>{2}</code><td>{3}</tr>\n",
-                    withUnit(dims.evaluate(b.bytes), "B"), escaped(b.type), escaped(b.name), users);
+                    withUnit(dims.evaluate(b.bytes), "B"), htmlEscaped(b.type), htmlEscaped(b.name), users);
     }
     os << "</table>\n";
   }
@@ -154,13 +120,13 @@ struct Page {
 } // namespace
 
 void sq::writeReportHtml(const Report &report, raw_ostream &os) {
-  os << kHead;
+  os << kHtmlHead;
   Page page{report, os};
   page.summary();
   page.kernels();
   page.notFused();
   os << formatv("<h2>Memory</h2><p>Arena: <code>{0}</code> bytes.</p>\n",
-                escaped(report.schedule.arenaBytes.text()));
+                htmlEscaped(report.schedule.arenaBytes.text()));
   if (report.schedule.dataArenas)
     os << formatv("<p>And {0} arenas whose sizes depend on data.</p>\n", report.schedule.dataArenas);
   page.memory(report.typical, true);

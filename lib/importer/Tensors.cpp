@@ -305,15 +305,15 @@ LogicalResult checkTensor(const TensorProto &tensor, Location loc, const Twine &
   return TensorReader(loc, what, files).check(tensor);
 }
 
-LogicalResult inlineSmallExternal(TensorProto &tensor, Location loc, const Twine &what,
-                                  ExternalFiles &files) {
+LogicalResult inlineExternal(TensorProto &tensor, Location loc, const Twine &what, ExternalFiles &files,
+                             int64_t largest) {
   if (!isExternal(tensor))
     return success();
   TensorReader reader(loc, what, files);
   FailureOr<Layout> known = reader.layout(tensor);
   if (failed(known))
     return failure();
-  if (known->bytes > kLargestDenseBytes)
+  if (known->bytes > largest)
     return success();
   FailureOr<OwnedBytes> data = reader.external(tensor, known->bytes);
   if (failed(data))

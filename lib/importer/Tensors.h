@@ -20,10 +20,10 @@ constexpr int64_t kLargestDenseBytes = 1024;
 mlir::LogicalResult checkTensor(const ::onnx::TensorProto &tensor, mlir::Location loc,
                                 const llvm::Twine &what, ExternalFiles &files);
 
-/// Brings external data of at most `kLargestDenseBytes` into the message: onnx's shape inference
+/// Brings external data of at most `largest` bytes into the message: onnx's shape inference
 /// reads shapes and axes, and only inline. The tensor must have passed `checkTensor`.
-mlir::LogicalResult inlineSmallExternal(::onnx::TensorProto &tensor, mlir::Location loc,
-                                        const llvm::Twine &what, ExternalFiles &files);
+mlir::LogicalResult inlineExternal(::onnx::TensorProto &tensor, mlir::Location loc, const llvm::Twine &what,
+                                   ExternalFiles &files, int64_t largest = kLargestDenseBytes);
 
 /// The tensor's value: DenseElementsAttr up to `kLargestDenseBytes` and for strings, else a
 /// DenseResourceElementsAttr. Inline data moves out of `tensor` into the resource's ownership.

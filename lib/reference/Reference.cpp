@@ -155,7 +155,7 @@ reference::Argument argumentOf(Type type, Attribute name) {
 /// Runs the body of @main; throws Error.
 class Interpreter {
 public:
-  Interpreter(ModuleOp module) {
+  Interpreter(ModuleOp module, reference::Observer observer) : observer(observer) {
     if (auto imports = module->getAttrOfType<DictionaryAttr>("onnx.opset_imports"))
       if (auto version = imports.getAs<IntegerAttr>("ai.onnx"))
         opset = version.getInt();
@@ -216,6 +216,8 @@ private:
     for (Value operand : op.getOperands())
       operands.push_back(isa<NoneType>(operand.getType()) ? nullptr : &lookup(operand));
     std::vector<Tensor> results = handler->second({&op, opset, operands});
+    if (observer)
+      observer(&op, results);
     for (auto [value, tensor] : llvm::zip(op.getResults(), results))
       define(value, std::move(tensor));
     for (Value operand : op.getOperands())
@@ -243,6 +245,7 @@ private:
       values.erase(value);
   }
 
+  reference::Observer observer;
   int64_t opset = 0;
   reference::HandlerTable handlers;
   llvm::DenseMap<Value, std::unique_ptr<Tensor>> values; // pointers stay while the map grows
@@ -268,12 +271,13 @@ std::vector<reference::Argument> reference::outputsOf(ModuleOp module) {
 }
 
 llvm::Expected<std::vector<Tensor>> reference::run(ModuleOp module,
-                                                   const std::vector<Tensor> &inputs) {
+                                                   const std::vector<Tensor> &inputs,
+                                                   Observer observer) {
   func::FuncOp function = mainOf(module);
   if (!function || function.isExternal())
     return llvm::createStringError("the module has no function @main");
   try {
-    return Interpreter(module).run(function, inputs);
+    return Interpreter(module, observer).run(function, inputs);
   } catch (const Error &error) {
     return llvm::createStringError(error.what());
   } catch (const std::bad_alloc &) {

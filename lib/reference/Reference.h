@@ -1,13 +1,14 @@
 /// Runs a model as the importer delivers it, in float64 with lib/numerics.
 ///
-/// Only for tests: it is what compiled programs are compared with, so it shares
-/// no code with the lowering and knows no shortcut.
+/// It is what compiled programs are compared with, by tests and sq-diff, so it
+/// shares no code with the lowering and knows no shortcut.
 #ifndef SQ_REFERENCE_REFERENCE_H
 #define SQ_REFERENCE_REFERENCE_H
 
 #include "lib/numerics/Tensor.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
 
 #include <optional>
@@ -31,10 +32,13 @@ struct Argument {
 std::vector<Argument> inputsOf(mlir::ModuleOp module);
 std::vector<Argument> outputsOf(mlir::ModuleOp module);
 
+/// Sees the results of a node that has just been run.
+using Observer = llvm::function_ref<void(mlir::Operation *node, llvm::ArrayRef<numerics::Tensor> results)>;
+
 /// The results of @main for `inputs`, one per argument in order. Fails, naming
 /// the node, for an operator it does not know or operands that do not fit.
 llvm::Expected<std::vector<numerics::Tensor>>
-run(mlir::ModuleOp module, const std::vector<numerics::Tensor> &inputs);
+run(mlir::ModuleOp module, const std::vector<numerics::Tensor> &inputs, Observer observer = nullptr);
 
 } // namespace sq::reference
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "lib/run/Compare.h"
+#include "lib/run/DataSet.h"
 #include "lib/run/Flags.h"
 #include "lib/run/Memory.h"
 #include "lib/run/Module.h"
@@ -236,11 +237,7 @@ private:
   }
 
   Status runTestData(const std::string &folder) {
-    std::vector<std::string> sets;
-    if (exists(folder + "/input_0.pb") || exists(folder + "/output_0.pb"))
-      sets.push_back(folder);
-    for (int i = 0; exists(folder + "/test_data_set_" + std::to_string(i)); ++i)
-      sets.push_back(folder + "/test_data_set_" + std::to_string(i));
+    std::vector<std::string> sets = testDataSets(folder);
     if (sets.empty())
       return Status::refused("'" + folder + "' holds neither input_0.pb, output_0.pb nor test_data_set_0");
     bool passed = true;
@@ -251,13 +248,9 @@ private:
   }
 
   Status runTestSet(const std::string &set, bool &passed) {
-    std::vector<Tensor> inputs(module.inputs().size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (Status s = readTensorProto(set + "/input_" + std::to_string(i) + ".pb", inputs[i]); !s.ok())
-        return s;
-      if (Status s = fitInput(module.inputs()[i], inputs[i]); !s.ok())
-        return s;
-    }
+    std::vector<Tensor> inputs;
+    if (Status s = readTestInputs(set, module.inputs(), inputs); !s.ok())
+      return s;
     session.bind(inputs);
     if (Status s = run(); !s.ok())
       return s;

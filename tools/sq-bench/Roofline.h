@@ -3,7 +3,7 @@
 #define SQ_TOOLS_SQ_BENCH_ROOFLINE_H
 
 #include "lib/run/Kernels.h"
-#include "tools/sq-bench/Machine.h"
+#include "lib/machine/Machine.h"
 
 namespace sq {
 

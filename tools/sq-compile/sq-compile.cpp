@@ -2,6 +2,7 @@
 
 #include "sq/compiler.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
@@ -15,6 +16,7 @@
 #include "codegen/cuda/CudaTarget.h"
 #include "codegen/host/HostTarget.h"
 #include "lib/driver/Report.h"
+#include "lib/driver/Shapes.h"
 
 using namespace llvm;
 using sq::ExitCode;
@@ -59,6 +61,9 @@ struct Options {
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj, ptx (of the CUDA kernels); with -o into a file")};
+  cl::opt<bool> keepIntermediates{"keep-intermediates", cl::init(false), cl::cat(category),
+         cl::desc("what every node computes becomes an output (node:NAME) too, so that sq-diff can compare "
+                  "them; such a program fuses less, is slower and needs more memory")};
   cl::opt<bool> sanitize{"sanitize", cl::init(false), cl::cat(category),
                          cl::desc("instrument generated code with AddressSanitizer; OUT.so then loads "
                                   "only into programs built with it")};
@@ -79,22 +84,6 @@ struct Options {
 static int usage(const Twine &message) {
   errs() << "sq-compile: " << message << "\nTry sq-compile --help\n";
   return static_cast<int>(ExitCode::Usage);
-}
-
-/// NAME=LO..HI or NAME=N; empty on success, else what is wrong.
-static std::string parseShape(StringRef text, std::map<std::string, sq::DimRange> &ranges) {
-  auto [name, value] = text.split('=');
-  auto [low, high] = value.split("..");
-  if (!value.contains(".."))
-    high = low;
-  sq::DimRange range;
-  if (name.empty() || low.getAsInteger(10, range.min) || high.getAsInteger(10, range.max))
-    return ("--shape=" + text + " is not NAME=LO..HI or NAME=N").str();
-  if (range.min < 0 || range.max < range.min)
-    return ("--shape=" + text + " is an empty or negative range").str();
-  if (!ranges.try_emplace(name.str(), range).second)
-    return ("--shape gives '" + name + "' twice").str();
-  return "";
 }
 
 int main(int argc, char **argv) {
@@ -125,6 +114,7 @@ int main(int argc, char **argv) {
   static const char *precisions[] = {"f32", "bf16", "f16", "tf32"};
   options.precision = precisions[static_cast<int>(cli.precision.getValue())];
   options.sanitize = cli.sanitize;
+  options.keepIntermediates = cli.keepIntermediates;
   options.emulateAmx = cli.emulateAmx;
   options.emulateCuda = cli.emulateCuda;
   if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))
@@ -149,7 +139,7 @@ int main(int argc, char **argv) {
       return usage("--report=" + report + ": expected FILE.html, FILE.json, FILE.txt or -");
   options.reports.assign(cli.reports.begin(), cli.reports.end());
   for (const std::string &shape : cli.shapes)
-    if (std::string wrong = parseShape(shape, options.shape); !wrong.empty())
+    if (std::string wrong = sq::parseShape(shape, options.shape); !wrong.empty())
       return usage(wrong);
   auto [kind, level] = StringRef(cli.targetName).split(':');
   if (kind == "cuda") {

@@ -4,15 +4,14 @@
 #include <cstdio>
 #include <memory>
 
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Signals.h"
 
+#include "lib/driver/TemporaryArtifact.h"
+#include "lib/run/DataSet.h"
 #include "lib/run/Flags.h"
 #include "lib/tensorio/File.h"
 #include "lib/tensorio/Npy.h"
-#include "tools/sq-eval/DataSet.h"
 #include "tools/sq-eval/Metrics.h"
 
 using namespace sq;
@@ -55,45 +54,28 @@ constexpr const char *usageText =
 /// An artifact, or a model compiled to a temporary one.
 class Model {
 public:
-  ~Model() {
-    if (temporary.empty())
-      return;
-    llvm::sys::fs::remove(temporary);
-    llvm::sys::DontRemoveFileOnSignal(temporary);
-  }
-
   /// --device is for the artifact that is measured; a reference runs where it can.
   Status load(const std::string &path, const Flags &flags, bool isReference = false) {
-    llvm::StringRef name(path);
-    bool isModel = name.ends_with(".onnx") || name.ends_with(".onnxtxt") ||
-                   name.ends_with(".mlir") || name.ends_with(".mlirbc");
-    if (isModel)
-      if (Status s = compile(path); !s.ok())
-        return s;
+    bool isModel = isModelName(path);
+    if (isModel) {
+      std::fprintf(stderr, "sq-eval: compiling '%s'\n", path.c_str());
+      CompileResult result = temporary.compile(path);
+      if (result.code != ExitCode::Done)
+        return {result.code, result.message};
+    }
     RunOptions options;
     options.cpu = flags.get("cpu");
     if (Status s = parseDevice(flags, options.device); !s.ok())
       return s;
     if (isModel || isReference)
       options.device = isModel ? "cpu" : "auto"; // a model is compiled for the CPU
-    return module.load((isModel ? temporary.str() : name).str().c_str(), options);
+    return module.load((isModel ? temporary.path() : path).c_str(), options);
   }
 
   Module module;
 
 private:
-  Status compile(const std::string &path) {
-    if (std::error_code error = llvm::sys::fs::createTemporaryFile("sq-eval", "so", temporary))
-      return Status::lacking("cannot make a temporary file: " + error.message());
-    llvm::sys::RemoveFileOnSignal(temporary);
-    std::fprintf(stderr, "sq-eval: compiling '%s'\n", path.c_str());
-    CompileOptions options;
-    options.output = temporary.str().str();
-    CompileResult result = compileFile(path, options);
-    return {result.code, result.message};
-  }
-
-  llvm::SmallString<128> temporary;
+  TemporaryArtifact temporary;
 };
 
 class Eval {
@@ -153,7 +135,7 @@ private:
   Status accuracy(double &value) {
     DataSet data;
     Tensor labels;
-    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+    if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
       return s;
     if (Status s = readNpy(folder + "/labels.npy", labels); !s.ok())
       return s;
@@ -179,7 +161,7 @@ private:
   /// agreement, cosine and sqnr.
   Status similarity(double &value) {
     DataSet data, referenceData;
-    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+    if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
       return s;
     Tensor stored;
     Model reference;
@@ -191,7 +173,7 @@ private:
         return s;
       if (Status s = chooseOutput(reference.module, referenceIndex); !s.ok())
         return s;
-      if (Status s = readDataSet(folder, reference.module, referenceData); !s.ok())
+      if (Status s = readDataSet(folder, reference.module.inputs(), referenceData); !s.ok())
         return s;
       if (Status s = session.create(reference.module, threads); !s.ok())
         return s;
@@ -236,7 +218,7 @@ private:
 
   Status perplexity(double &value) {
     DataSet data;
-    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+    if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
       return s;
     if (!data.hasTokens)
       return Status::refused("'" + folder + "' holds no tokens.npy");
@@ -251,7 +233,7 @@ private:
 
   Status embed(const std::string &folder, std::vector<double> &embeddings, int64_t &hidden) {
     DataSet data;
-    if (Status s = readDataSet(folder, model.module, data); !s.ok())
+    if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
       return s;
     Tensor read;
     const Tensor *mask = nullptr;

@@ -216,3 +216,27 @@ func.func @in_loop(%x: memref<4xf32>, %n: index) {
   }
   return
 }
+
+// -----
+
+// The first buffer lies in the loop of a batch in parts: the arena is made
+// before the loop, for the buffers behind it too.
+// CHECK-LABEL: @first_in_loop
+// CHECK: %[[ARENA:.*]] = sq.arena
+// CHECK: scf.for
+// CHECK: memref.view %[[ARENA]]
+// CHECK: memref.view %[[ARENA]]
+// CHECK: return
+func.func @first_in_loop(%x: memref<16xf32>, %y: memref<16xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    %a = memref.alloc() : memref<16xf32>
+    "test.kernel"(%x, %a) : (memref<16xf32>, memref<16xf32>) -> ()
+    "test.kernel"(%a, %y) : (memref<16xf32>, memref<16xf32>) -> ()
+  }
+  %b = memref.alloc() : memref<16xf32>
+  "test.kernel"(%y, %b) : (memref<16xf32>, memref<16xf32>) -> ()
+  "test.kernel"(%b, %y) : (memref<16xf32>, memref<16xf32>) -> ()
+  return
+}

@@ -1,8 +1,9 @@
 /// Data sets: a folder with one `<input name>.npy` per input, first dimension =
 /// samples. For language models `tokens.npy` [rows, T+1] instead: columns
-/// 0..T-1 are input_ids, positions 0..T-1 where the model has position_ids.
-#ifndef SQ_TOOLS_SQ_EVAL_DATASET_H
-#define SQ_TOOLS_SQ_EVAL_DATASET_H
+/// 0..T-1 are input_ids, positions 0..T-1 where the model has position_ids. Or
+/// ONNX's test data: folders test_data_set_* of input_0.pb, output_0.pb ...
+#ifndef SQ_LIB_RUN_DATASET_H
+#define SQ_LIB_RUN_DATASET_H
 
 #include <functional>
 
@@ -18,9 +19,14 @@ struct DataSet {
   int64_t samples = 0;
 };
 
-/// Reads what `module` needs. Masks that a tokens.npy does not come with are
+/// Reads what a model with these inputs needs. Masks that a tokens.npy does not come with are
 /// ones: its rows are not padded.
-Status readDataSet(const std::string &folder, const Module &module, DataSet &data);
+Status readDataSet(const std::string &folder, const std::vector<Port> &inputs, DataSet &data);
+
+/// The sets of ONNX test data that `folder` is or holds; none when it is not of that kind.
+std::vector<std::string> testDataSets(const std::string &folder);
+/// Reads input_0.pb ... of such a set.
+Status readTestInputs(const std::string &set, const std::vector<Port> &ports, std::vector<Tensor> &inputs);
 
 /// The samples [begin, begin + count) of `from`.
 Status slice(const Tensor &from, int64_t begin, int64_t count, Tensor &to);

@@ -1,10 +1,11 @@
-#include "tools/sq-eval/DataSet.h"
+#include "lib/run/DataSet.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "lib/tensorio/File.h"
 #include "lib/tensorio/Npy.h"
+#include "lib/tensorio/TensorProto.h"
 
 namespace sq {
 namespace {
@@ -30,7 +31,7 @@ Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input) {
 
 } // namespace
 
-Status readDataSet(const std::string &folder, const Module &module, DataSet &data) {
+Status readDataSet(const std::string &folder, const std::vector<Port> &ports, DataSet &data) {
   data.folder = folder;
   if (!isDirectory(folder))
     return Status::refused("'" + folder + "' is not a folder");
@@ -43,7 +44,6 @@ Status readDataSet(const std::string &folder, const Module &module, DataSet &dat
       return Status::refused("'" + folder + "/tokens.npy' is " + typeString(t) +
                              ", expected integers [rows, tokens + 1]");
   }
-  const std::vector<Port> &ports = module.inputs();
   if (ports.empty())
     return Status::refused("the model has no inputs to take samples from");
   data.inputs.resize(ports.size());
@@ -68,6 +68,27 @@ Status readDataSet(const std::string &folder, const Module &module, DataSet &dat
   }
   if (data.samples == 0)
     return Status::refused("'" + folder + "' holds no samples");
+  return {};
+}
+
+std::vector<std::string> testDataSets(const std::string &folder) {
+  std::vector<std::string> sets;
+  if (exists(folder + "/input_0.pb") || exists(folder + "/output_0.pb"))
+    sets.push_back(folder);
+  for (int i = 0; exists(folder + "/test_data_set_" + std::to_string(i)); ++i)
+    sets.push_back(folder + "/test_data_set_" + std::to_string(i));
+  return sets;
+}
+
+Status readTestInputs(const std::string &set, const std::vector<Port> &ports, std::vector<Tensor> &inputs) {
+  inputs.clear();
+  inputs.resize(ports.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (Status s = readTensorProto(set + "/input_" + std::to_string(i) + ".pb", inputs[i]); !s.ok())
+      return s;
+    if (Status s = fitInput(ports[i], inputs[i]); !s.ok())
+      return s;
+  }
   return {};
 }
 
