@@ -76,8 +76,10 @@ void reinterpretBF16(Tensor &stored, numerics::DType wanted) {
 }
 
 /// Their input "like" has shape [1] in the data and [3, 4] in the model (onnx 1.12).
-bool contradictsItsModel(llvm::StringRef name) {
-  return name.starts_with("test_castlike_") && name.contains("BFLOAT16");
+bool contradictsItsModel(llvm::StringRef name, const DataSet &set) {
+  return name.starts_with("test_castlike_") && name.contains("BFLOAT16") &&
+         set.inputs.size() == 2 && set.inputs[0].rank() == 2 &&
+         set.inputs[1].shape == numerics::Shape{1};
 }
 
 /// Empty when `actual` is right.
@@ -103,12 +105,12 @@ template <typename Run>
 test::Outcome compareAll(const test::Case &testCase,
                          const std::vector<std::optional<numerics::DType>> &inputTypes, Run run) {
   using test::Verdict;
-  if (contradictsItsModel(testCase.name))
-    return {Verdict::Refused, "the data contradict the model"};
   llvm::Expected<std::vector<DataSet>> sets = readDataSets(testCase);
   if (!sets)
     return {Verdict::Refused, llvm::toString(sets.takeError())};
   for (DataSet &set : *sets) {
+    if (contradictsItsModel(testCase.name, set))
+      return {Verdict::Refused, "the data contradict the model"};
     for (size_t i = 0; i < std::min(set.inputs.size(), inputTypes.size()); ++i)
       if (inputTypes[i])
         reinterpretBF16(set.inputs[i], *inputTypes[i]);
