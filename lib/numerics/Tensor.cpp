@@ -306,7 +306,7 @@ std::vector<uint8_t> sq::numerics::toBytes(const Tensor &x) {
   uint8_t *p = bytes.data();
   for (int64_t i = 0, n = x.size(); i < n; ++i, p += width) {
     if (const SmallFloat *format = smallFloatOf(x.dtype)) {
-      *p = encodeSmallFloat(*format, x.reals[i]);
+      *p = encodeSmallFloat(*format, x.reals[i], /*saturate=*/!std::isinf(x.reals[i]));
       continue;
     }
     switch (x.dtype) {

@@ -26,11 +26,13 @@ double decodeSmallFloat(const SmallFloat &format, uint8_t code) {
   return isNegative ? -value : value;
 }
 
-/// The least magnitude that rounds above the largest finite one: as if the next code existed.
-static double overflowBound(const SmallFloat &format) {
+/// Whether a magnitude rounds above the largest finite one, as if the next code existed: a
+/// tie does when that one is the even one.
+static bool overflows(const SmallFloat &format, double magnitude) {
   int exponent = (format.largest >> format.mantissa) - format.bias;
-  double last = decodeSmallFloat(format, format.largest);
-  return last + std::ldexp(0.5, exponent - format.mantissa);
+  double middle =
+      decodeSmallFloat(format, format.largest) + std::ldexp(0.5, exponent - format.mantissa);
+  return magnitude > middle || (magnitude == middle && format.largest % 2);
 }
 
 static uint8_t encodeScale(const SmallFloat &format, double value, bool saturate,
@@ -62,18 +64,20 @@ uint8_t encodeSmallFloat(const SmallFloat &format, double value, bool saturate,
   if (std::isnan(value))
     return format.nan == 0 ? format.signBit() : format.isUnsignedZero ? format.nan : format.nan | sign;
   double magnitude = std::fabs(value);
-  if (magnitude >= overflowBound(format) && !saturate && format.nan)
+  if (overflows(format, magnitude) && !saturate && format.nan)
     return format.isUnsignedZero ? format.nan
                                  : (format.infinity ? format.infinity : format.nan) | sign;
-  // Codes are in the order of their values.
-  uint8_t best = 0;
-  for (int code = 1; code <= format.largest; ++code) {
-    double last = std::fabs(decodeSmallFloat(format, best) - magnitude);
-    double distance = std::fabs(decodeSmallFloat(format, code) - magnitude);
-    if (std::isinf(magnitude) || distance < last || (distance == last && code % 2 == 0))
-      best = code;
+  // Codes are in the order of their values: the last one that is not above, or the next.
+  int best = 0;
+  for (int step = 128; step > 0; step /= 2)
+    if (best + step <= format.largest && decodeSmallFloat(format, best + step) <= magnitude)
+      best += step;
+  if (best < format.largest) {
+    double below = magnitude - decodeSmallFloat(format, best);
+    double above = decodeSmallFloat(format, best + 1) - magnitude;
+    best += above < below || (above == below && best % 2);
   }
-  return best == 0 && format.isUnsignedZero ? 0 : best | sign;
+  return best == 0 && format.isUnsignedZero ? 0 : static_cast<uint8_t>(best | sign);
 }
 
 } // namespace sq

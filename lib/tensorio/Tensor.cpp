@@ -222,7 +222,7 @@ bool Tensor::setInt(int64_t i, int64_t value) {
 void Tensor::setDouble(int64_t i, double value) {
   uint8_t *p = bytes.data() + i * byteWidth(dtype);
   if (const SmallFloat *format = smallFloatOf(dtype)) {
-    *p = encodeSmallFloat(*format, value);
+    *p = encodeSmallFloat(*format, value, /*saturate=*/!std::isinf(value));
     return;
   }
   switch (dtype) {

@@ -235,7 +235,7 @@ Status parseTensorProto(const uint8_t *data, size_t size, const std::string &wha
       return true;
     });
     if (!good)
-      return bad("malformed data, or more than the " + std::to_string(entries) + " entries of " +
+      return bad("malformed data, or more than the " + std::to_string(entries) + " elements of " +
                  typeString(tensor));
   }
   if (count != entries)
