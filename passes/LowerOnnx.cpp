@@ -39,6 +39,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerMovement(table);
     sq::registerNormalizations(table);
     sq::registerQuantization(table);
+    sq::registerRandom(table);
     sq::registerRearrangement(table);
     sq::registerReductions(table);
     sq::registerReshape(table);

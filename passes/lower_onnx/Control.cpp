@@ -1,5 +1,4 @@
-/// Ops that vanish when a model is compiled for inference: Dropout, and If whose
-/// condition is constant.
+/// If whose condition is constant.
 
 #include "passes/lower_onnx/Generics.h"
 
@@ -7,23 +6,6 @@ using namespace mlir;
 using namespace sq;
 
 namespace {
-
-LogicalResult lowerDropout(Lowering &l, Operation *op) {
-  Lowered *x = l.operand(op, 0);
-  if (Lowered *training = l.operand(op, 2)) {
-    auto value = dyn_cast_or_null<IntegerAttr>(l.constantScalar(training));
-    if (!value)
-      return l.fail(op, "training_mode depends on run-time data; make it a constant");
-    if (!value.getValue().isZero())
-      return l.fail(op, "training mode is not supported; export the model for inference");
-  }
-  l.alias(op->getResult(0), x);
-  if (op->getNumResults() > 1 && !op->getResult(1).use_empty()) {
-    Scalars s = l.scalars(op->getLoc());
-    l.setSplat(op, 1, s.boolean(true), x->dims, l.builder.getI1Type());
-  }
-  return success();
-}
 
 LogicalResult lowerIf(Lowering &l, Operation *op) {
   auto condition = dyn_cast_or_null<IntegerAttr>(l.constantScalar(l.operand(op, 0)));
@@ -53,6 +35,5 @@ LogicalResult lowerIf(Lowering &l, Operation *op) {
 } // namespace
 
 void sq::registerControl(LoweringTable &table) {
-  table.add("Dropout", 1, lowerDropout);
   table.add("If", 1, lowerIf);
 }

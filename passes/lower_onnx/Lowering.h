@@ -108,6 +108,7 @@ void registerMovement(LoweringTable &table);
 void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
+void registerRandom(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
