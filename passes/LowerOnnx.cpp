@@ -38,6 +38,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerMicrosoft(table);
     sq::registerMovement(table);
     sq::registerNormalizations(table);
+    sq::registerPackedBlocks(table);
     sq::registerQuantization(table);
     sq::registerRandom(table);
     sq::registerRearrangement(table);

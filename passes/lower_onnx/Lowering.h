@@ -107,6 +107,7 @@ void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
 void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
+void registerPackedBlocks(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
 void registerRandom(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
