@@ -521,17 +521,25 @@ LogicalResult lowerEinsum(Lowering &l, Operation *op) {
 FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, Value weight,
                                         Lowered *bias) {
   std::optional<Weight> constant = constantWeight(l, weight);
-  if (!constant || x->rank() < 1 || !isSupportedFloat(x->element) ||
-      l.lowered(weight)->element != x->element)
-    return l.fail(op, "its weight is not a constant matrix of the input's type");
-  Value vector;
-  if (bias) {
-    if (bias->rank() != 1 || bias->element != x->element ||
-        failed(l.unify(op, bias->dims[0], constant->n, "the bias")))
-      return l.fail(op, "its bias is not a vector as long as the product's rows");
-    vector = l.tensor(bias);
-  }
-  return linear(l, op, x, *constant, vector);
+  Lowered *matrix = l.lowered(weight);
+  if (!matrix || matrix->rank() != 2 || x->rank() < 1 || !isSupportedFloat(x->element) ||
+      matrix->element != x->element)
+    return l.fail(op, "its weight is not a matrix of the input's type");
+  OpFoldResult rows = constant ? constant->n : matrix->dims[1];
+  if (bias && (bias->rank() != 1 || bias->element != x->element ||
+               failed(l.unify(op, bias->dims[0], rows, "the bias"))))
+    return l.fail(op, "its bias is not a vector as long as the product's rows");
+  if (constant)
+    return linear(l, op, x, *constant, bias ? l.tensor(bias) : Value());
+  FailureOr<Lowered> product = floatProduct(l, op, x, matrix);
+  if (failed(product) || !bias)
+    return product;
+  Type compute = accumulatorType(x->element);
+  return l.mapElements(op, {&*product, bias}, x->element, [&](Scalars &s, ValueRange args) {
+    Value sum = s.make<arith::AddFOp>(convertFloat(s, args[0], compute),
+                                      convertFloat(s, args[1], compute));
+    return convertFloat(s, sum, x->element);
+  });
 }
 
 void sq::registerContractions(LoweringTable &table) {

@@ -62,11 +62,17 @@ struct Expansion {
     return createOnnx(rewriter, op->getLoc(), "onnx.NoValue", {}, rewriter.getNoneType())->getResult(0);
   }
   mlir::Value orNone(mlir::Value value) { return value ? value : none(); }
+  /// A tensor of elements of a type, which may be unknown (that of an untyped value).
+  mlir::Type typeOf(mlir::Type element) {
+    if (mlir::TensorType::isValidElementType(element))
+      return mlir::UnrankedTensorType::get(element);
+    return onnx::UnknownType::get(op->getContext());
+  }
   /// A new op with one result, of elements of a type.
   mlir::Value makeOf(llvm::StringRef name, mlir::ValueRange operands, mlir::Type element,
                llvm::ArrayRef<mlir::NamedAttribute> attributes = {}) {
-    return createOnnx(rewriter, op->getLoc(), ("onnx." + name).str(), operands,
-                      mlir::UnrankedTensorType::get(element), attributes)
+    return createOnnx(rewriter, op->getLoc(), ("onnx." + name).str(), operands, typeOf(element),
+                      attributes)
         ->getResult(0);
   }
   /// A new op with one result, typed like `like`.
@@ -95,6 +101,7 @@ struct Expansion {
   mlir::Value cast(mlir::Value x, int64_t code, mlir::Type element) {
     return makeOf("Cast", x, element, attribute("to", code));
   }
+  /// Before anything has been made: the driver would try again for ever.
   mlir::LogicalResult refuse(llvm::StringRef why) { return rewriter.notifyMatchFailure(op, why); }
   /// LayerNormalization, or without `bias` and with `isRms` RMSNormalization.
   mlir::Value norm(mlir::Value x, mlir::Value scale, mlir::Value bias, bool isRms, double epsilonAbsent) {

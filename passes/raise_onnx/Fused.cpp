@@ -9,53 +9,64 @@ using namespace sq;
 
 namespace {
 
-/// `parameters` are the activation's attributes, in the order of its definition; null when
-/// it is none that onnxruntime fuses.
-Value activate(Expansion &e, Value x, StringRef name, ArrayRef<double> parameters) {
-  auto parameter = [&](unsigned i, double absent) { return i < parameters.size() ? parameters[i] : absent; };
-  if (name.empty())
-    return x;
-  if (name == "Relu" || name == "Tanh" || name == "Sigmoid")
+/// The attribute `activation`, with its parameters in the order of its definition.
+struct Activation {
+  std::string name;
+  SmallVector<double> parameters;
+
+  bool isKnown() const {
+    return llvm::is_contained({"", "Relu", "Tanh", "Sigmoid", "LeakyRelu", "HardSigmoid"},
+                              StringRef(name)) ||
+           (name == "Clip" && parameters.size() == 2);
+  }
+  Value apply(Expansion &e, Value x) const {
+    auto parameter = [&](unsigned i, double absent) {
+      return i < parameters.size() ? parameters[i] : absent;
+    };
+    if (name.empty())
+      return x;
+    if (name == "LeakyRelu")
+      return e.make(name, x, x, e.attribute("alpha", parameter(0, 0.01)));
+    if (name == "HardSigmoid")
+      return e.make(name, x, x,
+                    {e.attribute("alpha", parameter(0, 0.2)), e.attribute("beta", parameter(1, 0.5))});
+    if (name == "Clip")
+      return e.make(name, {x, e.scalar(parameters[0]), e.scalar(parameters[1])}, x);
     return e.make(name, x, x);
-  if (name == "LeakyRelu")
-    return e.make(name, x, x, e.attribute("alpha", parameter(0, 0.01)));
-  if (name == "HardSigmoid")
-    return e.make(name, x, x,
-                  {e.attribute("alpha", parameter(0, 0.2)), e.attribute("beta", parameter(1, 0.5))});
-  if (name == "Clip" && parameters.size() == 2)
-    return e.make(name, {x, e.scalar(parameters[0]), e.scalar(parameters[1])}, x);
-  return Value();
-}
+  }
+};
 
 /// FusedConv(X, W, B, Z): activation(Conv + Z)
 LogicalResult fusedConv(Expansion &e) {
   Value x = e.operand(0);
-  SmallVector<double> parameters;
+  Activation activation{e.text("activation"), {}};
   if (auto given = dyn_cast_if_present<DenseF32ArrayAttr>(e.given("activation_params")))
-    parameters.assign(given.asArrayRef().begin(), given.asArrayRef().end());
+    activation.parameters.assign(given.asArrayRef().begin(), given.asArrayRef().end());
+  if (!activation.isKnown())
+    return e.refuse("an activation that sq does not know");
   SmallVector<Value> operands = {x, e.operand(1)};
   if (Value bias = e.operand(2))
     operands.push_back(bias);
   Type element = getElementTypeOrSelf(x.getType());
   Value y = e.makeOf("Conv", operands, element,
                      e.copied({"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"}));
-  y = activate(e, e.add(y, e.operand(3)), e.text("activation"), parameters);
-  return y ? e.replace(y) : e.refuse("an activation that sq does not know");
+  return e.replace(activation.apply(e, e.add(y, e.operand(3))));
 }
 
 /// FusedGemm(A, B, C): activation(Gemm)
 LogicalResult fusedGemm(Expansion &e) {
-  SmallVector<double> parameters;
+  Activation activation{e.text("activation"), {}};
   for (StringRef name : {"activation_alpha", "activation_beta"})
     if (e.given(name))
-      parameters.push_back(e.number(name, 0));
+      activation.parameters.push_back(e.number(name, 0));
+  if (!activation.isKnown())
+    return e.refuse("an activation that sq does not know");
   SmallVector<Value> operands = {e.operand(0), e.operand(1)};
   if (Value c = e.operand(2))
     operands.push_back(c);
   Value y = e.makeOf("Gemm", operands, getElementTypeOrSelf(e.operand(0).getType()),
                      e.copied({"alpha", "beta", "transA", "transB"}));
-  y = activate(e, y, e.text("activation"), parameters);
-  return y ? e.replace(y) : e.refuse("an activation that sq does not know");
+  return e.replace(activation.apply(e, y));
 }
 
 /// GemmFastGelu(X, W, bias): Gelu by tanh of X W + bias.
@@ -68,7 +79,7 @@ LogicalResult gemmFastGelu(Expansion &e) {
 /// BiasSplitGelu(X, bias): with X + bias halved along the last dim, left gelu(right).
 LogicalResult biasSplitGelu(Expansion &e) {
   Value sum = e.add(e.operand(0), e.operand(1));
-  auto half = UnrankedTensorType::get(getElementTypeOrSelf(sum.getType()));
+  Type half = e.typeOf(getElementTypeOrSelf(sum.getType()));
   Operation *halves = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Split", sum, {half, half},
                                  e.attribute("axis", int64_t(-1)));
   Value right = halves->getResult(1);
@@ -96,7 +107,7 @@ LogicalResult biasSoftmax(Expansion &e) {
 LogicalResult biasDropout(Expansion &e) {
   Value sum = e.add(e.operand(0), e.operand(1));
   SmallVector<Value> operands = {sum, e.orNone(e.operand(3)), e.orNone(e.operand(4))};
-  Type mask = UnrankedTensorType::get(e.rewriter.getI1Type());
+  Type mask = e.typeOf(e.rewriter.getI1Type());
   Operation *dropout = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Dropout", operands,
                                   {sum.getType(), mask}, e.copied({"seed"}));
   return e.replace({e.add(dropout->getResult(0), e.operand(2)), dropout->getResult(1)});
@@ -138,7 +149,7 @@ LogicalResult matMulNBits(Expansion &e) {
   if (e.operand(4))
     return e.refuse("g_idx is not supported");
   Value a = e.operand(0);
-  Type matrix = UnrankedTensorType::get(getElementTypeOrSelf(a.getType()));
+  Type matrix = e.typeOf(getElementTypeOrSelf(a.getType()));
   Attribute dictionary =
       DictionaryAttr::get(e.op->getContext(), e.copied({"K", "N", "bits", "block_size"}));
   SmallVector<Value> operands = {e.operand(1), e.operand(2), e.orNone(e.operand(3))};

@@ -102,8 +102,6 @@ LogicalResult qLinearBinary(Expansion &e) {
 
 /// One input: QLinearSigmoid and its kin (X, scale, zero, Y scale, Y zero).
 LogicalResult qLinearUnary(Expansion &e) {
-  Value x = dequantize(e, 0);
-  Type f32 = e.rewriter.getF32Type();
   if (e.integer("channels_last", 0))
     return e.refuse("channels_last is not supported");
   StringRef name = e.type.drop_front(StringRef("QLinear").size());
@@ -118,14 +116,17 @@ LogicalResult qLinearUnary(Expansion &e) {
     if (e.integer("opset", 13) < 13 && axis != -1 && (!rank || axis != *rank - 1))
       return e.refuse("a softmax over several axes");
   }
-  return e.replace(quantize(e, e.makeOf(name, x, f32, attributes), e.operand(3), e.operand(4), e.operand(0)));
+  Value y = e.makeOf(name, dequantize(e, 0), e.rewriter.getF32Type(), attributes);
+  return e.replace(quantize(e, y, e.operand(3), e.operand(4), e.operand(0)));
 }
 
 /// QLinearConcat(Y scale, Y zero, then (X, scale, zero) ..)
 LogicalResult qLinearConcat(Expansion &e) {
   SmallVector<Value> parts;
-  for (unsigned i = 2; i + 2 < e.op->getNumOperands() || i + 3 == e.op->getNumOperands(); i += 3)
+  for (unsigned i = 2; i + 1 < e.op->getNumOperands(); i += 3)
     parts.push_back(dequantize(e, i));
+  if (parts.empty())
+    return e.refuse("nothing to concatenate");
   Value y = e.makeOf("Concat", parts, e.rewriter.getF32Type(), e.copied({"axis"}));
   return e.replace(quantize(e, y, e.operand(0), e.operand(1), e.operand(2)));
 }
@@ -147,9 +148,8 @@ LogicalResult matMulIntegerToFloat(Expansion &e) {
 /// DynamicQuantizeMatMul(A, B, B scale, B zero, bias)
 LogicalResult dynamicQuantizeMatMul(Expansion &e) {
   Type ui8 = e.rewriter.getIntegerType(8, /*isSigned=*/false), f32 = e.rewriter.getF32Type();
-  auto of = [](Type type) { return UnrankedTensorType::get(type); };
   Operation *a = createOnnx(e.rewriter, e.op->getLoc(), "onnx.DynamicQuantizeLinear", e.operand(0),
-                            {of(ui8), of(f32), of(ui8)});
+                            {e.typeOf(ui8), e.typeOf(f32), e.typeOf(ui8)});
   Value sum = matMulInteger(e, a->getResult(0), e.operand(1), a->getResult(2), e.operand(3));
   Value y = rescaled(e, sum, jointScale(e, a->getResult(1), e.operand(2), Value()));
   return e.replace(e.add(y, e.operand(4)));
