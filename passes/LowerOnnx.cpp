@@ -46,6 +46,8 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerReshape(table);
     sq::registerRotary(table);
     sq::registerShapes(table);
+    sq::registerTensorScatter(table);
+    sq::registerTextVectors(table);
     sq::registerUnary(table);
     sq::registerWindows(table);
     return success();

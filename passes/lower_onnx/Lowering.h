@@ -115,6 +115,8 @@ void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerRotary(LoweringTable &table);
 void registerShapes(LoweringTable &table);
+void registerTensorScatter(LoweringTable &table);
+void registerTextVectors(LoweringTable &table);
 void registerUnary(LoweringTable &table);
 void registerWindows(LoweringTable &table);
 
