@@ -1,5 +1,6 @@
 """As contrib.py: quantised and fused operators. Run after it by make.sh."""
 
+import ml_dtypes
 import numpy as np
 from onnx import TensorProto
 
@@ -80,6 +81,14 @@ def main():
          activation="Relu")
     case("fused_gemm", "FusedGemm", [floats(S, D), floats(6, D), floats(6)], constants=(1, 2), transB=1, alpha=0.5,
          activation="LeakyRelu", activation_alpha=0.3)
+    for dtype in (ml_dtypes.int4, ml_dtypes.uint4):
+        low, high = int(ml_dtypes.iinfo(dtype).min), int(ml_dtypes.iinfo(dtype).max)
+        small = lambda *shape: random.integers(low, high + 1, shape).astype(dtype)
+        operands = [small(7, 32), np.array([[1, 6, 0], [2, 2, -1]], np.int64), np.abs(floats(7, 2)), small(7, 2)]
+        name = f"gather_block_quantized_{np.dtype(dtype).name}"
+        case(name, "GatherBlockQuantized", operands, constants=(0, 2, 3), gather_axis=0, quantize_axis=1, block_size=16)
+        case(name + "_symmetric", "GatherBlockQuantized", operands[:3], constants=(0, 2), gather_axis=0, quantize_axis=1,
+             block_size=16)
     case("cdist", "CDist", [floats(S, D), floats(3, D)], metric="euclidean")
     case("cdist_squares", "CDist", [floats(S, D), floats(3, D)], metric="sqeuclidean")
     case("expand_dims", "ExpandDims", [floats(S, D), scalar(-1, np.int32)], constants=(1,))
