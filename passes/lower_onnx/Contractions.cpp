@@ -151,16 +151,22 @@ FailureOr<Lowered> integerProduct(Lowering &l, Operation *op, Lowered *a, Lowere
     if (!zero)
       continue;
     *position = inputs.size();
+    if (zero->rank() > rank)
+      return l.fail(op, "a zero point has a rank of " + Twine(zero->rank()) + ", the product of " +
+                            Twine(rank));
+    // A vector runs along the rows of a or the columns of b; one of more dims has one for
+    // each dim of the product, of size 1 where it does not run.
     SmallVector<AffineExpr> exprs;
-    if (zero->rank() == 1 && !isOne(zero->dims[0])) {
-      if (failed(l.unify(op, zero->dims[0], stacks->matrixDims[loop], "the zero point's dimension")))
+    for (int64_t i = 0; i < zero->rank(); ++i) {
+      int64_t at = zero->rank() == 1 ? loop : rank - zero->rank() + i;
+      bool stands = isOne(zero->dims[i]);
+      if (!stands && failed(l.unify(op, zero->dims[i], stacks->matrixDims[at],
+                                    "the zero point's dimension")))
         return failure();
-      exprs.push_back(l.builder.getAffineDimExpr(loop));
-    } else if (zero->rank() == 1) {
-      exprs.push_back(l.builder.getAffineConstantExpr(0));
-    } else if (zero->rank() > 1) {
-      return l.fail(op, "a zero point has a rank of " + Twine(zero->rank()) +
-                            "; give a scalar or a vector");
+      if (!stands && at >= rank - 2 && at != loop)
+        return l.fail(op, "a zero point runs along the contraction");
+      exprs.push_back(stands ? l.builder.getAffineConstantExpr(0)
+                             : l.builder.getAffineDimExpr(at));
     }
     inputs.push_back({l.tensor(zero), AffineMap::get(rank + 1, 0, exprs, context)});
   }

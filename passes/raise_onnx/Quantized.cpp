@@ -70,8 +70,11 @@ Value matMulInteger(Expansion &e, Value a, Value b, Value aZero, Value bZero) {
 /// QLinearMatMul(a, scale, zero, b, scale, zero, y scale, y zero)
 LogicalResult qLinearMatMul(Expansion &e) {
   Value aScale = e.operand(1), aZero = e.operand(2);
-  if (!rankOf(aScale) || (*rankOf(aScale) == 1 && dyn_cast<RankedTensorType>(aScale.getType()).getDimSize(0) != 1))
-    return e.refuse("the scale of a is not one number");
+  auto type = dyn_cast<RankedTensorType>(aScale.getType());
+  if (!type)
+    return e.refuse("the rank of a's scale is not known");
+  if (type.getRank() == 1 && type.getDimSize(0) != 1) // along the rows
+    aScale = e.makeOf("Unsqueeze", {aScale, e.constant(1)}, type.getElementType());
   Value sum = matMulInteger(e, e.operand(0), e.operand(3), aZero, e.operand(5));
   Value y = rescaled(e, sum, jointScale(e, aScale, e.operand(4), e.operand(6)));
   return e.replace(quantize(e, y, e.scalar(1), e.operand(7), e.operand(7)));
