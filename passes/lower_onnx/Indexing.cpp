@@ -400,8 +400,8 @@ LogicalResult lowerOneHot(Lowering &l, Operation *op) {
   FailureOr<SmallVector<Value>> depthElements = l.knownElements(op, 1, "depth");
   if (failed(depthElements))
     return failure();
-  if (depthElements->size() != 1 || !depth->isInteger())
-    return l.fail(op, "depth is not one integer");
+  if (depthElements->size() != 1 || (!depth->isInteger() && !isSupportedFloat(depth->element)))
+    return l.fail(op, "depth is not one number");
   if (values->rank() != 1 || staticDim(values->dims[0]) != 2)
     return l.fail(op, "values are not a vector of two: off and on");
   FailureOr<int64_t> axis =
@@ -410,7 +410,7 @@ LogicalResult lowerOneHot(Lowering &l, Operation *op) {
     return failure();
   Scalars scalars = l.scalars(op->getLoc());
   Type i64 = l.builder.getI64Type();
-  Value size = convertInteger(scalars, (*depthElements)[0], i64, depth->isUnsigned());
+  Value size = castScalar(scalars, (*depthElements)[0], depth->element, i64);
   std::optional<int64_t> known = constantInteger(size);
   if (known && *known < 0)
     return l.fail(op, "depth is " + Twine(*known) + ", less than 0");
