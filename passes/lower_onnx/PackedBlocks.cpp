@@ -81,7 +81,7 @@ ElementsAttr unpackConstant(Lowering &l, Lowered *b, Lowered *scales, Lowered *z
   return DenseResourceElementsAttr::get(type, "unpacked_blocks", std::move(blob));
 }
 
-/// sq.UnpackBlocks(B, scales, zero_points) -> [N, K] of the scales' type.
+/// sq.UnpackBlocks(B, scales, zero_points) -> [N, K] of f32.
 LogicalResult lowerUnpackBlocks(Lowering &l, Operation *op) {
   Lowered *b = l.operand(op, 0), *scales = l.operand(op, 1), *zeros = l.operand(op, 2);
   Blocks blocks{l.intAttr(op, "K", 0), l.intAttr(op, "N", 0), l.intAttr(op, "bits", 4),
@@ -102,24 +102,24 @@ LogicalResult lowerUnpackBlocks(Lowering &l, Operation *op) {
     return l.fail(op, "zero_points are neither " + Twine(blocks.n * blocks.zeroBytes()) +
                           " bytes (uint8) nor " + Twine(count) + " floats");
   Dims dims = {l.indexAttr(blocks.n), l.indexAttr(blocks.k)};
-  if (scales->element.isF32())
-    if (ElementsAttr constant = unpackConstant(l, b, scales, zeros, blocks)) {
-      Lowered result;
-      result.element = scales->element;
-      result.dims = dims;
-      result.constant = constant;
-      l.set(op->getResult(0), std::move(result));
-      return success();
-    }
+  Type f32 = l.builder.getF32Type();
+  if (ElementsAttr constant = unpackConstant(l, b, scales, zeros, blocks)) {
+    Lowered result;
+    result.element = f32;
+    result.dims = dims;
+    result.constant = constant;
+    l.set(op->getResult(0), std::move(result));
+    return success();
+  }
 
   // Flat, so that the operands' ranks (onnxruntime takes several) do not matter.
   Location loc = op->getLoc();
-  Type index = l.builder.getIndexType(), i32 = l.builder.getI32Type(), f32 = l.builder.getF32Type();
+  Type index = l.builder.getIndexType(), i32 = l.builder.getI32Type();
   auto flat = [&](Lowered *x) {
     return l.reshape(loc, l.tensor(x), x->dims, {l.indexAttr(*staticCount(x->dims))});
   };
   Value packed = flat(b), scale = flat(scales), zero = zeros ? flat(zeros) : Value();
-  Value y = pointwise(l, loc, {}, dims, scales->element, [&](Scalars &s, ValueRange) {
+  Value y = pointwise(l, loc, {}, dims, f32, [&](Scalars &s, ValueRange) {
     auto number = [&](int64_t value) { return s.integer(index, value); };
     auto divided = [&](Value x, int64_t by) { return s.make<arith::DivUIOp>(x, number(by)); };
     auto rest = [&](Value x, int64_t by) { return s.make<arith::RemUIOp>(x, number(by)); };
@@ -139,11 +139,10 @@ LogicalResult lowerUnpackBlocks(Lowering &l, Operation *op) {
     else if (zero)
       around = field(zero, s.mul(n, number(blocks.zeroBytes())), block);
     Value value = field(packed, s.mul(at, number(blocks.bytes())), rest(k, blocks.size));
-    Value product = s.make<arith::MulFOp>(s.make<arith::SubFOp>(value, around),
-                                          convertFloat(s, extract(s, scale, at), f32));
-    return convertFloat(s, product, scales->element);
+    return s.make<arith::MulFOp>(s.make<arith::SubFOp>(value, around),
+                                 convertFloat(s, extract(s, scale, at), f32));
   });
-  l.setTensor(op, 0, y, dims, scales->element);
+  l.setTensor(op, 0, y, dims, f32);
   return success();
 }
 

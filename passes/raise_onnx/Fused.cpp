@@ -144,16 +144,17 @@ LogicalResult renamed(Expansion &e) {
 }
 
 /// MatMulNBits(A, B, scales, zero_points, g_idx, bias): A by the transposed [N, K] that the
-/// blocks of B hold, which `sq.UnpackBlocks` (passes/lower_onnx/PackedBlocks.cpp) gives.
+/// blocks of B hold, which `sq.UnpackBlocks` (passes/lower_onnx/PackedBlocks.cpp) gives. In
+/// f32 throughout, also where A and the scales are of 16 bits: rounded once.
 LogicalResult matMulNBits(Expansion &e) {
   if (e.operand(4))
     return e.refuse("g_idx is not supported");
   Value a = e.operand(0);
-  Type matrix = e.typeOf(getElementTypeOrSelf(a.getType()));
+  Type f32 = e.rewriter.getF32Type();
   Attribute dictionary =
       DictionaryAttr::get(e.op->getContext(), e.copied({"K", "N", "bits", "block_size"}));
   SmallVector<Value> operands = {e.operand(1), e.operand(2), e.orNone(e.operand(3))};
-  Value weight = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Custom", operands, matrix,
+  Value weight = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Custom", operands, e.typeOf(f32),
                             {e.attribute("domain", StringRef("sq")),
                              e.attribute("op_type", StringRef("UnpackBlocks")),
                              e.attribute("opset", int64_t(1)),
@@ -162,7 +163,11 @@ LogicalResult matMulNBits(Expansion &e) {
   int64_t swapped[] = {1, 0};
   Attribute perm = e.rewriter.getDenseI64ArrayAttr(swapped);
   weight = e.make("Transpose", weight, weight, e.rewriter.getNamedAttr("perm", perm));
-  return e.replace(e.add(e.makeOf("MatMul", {a, weight}, getElementTypeOrSelf(a.getType())), e.operand(5)));
+  constexpr int64_t kFloat = 1; // TensorProto.DataType
+  Value y = e.makeOf("MatMul", {e.cast(a, kFloat, f32), weight}, f32);
+  if (Value bias = e.operand(5))
+    y = e.add(y, e.cast(bias, kFloat, f32));
+  return e.replace(e.makeOf("CastLike", {y, a}, getElementTypeOrSelf(a.getType())));
 }
 
 /// GatherBlockQuantized(data, indices, scales, zero_points): DequantizeLinear of what is

@@ -71,6 +71,10 @@ def main():
             if zero == 4:
                 case(name + "_at_run_time", "MatMulNBits", operands, K=50, N=n, bits=bits, block_size=16)
 
+    case("matmul_4bits_float16", "MatMulNBits",
+         [floats(B, S, 50).astype(np.float16), of(np.uint8, 7, 4, 8), (0.1 * floats(28)).astype(np.float16)],
+         constants=(1, 2), types=[TensorProto.FLOAT16], K=50, N=7, bits=4, block_size=16)
+
     x, w = floats(1, 4, 6, 6), floats(4, 4, 3, 3)
     for activation, parameters in (("Relu", {}), ("LeakyRelu", {"activation_params": [0.3]}),
                                    ("Clip", {"activation_params": [-0.5, 0.7]}),

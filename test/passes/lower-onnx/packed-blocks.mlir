@@ -16,9 +16,9 @@ func.func @main() -> tensor<1x16xf32> {
 // CHECK: linalg.generic
 // CHECK: arith.shrui
 // CHECK: arith.andi
-func.func @main(%b: tensor<1x1x8xui8>, %s: tensor<1xf16>) -> tensor<1x16xf16> {
-  %y = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<1xf16>) -> tensor<1x16xf16>
-  return %y : tensor<1x16xf16>
+func.func @main(%b: tensor<1x1x8xui8>, %s: tensor<1xf16>) -> tensor<1x16xf32> {
+  %y = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<1xf16>) -> tensor<1x16xf32>
+  return %y : tensor<1x16xf32>
 }
 
 // -----
