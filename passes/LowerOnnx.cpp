@@ -41,13 +41,17 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerMicrosoft(table);
     sq::registerMovement(table);
     sq::registerNormalizations(table);
+    sq::registerPackedBlocks(table);
     sq::registerQuantization(table);
+    sq::registerRandom(table);
     sq::registerRearrangement(table);
     sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerRotary(table);
     sq::registerSelection(table);
     sq::registerShapes(table);
+    sq::registerTensorScatter(table);
+    sq::registerTextVectors(table);
     sq::registerUnary(table);
     sq::registerWindows(table);
     return success();

@@ -120,48 +120,99 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
   return success();
 }
 
+namespace {
+
+/// The operands of a stack of products, and where the matrix at `at` of the stack lies.
+struct Stack {
+  Value a, c, y, rows, columns, depth;
+  SmallVector<Value> batchDims;
+
+  Stack(ImplicitLocOpBuilder &b, MatmulOp op) : a(op.getA()), c(op.getB()), y(op.getOuts()) {
+    int64_t rank = cast<MemRefType>(y.getType()).getRank();
+    for (int64_t d = 0; d < rank - 2; ++d)
+      batchDims.push_back(dimOf(b, y, d));
+    rows = dimOf(b, y, rank - 2);
+    columns = dimOf(b, y, rank - 1);
+    depth = dimOf(b, a, rank - 1);
+  }
+  /// Indices of an operand, whose dims of 1 are broadcast.
+  SmallVector<Value> indices(ImplicitLocOpBuilder &b, Value operand, ArrayRef<Value> at, Value i, Value j) const {
+    SmallVector<Value> result;
+    for (auto [d, index] : llvm::enumerate(at))
+      result.push_back(cast<MemRefType>(operand.getType()).getDimSize(d) == 1 ? indexConstant(b, 0) : index);
+    result.append({i, j});
+    return result;
+  }
+};
+
+/// Of f64, which the tiles do not have: a thread for each element.
+void lowerDoubleMatmul(ImplicitLocOpBuilder &b, const Stack &stack) {
+  constexpr int64_t kThreads = 256;
+  Value total = product(b, {product(b, stack.batchDims), stack.rows, stack.columns});
+  launch(b, "matmul", ceilDiv(b, total, indexConstant(b, kThreads)), kThreads, {}, [&](Thread &t) {
+    Value start = arith::MulIOp::create(t.b, t.block, indexConstant(t.b, kThreads));
+    Value point = arith::AddIOp::create(t.b, start, t.thread);
+    onlyIf(t.b, below(t.b, point, total), [&](ImplicitLocOpBuilder &ib) {
+      Value n = arith::RemUIOp::create(ib, point, stack.columns);
+      Value rest = arith::DivUIOp::create(ib, point, stack.columns);
+      Value m = arith::RemUIOp::create(ib, rest, stack.rows);
+      SmallVector<Value> at =
+          delinearize(ib, arith::DivUIOp::create(ib, rest, stack.rows), stack.batchDims);
+      Value zero = arith::ConstantOp::create(ib, ib.getF64FloatAttr(0));
+      auto loop = scf::ForOp::create(
+          ib, indexConstant(ib, 0), stack.depth, indexConstant(ib, 1), zero,
+          [&](OpBuilder &o, Location l, Value k, ValueRange sums) {
+            ImplicitLocOpBuilder inner(l, o);
+            Value x = memref::LoadOp::create(inner, stack.a, stack.indices(inner, stack.a, at, m, k));
+            Value w = memref::LoadOp::create(inner, stack.c, stack.indices(inner, stack.c, at, k, n));
+            Value term = arith::MulFOp::create(inner, x, w);
+            scf::YieldOp::create(inner, ValueRange(arith::AddFOp::create(inner, sums[0], term)));
+          });
+      memref::StoreOp::create(ib, loop.getResult(0), stack.y, stack.indices(ib, stack.y, at, m, n));
+    });
+  });
+}
+
+} // namespace
+
 LogicalResult sq::cuda::lowerMatmul(RewriterBase &rewriter, MatmulOp op, const CudaTarget &) {
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-  Value a = op.getA(), c = op.getB(), y = op.getOuts();
-  for (Value v : {a, c, y})
-    if (!isF32(v))
-      return op.emitOpError("has no kernel for ") << v.getType() << "; only f32";
-  int64_t rank = cast<MemRefType>(y.getType()).getRank();
-  SmallVector<Value> batchDims;
-  for (int64_t d = 0; d < rank - 2; ++d)
-    batchDims.push_back(dimOf(b, y, d));
-  Value rows = dimOf(b, y, rank - 2), columns = dimOf(b, y, rank - 1), depth = dimOf(b, a, rank - 1);
-  Value rowTiles = tilesOf(b, rows, TileProduct::kRows);
+  Type element = cast<MemRefType>(op.getOuts().getType()).getElementType();
+  for (Value v : {op.getA(), op.getB(), op.getOuts()})
+    if (cast<MemRefType>(v.getType()).getElementType() != element ||
+        !(element.isF32() || element.isF64() || element.isF16() || element.isBF16()))
+      return op.emitOpError("has no kernel for ") << v.getType() << "; only for one type of float";
+  Stack stack(b, op);
+  if (element.isF64()) {
+    lowerDoubleMatmul(b, stack);
+    rewriter.eraseOp(op);
+    return success();
+  }
+  Value rowTiles = tilesOf(b, stack.rows, TileProduct::kRows);
   // All tiles of all matrices in one dim of the grid: the others end at 65,535.
-  Value columnTiles = tilesOf(b, columns, TileProduct::kColumns);
-  Value blocks = product(b, {product(b, batchDims), rowTiles, columnTiles});
+  Value columnTiles = tilesOf(b, stack.columns, TileProduct::kColumns);
+  Value blocks = product(b, {product(b, stack.batchDims), rowTiles, columnTiles});
   launchTiles(b, {blocks}, [&](Thread &t) {
-           Value columnTile = arith::RemUIOp::create(t.b, t.block, columnTiles);
-           Value rest = arith::DivUIOp::create(t.b, t.block, columnTiles);
-           Value batch = arith::DivUIOp::create(t.b, rest, rowTiles), tile = arith::RemUIOp::create(t.b, rest, rowTiles);
-           SmallVector<Value> at = delinearize(t.b, batch, batchDims);
-           Value zero = indexConstant(t.b, 0);
-           // Indices of an operand, whose dims of 1 are broadcast.
-           auto indices = [&](Value operand, Value i, Value j) {
-             SmallVector<Value> result;
-             for (int64_t d = 0; d < rank - 2; ++d)
-               result.push_back(cast<MemRefType>(operand.getType()).getDimSize(d) == 1 ? zero : at[d]);
-             result.append({i, j});
-             return result;
-           };
-           TileProduct product{
-               rows, columns, zero, depth,
-               [&](ImplicitLocOpBuilder &ib, Value m, Value k) -> Value {
-                 return memref::LoadOp::create(ib, a, indices(a, m, k));
-               },
-               [&](ImplicitLocOpBuilder &ib, Value k, Value n) -> Value {
-                 return memref::LoadOp::create(ib, c, indices(c, k, n));
-               },
-               [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
-                 memref::StoreOp::create(ib, sum, y, indices(y, m, n));
-               }};
-           product.emit(t, tileStart(t.b, tile, TileProduct::kRows), tileStart(t.b, columnTile, TileProduct::kColumns));
-         });
+    Value columnTile = arith::RemUIOp::create(t.b, t.block, columnTiles);
+    Value rest = arith::DivUIOp::create(t.b, t.block, columnTiles);
+    Value batch = arith::DivUIOp::create(t.b, rest, rowTiles), tile = arith::RemUIOp::create(t.b, rest, rowTiles);
+    SmallVector<Value> at = delinearize(t.b, batch, stack.batchDims);
+    // The short floats are widened where they are read and rounded once.
+    auto load = [&](ImplicitLocOpBuilder &ib, Value operand, Value i, Value j) -> Value {
+      Value x = memref::LoadOp::create(ib, operand, stack.indices(ib, operand, at, i, j));
+      return element.isF32() ? x : arith::ExtFOp::create(ib, ib.getF32Type(), x).getResult();
+    };
+    TileProduct product{
+        stack.rows, stack.columns, indexConstant(t.b, 0), stack.depth,
+        [&](ImplicitLocOpBuilder &ib, Value m, Value k) { return load(ib, stack.a, m, k); },
+        [&](ImplicitLocOpBuilder &ib, Value k, Value n) { return load(ib, stack.c, k, n); },
+        [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
+          if (!element.isF32())
+            sum = arith::TruncFOp::create(ib, element, sum);
+          memref::StoreOp::create(ib, sum, stack.y, stack.indices(ib, stack.y, at, m, n));
+        }};
+    product.emit(t, tileStart(t.b, tile, TileProduct::kRows), tileStart(t.b, columnTile, TileProduct::kColumns));
+  });
   rewriter.eraseOp(op);
   return success();
 }

@@ -64,6 +64,10 @@ typedef struct sq_dim_info {
 
 typedef struct sq_tensor_info {
   const char *name;
+  /* Types of 2 and 4 bits (bits = 2 or 4) have one byte an element: integers sign- or
+   * zero-extended to it, kDLFloat4_e2m1fn its code in the low bits. DLPack calls that
+   * padded (DLPACK_FLAG_BITMASK_IS_SUBBYTE_TYPE_PADDED), its default is packed: unpack
+   * such a tensor first. The high bits of inputs must be as said. */
   DLDataType dtype;
   int32_t rank;
   const sq_dim_info *dims;

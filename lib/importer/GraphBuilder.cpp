@@ -300,8 +300,7 @@ LogicalResult GraphBuilder::addConstantNode(NodeProto &node, Scope &scope, Locat
 LogicalResult GraphBuilder::addNode(NodeProto &node, Scope &scope) {
   Location nodeLoc = nodeLocation(node, b.getContext());
   std::string opName = "onnx." + node.op_type();
-  bool known = node.domain().empty() && findSchema(model, node) &&
-               RegisteredOperationName::lookup(opName, b.getContext());
+  bool known = isDialectOp(model, node, b.getContext());
   if (known && node.op_type() == "Constant")
     return addConstantNode(node, scope, nodeLoc);
 

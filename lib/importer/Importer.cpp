@@ -160,6 +160,14 @@ OwningOpRef<ModuleOp> importModel(std::unique_ptr<ModelProto> model, Location lo
       failed(checkStructure(*model, loc, files)) ||
       failed(Preparation(setAside, files, loc).run(*model)) || failed(inferShapes(*model, loc)))
     return {};
+  // Deeper than onnx's definitions use each other.
+  for (int depth = 0; depth < 4; ++depth) {
+    FailureOr<bool> changed = inlineDefinitions(*model, loc);
+    if (failed(changed) || (*changed && failed(inferShapes(*model, loc))))
+      return {};
+    if (!*changed)
+      break;
+  }
   OwningOpRef<ModuleOp> module = buildModule(*model, setAside, files, loc);
   if (module && failed(verify(*module)))
     return {};

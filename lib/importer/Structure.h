@@ -33,6 +33,14 @@ mlir::LogicalResult checkVersions(const ::onnx::ModelProto &model, mlir::Locatio
 /// import other opset versions than the model, and bodies that multiply beyond reason.
 mlir::LogicalResult inlineFunctions(::onnx::ModelProto &model, mlir::Location loc);
 
+/// Whether the node becomes an op of the dialect, rather than an `onnx.Custom`.
+bool isDialectOp(const ::onnx::ModelProto &model, const ::onnx::NodeProto &node,
+                 mlir::MLIRContext *context);
+
+/// Replaces nodes whose operator the dialect lacks and onnx defines by a function. Shapes must have
+/// been inferred; true when there were any, so that they must be again. Bodies may hold such nodes.
+mlir::FailureOr<bool> inlineDefinitions(::onnx::ModelProto &model, mlir::Location loc);
+
 /// The whole model: names, single assignment, definition before use, attributes, tensors and
 /// types, nesting, and every node against the operator's definition where there is one.
 mlir::LogicalResult checkStructure(const ::onnx::ModelProto &model, mlir::Location loc,

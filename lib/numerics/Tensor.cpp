@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+using namespace sq;
 using namespace sq::numerics;
 
 namespace {
@@ -13,7 +14,13 @@ struct TypeInfo {
   const char *name;
   int bits;
   bool isFloat, isUnsigned;
+  int valueBits = 0; // when not `bits`
+  const SmallFloat *format = nullptr;
 };
+
+constexpr TypeInfo small(const SmallFloat &format) {
+  return {format.name, 8, true, false, format.bits, &format};
+}
 
 // In the order of DType.
 constexpr TypeInfo typeInfos[] = {
@@ -21,7 +28,10 @@ constexpr TypeInfo typeInfos[] = {
     {"i32", 32, false, false}, {"i64", 64, false, false}, {"u8", 8, false, true},
     {"u16", 16, false, true},  {"u32", 32, false, true},  {"u64", 64, false, true},
     {"f16", 16, true, false},  {"bf16", 16, true, false}, {"f32", 32, true, false},
-    {"f64", 64, true, false},
+    {"f64", 64, true, false},  {"i4", 8, false, false, 4}, {"u4", 8, false, true, 4},
+    {"i2", 8, false, false, 2}, {"u2", 8, false, true, 2}, small(float8E4M3FN),
+    small(float8E4M3FNUZ),     small(float8E5M2),         small(float8E5M2FNUZ),
+    small(float8E8M0),         small(float4E2M1),
 };
 
 const TypeInfo &info(DType type) { return typeInfos[static_cast<int>(type)]; }
@@ -45,7 +55,7 @@ int64_t saturate(double x, DType type) {
   if (std::isnan(x))
     return 0;
   x = std::trunc(x);
-  int bits = bitWidth(type);
+  int bits = valueBits(type);
   if (isUnsigned(type)) {
     if (x <= 0)
       return 0;
@@ -75,6 +85,10 @@ const char *sq::numerics::name(DType type) { return info(type).name; }
 bool sq::numerics::isFloat(DType type) { return info(type).isFloat; }
 bool sq::numerics::isUnsigned(DType type) { return info(type).isUnsigned; }
 int sq::numerics::bitWidth(DType type) { return info(type).bits; }
+int sq::numerics::valueBits(DType type) {
+  return info(type).valueBits ? info(type).valueBits : info(type).bits;
+}
+const SmallFloat *sq::numerics::smallFloatOf(DType type) { return info(type).format; }
 
 std::string sq::numerics::format(const Shape &shape) {
   std::string text = "[";
@@ -160,7 +174,7 @@ double Tensor::real(int64_t i) const {
 int64_t sq::numerics::wrap(int64_t value, DType type) {
   if (type == DType::Bool)
     return value != 0;
-  int shift = 64 - bitWidth(type);
+  int shift = 64 - valueBits(type);
   uint64_t high = static_cast<uint64_t>(value) << shift;
   return isUnsigned(type) ? static_cast<int64_t>(high >> shift)
                           : static_cast<int64_t>(high) >> shift;
@@ -171,6 +185,8 @@ double sq::numerics::roundToF16(double value) { return roundToFormat(value, 11, 
 double sq::numerics::roundToBF16(double value) { return roundToFormat(value, 8, -126, 127); }
 
 double sq::numerics::roundTo(double value, DType type) {
+  if (const SmallFloat *format = smallFloatOf(type))
+    return decodeSmallFloat(*format, encodeSmallFloat(*format, value));
   switch (type) {
   case DType::F16:
     return roundToF16(value);
@@ -257,6 +273,10 @@ Tensor sq::numerics::fromBytes(DType type, Shape shape, const void *data, uint64
   Tensor t = Tensor::zeros(type, std::move(shape));
   const uint8_t *p = static_cast<const uint8_t *>(data);
   for (int64_t i = 0, n = t.size(); i < n; ++i, p += width) {
+    if (const SmallFloat *format = smallFloatOf(type)) {
+      t.reals[i] = decodeSmallFloat(*format, *p);
+      continue;
+    }
     switch (type) {
     case DType::F64:
       t.reals[i] = load<double>(p);
@@ -285,6 +305,10 @@ std::vector<uint8_t> sq::numerics::toBytes(const Tensor &x) {
   std::vector<uint8_t> bytes(x.size() * width);
   uint8_t *p = bytes.data();
   for (int64_t i = 0, n = x.size(); i < n; ++i, p += width) {
+    if (const SmallFloat *format = smallFloatOf(x.dtype)) {
+      *p = encodeSmallFloat(*format, x.reals[i], /*saturate=*/!std::isinf(x.reals[i]));
+      continue;
+    }
     switch (x.dtype) {
     case DType::F64:
       store(p, x.reals[i]);

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/support/SmallFloat.h"
+
 namespace sq::numerics {
 
 /// An operator was given operands that it is not defined for.
@@ -24,14 +26,24 @@ public:
   using std::runtime_error::runtime_error;
 };
 
-enum class DType { Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64 };
+/// Those from I4 on are only stored and cast; floats of 8 bits or less hold the values that
+/// lib/support/SmallFloat.h gives their codes.
+enum class DType {
+  Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64,
+  I4, U4, I2, U2, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, F4E2M1
+};
+constexpr int numDTypes = 23;
 
 /// "f32", "u8", "bool", ... .
 const char *name(DType type);
 bool isFloat(DType type);
 bool isUnsigned(DType type);
-/// Bits of a value in memory; a bool takes 8.
+/// Bits of a value in memory; a bool takes 8, as do types of less bits.
 int bitWidth(DType type);
+/// Bits that a value needs: 4 for I4.
+int valueBits(DType type);
+/// The format of a float of 8 bits or less, null for other types.
+const SmallFloat *smallFloatOf(DType type);
 
 using Shape = std::vector<int64_t>;
 

@@ -7,12 +7,29 @@ namespace sq {
 namespace {
 
 DLDataType toDLPack(DType dtype) {
-  uint8_t code = dtype == DType::bool8  ? kDLBool
-                 : dtype == DType::bf16 ? kDLBfloat
-                 : isFloat(dtype)       ? kDLFloat
-                 : dtypeName(dtype)[0] == 'u' ? kDLUInt
-                                              : kDLInt;
-  return {code, static_cast<uint8_t>(8 * byteWidth(dtype)), 1};
+  auto code = [&]() -> uint8_t {
+    switch (dtype) {
+    case DType::bool8:
+      return kDLBool;
+    case DType::bf16:
+      return kDLBfloat;
+    case DType::f8e4m3fn:
+      return kDLFloat8_e4m3fn;
+    case DType::f8e4m3fnuz:
+      return kDLFloat8_e4m3fnuz;
+    case DType::f8e5m2:
+      return kDLFloat8_e5m2;
+    case DType::f8e5m2fnuz:
+      return kDLFloat8_e5m2fnuz;
+    case DType::f8e8m0:
+      return kDLFloat8_e8m0fnu;
+    case DType::f4e2m1:
+      return kDLFloat4_e2m1fn;
+    default:
+      return isFloat(dtype) ? kDLFloat : dtypeName(dtype)[0] == 'u' ? kDLUInt : kDLInt;
+    }
+  };
+  return {code(), static_cast<uint8_t>(valueBits(dtype)), 1};
 }
 
 bool fromDLPack(DLDataType type, DType &dtype) {

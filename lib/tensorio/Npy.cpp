@@ -23,6 +23,14 @@ constexpr Descr descrs[] = {{"f4", DType::f32}, {"f8", DType::f64},  {"f2", DTyp
                             {"u4", DType::u32}, {"i8", DType::i64},  {"u8", DType::u64},
                             {"b1", DType::bool8}};
 
+/// The type that holds a tensor in a file: numpy itself has none of less than a byte and
+/// no float of 8 bits. Integers keep their values, floats are stored as their codes.
+DType fileType(DType dtype) {
+  if (dtype == DType::i4 || dtype == DType::i2)
+    return DType::i8;
+  return valueBits(dtype) < 8 || smallFloatOf(dtype) ? DType::u8 : dtype;
+}
+
 /// The Python dictionary of the header: three known keys, each once.
 class HeaderParser {
 public:
@@ -183,7 +191,7 @@ Status readNpy(const std::string &path, Tensor &tensor) {
 Status writeNpy(const std::string &path, const Tensor &tensor) {
   std::string header = "{'descr': '";
   for (const Descr &d : descrs)
-    if (d.dtype == tensor.dtype)
+    if (d.dtype == fileType(tensor.dtype))
       header += (byteWidth(d.dtype) == 1 ? "|" : "<") + std::string(d.text);
   header += "', 'fortran_order': False, 'shape': (";
   for (int64_t dim : tensor.shape)

@@ -15,11 +15,19 @@ struct DTypeInfo {
   const char *name;
   uint8_t width;
   bool isFloat;
+  int8_t bits = 0; // when not 8 * width
+  const SmallFloat *format = nullptr;
 };
+constexpr DTypeInfo small(const SmallFloat &format) {
+  return {format.name, 1, true, static_cast<int8_t>(format.bits), &format};
+}
 constexpr DTypeInfo infos[numDTypes] = {
     {"f32", 4, true}, {"f64", 8, true},  {"f16", 2, true},  {"bf16", 2, true}, {"i8", 1, false},
     {"u8", 1, false}, {"i16", 2, false}, {"u16", 2, false}, {"i32", 4, false}, {"u32", 4, false},
-    {"i64", 8, false}, {"u64", 8, false}, {"bool8", 1, false}};
+    {"i64", 8, false}, {"u64", 8, false}, {"bool8", 1, false},
+    {"i4", 1, false, 4}, {"u4", 1, false, 4}, {"i2", 1, false, 2}, {"u2", 1, false, 2},
+    small(float8E4M3FN), small(float8E4M3FNUZ), small(float8E5M2), small(float8E5M2FNUZ),
+    small(float8E8M0), small(float4E2M1)};
 const DTypeInfo &info(DType dtype) { return infos[static_cast<int>(dtype)]; }
 
 template <typename T> T load(const uint8_t *p) {
@@ -76,7 +84,7 @@ void integerRange(DType dtype, int64_t &low, uint64_t &high) {
     low = 0, high = 1;
     return;
   }
-  int bits = 8 * static_cast<int>(byteWidth(dtype));
+  int bits = valueBits(dtype);
   bool isSigned = info(dtype).name[0] == 'i';
   low = isSigned ? INT64_MIN >> (64 - bits) : 0;
   high = UINT64_MAX >> (64 - bits + (isSigned ? 1 : 0));
@@ -92,6 +100,8 @@ bool fits(DType dtype, int64_t value) {
 } // namespace
 
 size_t byteWidth(DType dtype) { return info(dtype).width; }
+int valueBits(DType dtype) { return info(dtype).bits ? info(dtype).bits : 8 * info(dtype).width; }
+const SmallFloat *smallFloatOf(DType dtype) { return info(dtype).format; }
 const char *dtypeName(DType dtype) { return info(dtype).name; }
 bool isFloat(DType dtype) { return info(dtype).isFloat; }
 
@@ -150,6 +160,8 @@ Status Tensor::allocate(DType newDType, std::vector<int64_t> newShape) {
 
 double Tensor::asDouble(int64_t i) const {
   const uint8_t *p = bytes.data() + i * byteWidth(dtype);
+  if (const SmallFloat *format = smallFloatOf(dtype))
+    return decodeSmallFloat(*format, *p);
   switch (dtype) {
   case DType::f32:
     return load<float>(p);
@@ -170,8 +182,12 @@ int64_t Tensor::asInt(int64_t i) const {
   const uint8_t *p = bytes.data() + i * byteWidth(dtype);
   switch (dtype) {
   case DType::i8:
+  case DType::i4:
+  case DType::i2:
     return load<int8_t>(p);
   case DType::u8:
+  case DType::u4:
+  case DType::u2:
     return load<uint8_t>(p);
   case DType::i16:
     return load<int16_t>(p);
@@ -205,6 +221,10 @@ bool Tensor::setInt(int64_t i, int64_t value) {
 
 void Tensor::setDouble(int64_t i, double value) {
   uint8_t *p = bytes.data() + i * byteWidth(dtype);
+  if (const SmallFloat *format = smallFloatOf(dtype)) {
+    *p = encodeSmallFloat(*format, value, /*saturate=*/!std::isinf(value));
+    return;
+  }
   switch (dtype) {
   case DType::f32:
     return store(p, static_cast<float>(value));
@@ -229,6 +249,10 @@ std::string typeString(DType dtype, const std::vector<int64_t> &shape) {
 Status convert(Tensor &tensor, DType dtype) {
   if (tensor.dtype == dtype)
     return {};
+  if (tensor.dtype == DType::u8 && smallFloatOf(dtype)) {
+    tensor.dtype = dtype;
+    return {};
+  }
   bool widens = byteWidth(dtype) > byteWidth(tensor.dtype);
   if (isFloat(dtype) != isFloat(tensor.dtype) || (isFloat(dtype) && !widens))
     return Status::refused(std::string("elements are ") + dtypeName(tensor.dtype) +
@@ -364,6 +388,8 @@ std::string formatElement(const Tensor &tensor, int64_t i) {
       case DType::bf16:
         return narrow(back, brain) == narrow(value, brain);
       default:
+        if (const SmallFloat *format = smallFloatOf(tensor.dtype))
+          return encodeSmallFloat(*format, back) == encodeSmallFloat(*format, value);
         return static_cast<float>(back) == static_cast<float>(value);
       }
     };

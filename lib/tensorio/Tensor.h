@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/support/SmallFloat.h"
 #include "sq/compiler.h"
 
 namespace sq {
@@ -27,11 +28,20 @@ struct [[nodiscard]] Status {
 };
 
 /// Element types; the order is that of runtime/core/manifest.fbs.
-enum class DType : uint8_t { f32, f64, f16, bf16, i8, u8, i16, u16, i32, u32, i64, u64, bool8 };
-constexpr int numDTypes = 13;
+/// Those from i4 on are only stored: one byte an element, integers sign- or zero-extended,
+/// floats as their code (in the low bits).
+enum class DType : uint8_t {
+  f32, f64, f16, bf16, i8, u8, i16, u16, i32, u32, i64, u64, bool8,
+  i4, u4, i2, u2, f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, f8e8m0, f4e2m1
+};
+constexpr int numDTypes = 23;
 
 /// Bytes per element.
 size_t byteWidth(DType dtype);
+/// Bits of a value; below 8 only for those that files hold packed.
+int valueBits(DType dtype);
+/// The format of a float of 8 bits or less, null for other types.
+const SmallFloat *smallFloatOf(DType dtype);
 /// "f32", "i64", "bool8" ...
 const char *dtypeName(DType dtype);
 /// False when `name` is none of them.
@@ -89,7 +99,8 @@ std::string typeString(DType dtype, const std::vector<int64_t> &shape);
 inline std::string typeString(const Tensor &t) { return typeString(t.dtype, t.shape); }
 
 /// `tensor` with element type `dtype`. Only conversions that keep every value:
-/// integers (and bool8) to integers that hold them, floats to wider floats.
+/// integers (and bool8) to integers that hold them, floats to wider floats. u8 to a float
+/// of 8 bits or less are its codes, as .npy files hold them.
 Status convert(Tensor &tensor, DType dtype);
 
 /// Bytes of bool8 other than 0 and 1 become 1; generated code relies on that.

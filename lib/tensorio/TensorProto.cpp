@@ -90,7 +90,22 @@ constexpr TypeInfo types[] = {
     {4, DType::u16, Int32Data},  {5, DType::i16, Int32Data},  {6, DType::i32, Int32Data},
     {7, DType::i64, Int64Data},  {9, DType::bool8, Int32Data}, {10, DType::f16, Int32Data},
     {11, DType::f64, DoubleData}, {12, DType::u32, Uint64Data}, {13, DType::u64, Uint64Data},
-    {16, DType::bf16, Int32Data}};
+    {16, DType::bf16, Int32Data}, {17, DType::f8e4m3fn, Int32Data},
+    {18, DType::f8e4m3fnuz, Int32Data}, {19, DType::f8e5m2, Int32Data},
+    {20, DType::f8e5m2fnuz, Int32Data}, {21, DType::u4, Int32Data}, {22, DType::i4, Int32Data},
+    {23, DType::f4e2m1, Int32Data}, {24, DType::f8e8m0, Int32Data}, {25, DType::u2, Int32Data},
+    {26, DType::i2, Int32Data}};
+
+/// Gives each element its byte, from bytes that hold several, the first in the low bits.
+void unpack(const uint8_t *packed, Tensor &tensor) {
+  int bits = valueBits(tensor.dtype);
+  bool isSigned = tensor.dtype == DType::i4 || tensor.dtype == DType::i2;
+  for (int64_t i = 0, n = tensor.numElements(); i < n; ++i) {
+    uint8_t value = packed[i * bits / 8] >> (i * bits % 8) & ((1 << bits) - 1);
+    bool isNegative = isSigned && value >> (bits - 1);
+    tensor.bytes.data()[i] = isNegative ? value | static_cast<uint8_t>(-1 << bits) : value;
+  }
+}
 
 /// Wire type of one element of a repeated field.
 Field::Wire elementWire(uint32_t number) {
@@ -177,20 +192,32 @@ Status parseTensorProto(const uint8_t *data, size_t size, const std::string &wha
   size_t width = byteWidth(type->dtype), expected;
   if (!byteSize(shape, width, expected))
     return bad("the shape " + typeString(type->dtype, shape) + " is negative or overflows");
+  // Elements below a byte are packed, in raw and in typed data.
+  int bits = valueBits(type->dtype);
+  size_t entries = bits < 8 ? (expected * bits + 7) / 8 : expected / width;
   // A hostile shape must not make us allocate more than the file could hold; a
-  // typed element takes at least a byte.
-  std::string needs = typeString(type->dtype, shape) + " needs " + std::to_string(expected / width) +
-                      " elements";
-  if (haveRaw ? raw.size != expected : expected / width > size)
+  // typed entry takes at least a byte.
+  std::string needs = typeString(type->dtype, shape) + " needs " + std::to_string(entries) +
+                      (bits < 8 ? " packed bytes" : " elements");
+  if (haveRaw ? raw.size != entries * width : entries > size)
     return bad(needs + ", given " + std::to_string(haveRaw ? raw.size : size) + " bytes");
   if (Status s = tensor.allocate(type->dtype, std::move(shape)); !s.ok())
     return s;
   tensor.name = std::move(name);
+  Buffer packed;
+  if (bits < 8 && !packed.allocate(entries))
+    return Status::lacking("no memory for " + needs);
+  uint8_t *destination = bits < 8 ? packed.data() : tensor.bytes.data();
+  auto finish = [&] {
+    if (bits < 8)
+      unpack(packed.data(), tensor);
+    normalizeBools(tensor);
+    return Status();
+  };
   if (haveRaw) {
     if (expected)
-      std::memcpy(tensor.bytes.data(), raw.data, expected);
-    normalizeBools(tensor);
-    return {};
+      std::memcpy(destination, raw.data, raw.size);
+    return finish();
   }
   size_t count = 0;
   for (WireReader reader(data, size); !reader.atEnd();) {
@@ -200,21 +227,20 @@ Status parseTensorProto(const uint8_t *data, size_t size, const std::string &wha
     if (f.number != type->typed)
       continue;
     bool good = forEachElement(f, [&](uint64_t value) {
-      if (count == expected / width)
+      if (count == entries)
         return false;
       // Floats of 16 bits are stored as their bits; narrow integers sign- or
       // zero-extended: the low bytes are the element either way.
-      std::memcpy(tensor.bytes.data() + width * count++, &value, width);
+      std::memcpy(destination + width * count++, &value, width);
       return true;
     });
     if (!good)
-      return bad("malformed data, or more than the " + std::to_string(expected / width) +
-                 " elements of " + typeString(tensor));
+      return bad("malformed data, or more than the " + std::to_string(entries) + " elements of " +
+                 typeString(tensor));
   }
-  if (count != expected / width)
+  if (count != entries)
     return bad(needs + ", given " + std::to_string(count));
-  normalizeBools(tensor);
-  return {};
+  return finish();
 }
 
 Status readTensorProto(const std::string &path, Tensor &tensor) {

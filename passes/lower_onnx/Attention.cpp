@@ -277,9 +277,7 @@ static FailureOr<Heads> attendInSteps(Lowering &l, Operation *op, Heads q, Heads
     scores.tensor = l.tensor(&*sum);
   }
   keep(2, scores);
-  Value init = l.emptyTensor(loc, scores.dims, scores.element);
-  scores.tensor =
-      SoftmaxOp::create(l.builder, loc, TypeRange(init.getType()), scores.tensor, init).getResult()[0];
+  scores.tensor = softmax(l, loc, scores.tensor, scores.dims, scores.element);
   keep(3, scores);
   return swapHeads(l, loc, multiply(scores, v));
 }

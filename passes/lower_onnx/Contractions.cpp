@@ -151,16 +151,22 @@ FailureOr<Lowered> integerProduct(Lowering &l, Operation *op, Lowered *a, Lowere
     if (!zero)
       continue;
     *position = inputs.size();
+    if (zero->rank() > rank)
+      return l.fail(op, "a zero point has a rank of " + Twine(zero->rank()) + ", the product of " +
+                            Twine(rank));
+    // A vector runs along the rows of a or the columns of b; one of more dims has one for
+    // each dim of the product, of size 1 where it does not run.
     SmallVector<AffineExpr> exprs;
-    if (zero->rank() == 1 && !isOne(zero->dims[0])) {
-      if (failed(l.unify(op, zero->dims[0], stacks->matrixDims[loop], "the zero point's dimension")))
+    for (int64_t i = 0; i < zero->rank(); ++i) {
+      int64_t at = zero->rank() == 1 ? loop : rank - zero->rank() + i;
+      bool stands = isOne(zero->dims[i]);
+      if (!stands && failed(l.unify(op, zero->dims[i], stacks->matrixDims[at],
+                                    "the zero point's dimension")))
         return failure();
-      exprs.push_back(l.builder.getAffineDimExpr(loop));
-    } else if (zero->rank() == 1) {
-      exprs.push_back(l.builder.getAffineConstantExpr(0));
-    } else if (zero->rank() > 1) {
-      return l.fail(op, "a zero point has a rank of " + Twine(zero->rank()) +
-                            "; give a scalar or a vector");
+      if (!stands && at >= rank - 2 && at != loop)
+        return l.fail(op, "a zero point runs along the contraction");
+      exprs.push_back(stands ? l.builder.getAffineConstantExpr(0)
+                             : l.builder.getAffineDimExpr(at));
     }
     inputs.push_back({l.tensor(zero), AffineMap::get(rank + 1, 0, exprs, context)});
   }
@@ -521,17 +527,25 @@ LogicalResult lowerEinsum(Lowering &l, Operation *op) {
 FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, Value weight,
                                         Lowered *bias) {
   std::optional<Weight> constant = constantWeight(l, weight);
-  if (!constant || x->rank() < 1 || !isSupportedFloat(x->element) ||
-      l.lowered(weight)->element != x->element)
-    return l.fail(op, "its weight is not a constant matrix of the input's type");
-  Value vector;
-  if (bias) {
-    if (bias->rank() != 1 || bias->element != x->element ||
-        failed(l.unify(op, bias->dims[0], constant->n, "the bias")))
-      return l.fail(op, "its bias is not a vector as long as the product's rows");
-    vector = l.tensor(bias);
-  }
-  return linear(l, op, x, *constant, vector);
+  Lowered *matrix = l.lowered(weight);
+  if (!matrix || matrix->rank() != 2 || x->rank() < 1 || !isSupportedFloat(x->element) ||
+      matrix->element != x->element)
+    return l.fail(op, "its weight is not a matrix of the input's type");
+  OpFoldResult rows = constant ? constant->n : matrix->dims[1];
+  if (bias && (bias->rank() != 1 || bias->element != x->element ||
+               failed(l.unify(op, bias->dims[0], rows, "the bias"))))
+    return l.fail(op, "its bias is not a vector as long as the product's rows");
+  if (constant)
+    return linear(l, op, x, *constant, bias ? l.tensor(bias) : Value());
+  FailureOr<Lowered> product = floatProduct(l, op, x, matrix);
+  if (failed(product) || !bias)
+    return product;
+  Type compute = accumulatorType(x->element);
+  return l.mapElements(op, {&*product, bias}, x->element, [&](Scalars &s, ValueRange args) {
+    Value sum = s.make<arith::AddFOp>(convertFloat(s, args[0], compute),
+                                      convertFloat(s, args[1], compute));
+    return convertFloat(s, sum, x->element);
+  });
 }
 
 void sq::registerContractions(LoweringTable &table) {

@@ -1,4 +1,4 @@
-/// If, and Dropout, which vanishes when a model is compiled for inference.
+/// If: the branch that is known to be taken, or a choice of the run.
 
 #include "passes/lower_onnx/Generics.h"
 #include "passes/lower_onnx/Regions.h"
@@ -10,23 +10,6 @@ using namespace mlir;
 using namespace sq;
 
 namespace {
-
-LogicalResult lowerDropout(Lowering &l, Operation *op) {
-  Lowered *x = l.operand(op, 0);
-  if (Lowered *training = l.operand(op, 2)) {
-    auto value = dyn_cast_or_null<IntegerAttr>(l.constantScalar(training));
-    if (!value)
-      return l.fail(op, "training_mode depends on run-time data; make it a constant");
-    if (!value.getValue().isZero())
-      return l.fail(op, "training mode is not supported; export the model for inference");
-  }
-  l.alias(op->getResult(0), x);
-  if (op->getNumResults() > 1 && !op->getResult(1).use_empty()) {
-    Scalars s = l.scalars(op->getLoc());
-    l.setSplat(op, 1, s.boolean(true), x->dims, l.builder.getI1Type());
-  }
-  return success();
-}
 
 /// One branch of an If: a loop that runs once or never. (scf.if would do, but its two
 /// branches cannot write to one tensor: bufferization takes that for a conflict.)
@@ -210,6 +193,5 @@ LogicalResult lowerIf(Lowering &l, Operation *op) {
 } // namespace
 
 void sq::registerControl(LoweringTable &table) {
-  table.add("Dropout", 1, lowerDropout);
   table.add("If", 1, lowerIf);
 }

@@ -75,6 +75,10 @@ mlir::Value logSoftmax(Lowering &l, mlir::Location loc, mlir::Value x,
                        llvm::ArrayRef<mlir::OpFoldResult> dims, int64_t axis,
                        mlir::Type element);
 
+/// Softmax over the last dim of a float tensor of any width (in Normalizations.cpp).
+mlir::Value softmax(Lowering &l, mlir::Location loc, mlir::Value x,
+                    llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element);
+
 /// Index tensors from data, made safe to use: negative ones have the size added,
 /// each is asserted to be in [0, size) (message "<node>: index out of range") and
 /// clamped to it, so that nothing outside is read even where the assertion failed.

@@ -393,7 +393,7 @@ LogicalResult lowerOneHot(Lowering &l, Operation *op) {
   FailureOr<SmallVector<Value>> depthElements = l.knownElements(op, 1, "depth");
   if (failed(depthElements))
     return failure();
-  if (depthElements->size() != 1 || (!depth->isInteger() && !depth->isFloat()))
+  if (depthElements->size() != 1 || (!depth->isInteger() && !isSupportedFloat(depth->element)))
     return l.fail(op, "depth is not one number");
   if (values->rank() != 1 || staticDim(values->dims[0]) != 2)
     return l.fail(op, "values are not a vector of two: off and on");

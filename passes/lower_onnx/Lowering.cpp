@@ -1,6 +1,8 @@
 /// The walk over @main: arguments, ops, results, and the report of all failures.
 #include "passes/lower_onnx/Lowering.h"
 
+#include "dialects/onnx/IR/OnnxOps.h"
+
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -182,10 +184,17 @@ LogicalResult Lowering::lowerArguments() {
     auto nameAttr = from ? from.getAs<StringAttr>("onnx.name") : StringAttr();
     std::string name = nameAttr ? nameAttr.str() : std::to_string(i);
     auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (auto shaped = dyn_cast<ShapedType>(argument.getType());
+        shaped && isa<onnx::StringType>(shaped.getElementType())) {
+      source->emitError("input '") << name << "' holds strings, which are not supported; turn "
+                                   << "them into numbers before the model";
+      ok = false;
+      continue;
+    }
     if (!type || dtypeName(type.getElementType()).empty()) {
       source->emitError("input '") << name << "' has type " << argument.getType()
                                    << "; supported are tensors of known rank of f32, f64, f16, "
-                                      "bf16, i8..i64, u8..u64 and bool";
+                                      "bf16, i2..i64, u2..u64, bool, and floats of 8 and 4 bits";
       ok = false;
       continue;
     }
@@ -277,6 +286,14 @@ void Lowering::lowerOp(Operation *op) {
   for (Value operand : op->getOperands())
     if (!isa<NoneType>(operand.getType()) && !map.count(operand))
       return;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    Lowered *value = operand(op, i);
+    if (value && isStorageOnly(value->element) && !movesOrConverts(rule->first())) {
+      (void)fail(op, "it is not defined for elements of type " + dtypeName(value->element) +
+                         "; cast or dequantise them");
+      return;
+    }
+  }
   for (unsigned i = 0; i < rule->second.minOperands; ++i) {
     if (!operand(op, i)) {
       (void)fail(op, "its input " + Twine(i) + " is missing");

@@ -9,6 +9,7 @@
 #ifndef SQ_PASSES_LOWER_ONNX_LOWERING_H
 #define SQ_PASSES_LOWER_ONNX_LOWERING_H
 
+#include "lib/support/SmallFloat.h"
 #include "passes/lower_onnx/Scalars.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -29,6 +30,11 @@ class Lowering;
 /// Dimensions of a tensor: an index attribute when static, otherwise an SSA
 /// value of type index. Equal values are provably equal sizes.
 using Dims = llvm::SmallVector<mlir::OpFoldResult>;
+
+/// A type that is stored and converted, but not computed with.
+bool isStorageOnly(mlir::Type element);
+/// The format of a float of 8 bits or less, null for other types.
+const SmallFloat *smallFloatOf(mlir::Type element);
 
 /// A lowered tensor. It has one or more of four forms; `Lowering::tensor()` makes
 /// an SSA tensor from any of them and keeps it here.
@@ -56,9 +62,12 @@ struct Lowered {
 
   int64_t rank() const { return dims.size(); }
   bool isUnsigned() const { return element.isUnsignedInteger(); }
-  bool isFloat() const { return mlir::isa<mlir::FloatType>(element); }
+  /// Numbers that are computed with: no storage-only types.
+  bool isFloat() const { return mlir::isa<mlir::FloatType>(element) && !smallFloatOf(element); }
   bool isBool() const { return element.isSignlessInteger(1); }
-  bool isInteger() const { return mlir::isa<mlir::IntegerType>(element) && !isBool(); }
+  bool isInteger() const {
+    return mlir::isa<mlir::IntegerType>(element) && !isBool() && !isStorageOnly(element);
+  }
 };
 
 /// Tensors of more elements are never taken apart into scalars.
@@ -99,25 +108,46 @@ void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
 void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
+void registerPackedBlocks(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
+void registerRandom(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerRotary(LoweringTable &table);
 void registerSelection(LoweringTable &table);
 void registerShapes(LoweringTable &table);
+void registerTensorScatter(LoweringTable &table);
+void registerTextVectors(LoweringTable &table);
 void registerUnary(LoweringTable &table);
 void registerWindows(LoweringTable &table);
 
 /// The onnx element type (`ui8`, `i1`, `f32`...) of a TensorProto data type; null for
 /// those that no lowered tensor has.
 mlir::Type elementTypeOf(mlir::MLIRContext *context, int64_t dataType);
-/// ONNX's Cast of a scalar between onnx element types. Floats out of the range of an
-/// integer saturate and NaN gives 0, where C++ has undefined behaviour.
-mlir::Value castScalar(Scalars &s, mlir::Value scalar, mlir::Type from, mlir::Type to);
+/// How values that a float of 8 bits or less does not have become one.
+struct SmallFloatCast {
+  bool saturate = true;
+  SmallRounding rounding = SmallRounding::NearestEven; // E8M0: any of the others
+};
+/// ONNX's Cast of a (stored) scalar between onnx element types. Floats out of the range
+/// of an integer saturate and NaN gives 0, where C++ has undefined behaviour.
+mlir::Value castScalar(Scalars &s, mlir::Value scalar, mlir::Type from, mlir::Type to,
+                       SmallFloatCast how = {});
+/// The code (i8) of an f32 or f64, and the f32 of a code; exact, see lib/support/SmallFloat.h.
+mlir::Value encodeSmallFloat(Scalars &s, mlir::Value value, const SmallFloat &format,
+                             SmallFloatCast how = {});
+mlir::Value decodeSmallFloat(Scalars &s, mlir::Value code, const SmallFloat &format);
 
-/// The element type of lowered tensors: integers without their sign.
+/// The element type of lowered tensors: integers without their sign. Those of 2 and 4
+/// bits, sign- or zero-extended, and codes of floats of 8 bits or less are i8.
 mlir::Type signless(mlir::Type element);
+/// An op (by the key of its rule) that only moves or converts elements: what takes
+/// storage-only types.
+bool movesOrConverts(llvm::StringRef rule);
+/// A dense constant with elements as lowered tensors store them; those in a blob must
+/// be all there.
+mlir::ElementsAttr storedConstant(mlir::ElementsAttr value);
 /// "f32", "u8", "bool8"...; empty for types that no lowered tensor has.
 llvm::StringRef dtypeName(mlir::Type element);
 /// The name of the ONNX node an op was, or the op's name.

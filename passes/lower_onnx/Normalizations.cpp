@@ -67,10 +67,8 @@ LogicalResult alongAxis(Lowering &l, Operation *op,
 
 LogicalResult lowerSoftmax(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
-  return alongAxis(l, op, [&](Value tensor, ArrayRef<OpFoldResult> dims) -> Value {
-    Value init = l.emptyTensor(op->getLoc(), dims, x->element);
-    return SoftmaxOp::create(l.builder, op->getLoc(), TypeRange(init.getType()), tensor, init)
-        .getResult()[0];
+  return alongAxis(l, op, [&](Value tensor, ArrayRef<OpFoldResult> dims) {
+    return softmax(l, op->getLoc(), tensor, dims, x->element);
   });
 }
 
@@ -368,13 +366,18 @@ FailureOr<Input> channelVector(Lowering &l, Operation *op, Lowered *x, Lowered *
   return Input{l.tensor(value), map};
 }
 
+/// In training mode by the mean and variance of the batch, of which it gives the running
+/// averages; before opset 14 that is so when these are asked for, and the moments of the
+/// batch follow as outputs 3 and 4.
 LogicalResult lowerBatchNormalization(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
+  Location loc = op->getLoc();
   bool usesStatistics = false;
   for (Value result : op->getResults().drop_front())
     usesStatistics |= !result.use_empty();
-  if (l.intAttr(op, "training_mode", 0) || usesStatistics)
-    return l.fail(op, "training mode is not supported; export the model for inference");
+  bool isTraining = l.opset() >= 14 ? l.intAttr(op, "training_mode", 0) != 0 : usesStatistics;
+  if (usesStatistics && !isTraining)
+    return l.fail(op, "running statistics are outputs of training mode only; set training_mode");
   if (!l.intAttr(op, "spatial", 1))
     return l.fail(op, "spatial = 0 is not supported");
   if (failed(requireFloat(l, op, x)))
@@ -389,8 +392,40 @@ LogicalResult lowerBatchNormalization(Lowering &l, Operation *op) {
       return failure();
     vectors.push_back(*vector);
   }
-  Value y = normalize(l, op->getLoc(), l.tensor(x), x->dims, x->element, vectors[2], vectors[3],
-                      vectors[0], vectors[1], l.floatAttr(op, "epsilon", 1e-5));
+  Value tensor = l.tensor(x);
+  if (isTraining) {
+    SmallVector<int64_t> axes = {0};
+    llvm::append_range(axes, llvm::seq<int64_t>(2, x->rank()));
+    Moments moments = momentsOver(l, loc, tensor, x->dims, axes, accumulatorType(x->element));
+    AffineMap row = mapWithout(l, x->rank(), axes), vector = identityMap(l, 1);
+    Dims channels = {x->dims[1]};
+    double momentum = l.floatAttr(op, "momentum", 0.9);
+    Value batches[] = {moments.mean, moments.variance};
+    for (auto [i, batch] : llvm::enumerate(batches)) {
+      Lowered *running = l.operand(op, 3 + i);
+      Type type = accumulatorType(running->element);
+      auto define = [&](unsigned result, ScalarFn fn) {
+        if (result >= op->getNumResults() || op->getResult(result).use_empty())
+          return;
+        Value average = pointwise(l, loc, {{l.tensor(running), vector}, {batch, vector}}, channels,
+                                  running->element, [&](Scalars &s, ValueRange args) {
+                                    Value wide[] = {convertFloat(s, args[0], type),
+                                                    convertFloat(s, args[1], type)};
+                                    return convertFloat(s, fn(s, wide), running->element);
+                                  });
+        l.setTensor(op, result, average, channels, running->element);
+      };
+      define(1 + i, [&](Scalars &s, ValueRange args) {
+        Value old = s.make<arith::MulFOp>(args[0], s.number(type, momentum));
+        return s.make<arith::AddFOp>(
+            old, s.make<arith::MulFOp>(args[1], s.number(type, 1 - momentum)));
+      });
+      define(3 + i, [](Scalars &, ValueRange args) { return args[1]; });
+      vectors[2 + i] = {batch, row};
+    }
+  }
+  Value y = normalize(l, loc, tensor, x->dims, x->element, vectors[2], vectors[3], vectors[0],
+                      vectors[1], l.floatAttr(op, "epsilon", 1e-5));
   l.setTensor(op, 0, y, x->dims, x->element);
   return success();
 }
@@ -490,30 +525,72 @@ LogicalResult lowerMeanVarianceNormalization(Lowering &l, Operation *op) {
 
 } // namespace
 
+namespace {
+
+/// Along `axis`: the maximum, and the sum of exp(x - maximum), in `type`.
+struct Exponentials {
+  Value maximum, sum;
+};
+
+Exponentials exponentials(Lowering &l, Location loc, Value x, ArrayRef<OpFoldResult> dims,
+                          int64_t axis, Type type) {
+  Scalars scalars = l.scalars(loc);
+  AffineMap all = identityMap(l, dims.size()), row = mapWithout(l, dims.size(), axis);
+  Exponentials result;
+  result.maximum = reduceAxes(l, loc, x, dims, axis, scalars.number(type, -INFINITY),
+                              [&](Scalars &s, ValueRange args) {
+                                Value value = convertFloat(s, args[0], type);
+                                return s.make<arith::MaximumFOp>(args[1], value);
+                              });
+  Value init = l.filledTensor(loc, dimsWithout(dims, axis), scalars.number(type, 0));
+  result.sum = generic(l, loc, {{x, all}, {result.maximum, row}}, Input{init, row}, axis,
+                       [&](Scalars &s, ValueRange args) {
+                         Value value = convertFloat(s, args[0], type);
+                         Value power = s.make<math::ExpOp>(s.make<arith::SubFOp>(value, args[1]));
+                         return SmallVector<Value>{s.make<arith::AddFOp>(args[2], power)};
+                       })[0];
+  return result;
+}
+
+} // namespace
+
 Value sq::logSoftmax(Lowering &l, Location loc, Value x, ArrayRef<OpFoldResult> dims,
                      int64_t axis, Type element) {
   Type type = accumulatorType(element);
-  Scalars scalars = l.scalars(loc);
   AffineMap all = identityMap(l, dims.size()), row = mapWithout(l, dims.size(), axis);
-  Value maximum = reduceAxes(l, loc, x, dims, axis, scalars.number(type, -INFINITY),
-                             [&](Scalars &s, ValueRange args) {
-                               Value value = convertFloat(s, args[0], type);
-                               return s.make<arith::MaximumFOp>(args[1], value);
-                             });
-  Value init = l.filledTensor(loc, dimsWithout(dims, axis), scalars.number(type, 0));
-  Value sum = generic(l, loc, {{x, all}, {maximum, row}}, Input{init, row}, axis,
-                      [&](Scalars &s, ValueRange args) {
-                        Value value = convertFloat(s, args[0], type);
-                        Value power = s.make<math::ExpOp>(s.make<arith::SubFOp>(value, args[1]));
-                        return SmallVector<Value>{s.make<arith::AddFOp>(args[2], power)};
-                      })[0];
-  return pointwise(l, loc, {{x, all}, {maximum, row}, {sum, row}}, dims, element,
+  Exponentials terms = exponentials(l, loc, x, dims, axis, type);
+  return pointwise(l, loc, {{x, all}, {terms.maximum, row}, {terms.sum, row}}, dims, element,
                    [&](Scalars &s, ValueRange args) {
                      Value value = convertFloat(s, args[0], type);
                      Value shifted = s.make<arith::SubFOp>(value, args[1]);
                      Value log = s.make<math::LogOp>(args[2]);
                      return convertFloat(s, s.make<arith::SubFOp>(shifted, log), element);
                    });
+}
+
+Value sq::softmax(Lowering &l, Location loc, Value x, ArrayRef<OpFoldResult> dims, Type element) {
+  AffineMap all = identityMap(l, dims.size());
+  if (element.isF64()) { // sq.softmax sums in f32
+    int64_t last = dims.size() - 1;
+    AffineMap row = mapWithout(l, dims.size(), last);
+    Exponentials terms = exponentials(l, loc, x, dims, last, element);
+    return pointwise(l, loc, {{x, all}, {terms.maximum, row}, {terms.sum, row}}, dims, element,
+                     [&](Scalars &s, ValueRange args) {
+                       Value shifted = s.make<arith::SubFOp>(args[0], args[1]);
+                       return s.make<arith::DivFOp>(s.make<math::ExpOp>(shifted), args[2]);
+                     });
+  }
+  auto convertedTo = [&](Value tensor, Type from, Type to) {
+    if (from == to)
+      return tensor;
+    return pointwise(l, loc, Input{tensor, all}, dims, to, [&](Scalars &s, ValueRange args) {
+      return convertFloat(s, args[0], to);
+    });
+  };
+  Type f32 = l.builder.getF32Type();
+  Value wide = convertedTo(x, element, f32), init = l.emptyTensor(loc, dims, f32);
+  Value y = SoftmaxOp::create(l.builder, loc, TypeRange(init.getType()), wide, init).getResult()[0];
+  return convertedTo(y, f32, element);
 }
 
 void sq::registerNormalizations(LoweringTable &table) {

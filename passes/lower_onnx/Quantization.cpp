@@ -1,6 +1,6 @@
-/// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: per tensor or per axis.
-
-#include "passes/lower_onnx/Generics.h"
+/// QuantizeLinear, DequantizeLinear (per tensor, per axis, blocked) and
+/// DynamicQuantizeLinear.
+#include "passes/lower_onnx/Quantization.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -9,26 +9,97 @@
 using namespace mlir;
 using namespace sq;
 
-namespace {
-
-AffineMap identityMap(Lowering &l, int64_t rank) {
-  return AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext());
-}
-
-bool isQuantized(Type element) {
+bool sq::isQuantized(Type element) {
   auto type = dyn_cast<IntegerType>(element);
-  return type && (type.getWidth() == 8 || type.getWidth() == 16);
+  return isStorageOnly(element) || (type && (type.getWidth() == 8 || type.getWidth() == 16));
 }
 
-/// round(x / scale) + zero, saturated to the quantised type. Rounding is half to
-/// even, before the zero point is added. NaN becomes the lowest value.
-Value quantize(Scalars &s, Value x, Value scale, Value zero, Type element) {
+void QuantParameter::addTo(SmallVectorImpl<Input> &inputs, int64_t loops) {
+  if (!tensor || block)
+    return;
+  MLIRContext *context = tensor.getContext();
+  SmallVector<AffineExpr> exprs;
+  for (int64_t d = 0; d < rank; ++d)
+    exprs.push_back(axis < 0 ? getAffineConstantExpr(0, context)
+                             : getAffineDimExpr(axis, context));
+  position = inputs.size();
+  inputs.push_back({tensor, AffineMap::get(loops, 0, exprs, context)});
+}
+
+Value QuantParameter::read(Scalars &s, ValueRange args) const {
+  if (!tensor || !block)
+    return tensor ? args[position] : Value();
+  SmallVector<Value> at;
+  for (int64_t d = 0; d < rank; ++d) {
+    Value i = loopIndex(s, d);
+    bool isBlocked = d == axis;
+    at.push_back(isBlocked ? s.make<arith::DivUIOp>(i, s.integer(i.getType(), block)) : i);
+  }
+  return extract(s, tensor, at);
+}
+
+FailureOr<QuantParameter> sq::scalarParameter(Lowering &l, Operation *op, Lowered *value,
+                                              StringRef what) {
+  QuantParameter result;
+  if (!value)
+    return result;
+  if (staticCount(value->dims) != 1)
+    return l.fail(op, what + " is not one number");
+  result.tensor = l.tensor(value);
+  result.element = value->element;
+  result.rank = value->rank();
+  return result;
+}
+
+FailureOr<QuantParameter> sq::quantParameter(Lowering &l, Operation *op, Lowered *x,
+                                             Lowered *value, StringRef what) {
+  if (!value || value->rank() == 0 || (value->rank() == 1 && isOne(value->dims[0])))
+    return scalarParameter(l, op, value, what);
+  QuantParameter result;
+  result.tensor = l.tensor(value);
+  result.element = value->element;
+  result.rank = value->rank();
+  FailureOr<int64_t> axis = l.normalizeAxis(op, l.intAttr(op, "axis", 1), x->rank());
+  if (failed(axis))
+    return failure();
+  result.axis = *axis;
+  if (value->rank() == 1 && x->rank() > 1) {
+    if (failed(l.unify(op, x->dims[*axis], value->dims[0], "the quantised axis")))
+      return failure();
+    return result;
+  }
+  result.block = l.intAttr(op, "block_size", 0);
+  if (value->rank() != x->rank())
+    return l.fail(op, what + " has rank " + Twine(value->rank()) + "; give it one element, one per " +
+                          "element of the axis, or one per block");
+  if (result.block < 0 || (result.block == 0 && x->rank() > 1))
+    return l.fail(op, "block_size is " + Twine(result.block) + "; blocks have at least one element");
+  for (int64_t d = 0; d < x->rank(); ++d) {
+    OpFoldResult expected = x->dims[d];
+    if (d == *axis && result.block) {
+      Scalars s = l.scalars(op->getLoc());
+      Type i64 = l.builder.getI64Type();
+      Value size = s.add(l.i64Value(expected), s.integer(i64, result.block - 1));
+      expected = l.toDim(s.divide(size, s.integer(i64, result.block)));
+    }
+    if (failed(l.unify(op, expected, value->dims[d], "dimension " + Twine(d) + " of " + what)))
+      return failure();
+  }
+  return result;
+}
+
+Value sq::quantizeScalar(Scalars &s, Value y, Value zero, Type element, SmallFloatCast how) {
   Type f32 = s.builder.getF32Type(), i32 = s.builder.getI32Type();
+  if (const SmallFloat *format = smallFloatOf(element)) {
+    if (zero)
+      y = s.make<arith::AddFOp>(y, decodeSmallFloat(s, zero, *format));
+    return encodeSmallFloat(s, y, *format, how);
+  }
   bool isUnsigned = element.isUnsignedInteger();
   unsigned width = element.getIntOrFloatBitWidth();
   double low = isUnsigned ? 0 : -std::ldexp(1, width - 1);
   double high = std::ldexp(1, isUnsigned ? width : width - 1) - 1;
-  Value y = s.make<math::RoundEvenOp>(s.make<arith::DivFOp>(x, scale));
+  y = s.make<math::RoundEvenOp>(y);
   if (zero)
     y = s.make<arith::AddFOp>(y, toFloat(s, zero, f32, isUnsigned));
   y = s.make<arith::MaxNumFOp>(y, s.number(f32, low));
@@ -36,78 +107,117 @@ Value quantize(Scalars &s, Value x, Value scale, Value zero, Type element) {
   return s.make<arith::TruncIOp>(signless(element), s.make<arith::FPToSIOp>(i32, y));
 }
 
-/// How a scale or zero point is read: one for all, or one along `axis`.
-FailureOr<Input> parameter(Lowering &l, Operation *op, Lowered *x, Lowered *value,
-                           StringRef what) {
-  MLIRContext *context = l.builder.getContext();
-  if (l.intAttr(op, "block_size", 0) != 0 || value->rank() > 1)
-    return l.fail(op, what + " is blocked; only one per tensor or per axis is supported");
-  Value tensor = l.tensor(value);
-  if (value->rank() == 0)
-    return Input{tensor, AffineMap::get(x->rank(), 0, context)};
-  if (isOne(value->dims[0]))
-    return Input{tensor, AffineMap::get(x->rank(), 0, l.builder.getAffineConstantExpr(0))};
-  FailureOr<int64_t> axis = l.normalizeAxis(op, l.intAttr(op, "axis", 1), x->rank());
-  if (failed(axis) || failed(l.unify(op, x->dims[*axis], value->dims[0], "the quantised axis")))
-    return failure();
-  return Input{tensor, AffineMap::get(x->rank(), 0, l.builder.getAffineDimExpr(*axis))};
+Value sq::dequantizeScalar(Scalars &s, Value y, Value zero, Value scale, Type element,
+                           Type scaleElement) {
+  Type f32 = s.builder.getF32Type(), i32 = s.builder.getI32Type();
+  Value factor = castScalar(s, scale, scaleElement, f32), number;
+  if (const SmallFloat *format = smallFloatOf(element)) {
+    number = decodeSmallFloat(s, y, *format);
+    if (zero)
+      number = s.make<arith::SubFOp>(number, decodeSmallFloat(s, zero, *format));
+  } else {
+    bool isUnsigned = element.isUnsignedInteger();
+    Value integer = convertInteger(s, y, i32, isUnsigned);
+    if (zero)
+      integer = s.sub(integer, convertInteger(s, zero, i32, isUnsigned));
+    number = s.make<arith::SIToFPOp>(f32, integer);
+  }
+  return s.make<arith::MulFOp>(number, factor);
+}
+
+namespace {
+
+AffineMap identityMap(Lowering &l, int64_t rank) {
+  return AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext());
+}
+
+bool isScale(Type element) {
+  return isSupportedFloat(element) || isa<Float8E8M0FNUType>(element) ||
+         element.isSignlessInteger(32);
+}
+
+/// The attribute `name`, a TensorProto.DataType; `absent` when it is not given or 0.
+FailureOr<Type> typeAttr(Lowering &l, Operation *op, StringRef name, Type absent) {
+  int64_t code = l.intAttr(op, name, 0);
+  if (code == 0)
+    return absent;
+  if (Type type = elementTypeOf(op->getContext(), code))
+    return type;
+  return l.fail(op, "its attribute `" + name + "` is " + Twine(code) + ", an unsupported data type");
 }
 
 LogicalResult lowerQuantizeLinear(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0), *scale = l.operand(op, 1), *zero = l.operand(op, 2);
-  auto type = dyn_cast<ShapedType>(op->getResult(0).getType());
-  Type element = zero ? zero->element : type ? type.getElementType() : Type();
-  if (!element || !isQuantized(element))
-    return l.fail(op, "the quantised type is not an integer of 8 or 16 bits");
-  if ((!isSupportedFloat(x->element) && !x->isInteger()) || !isSupportedFloat(scale->element))
-    return l.fail(op, "the input is not a number or the scale is not a float");
-  FailureOr<Input> scaleInput = parameter(l, op, x, scale, "scale");
-  FailureOr<Input> zeroInput = Input();
-  if (zero)
-    zeroInput = parameter(l, op, x, zero, "zero point");
-  if (failed(scaleInput) || failed(zeroInput))
+  Type ui8 = l.builder.getIntegerType(8, /*isSigned=*/false);
+  FailureOr<Type> element = typeAttr(l, op, "output_dtype", zero ? zero->element : ui8);
+  FailureOr<Type> precision = typeAttr(l, op, "precision", Type());
+  if (failed(element) || failed(precision))
     return failure();
-  SmallVector<Input> inputs = {{l.tensor(x), identityMap(l, x->rank())}, *scaleInput};
-  if (zero)
-    inputs.push_back(*zeroInput);
-  Type f32 = l.builder.getF32Type();
-  Value y = pointwise(l, op->getLoc(), inputs, x->dims, signless(element),
-                      [&](Scalars &s, ValueRange args) {
-                        Value number = toFloat(s, args[0], f32, x->isUnsigned());
-                        return quantize(s, number, convertFloat(s, args[1], f32),
-                                        zero ? args[2] : Value(), element);
-                      });
-  l.setTensor(op, 0, y, x->dims, element);
+  if (!isQuantized(*element) || (zero && zero->element != *element))
+    return l.fail(op, "the quantised type is none of 2 to 16 bits, or not that of the zero point");
+  if ((!isSupportedFloat(x->element) && !x->isInteger()) || !isScale(scale->element))
+    return l.fail(op, "the input is not a number or the scale is not a float");
+  // The quotient is rounded to `precision`, which is that of both operands by default.
+  Type f32 = l.builder.getF32Type(), quotient = *precision ? *precision : f32;
+  if (!*precision && x->element == scale->element && isSupportedFloat(x->element))
+    quotient = x->element;
+  if (!isSupportedFloat(quotient))
+    return l.fail(op, "its attribute `precision` is not a float");
+  Type compute = accumulatorType(quotient);
+  FailureOr<QuantParameter> scales = quantParameter(l, op, x, scale, "scale");
+  FailureOr<QuantParameter> zeros = failed(scales)
+                                        ? FailureOr<QuantParameter>()
+                                        : quantParameter(l, op, x, zero, "zero point");
+  if (failed(zeros))
+    return failure();
+  SmallFloatCast how;
+  how.saturate = l.intAttr(op, "saturate", 1) != 0;
+  SmallVector<Input> inputs = {{l.tensor(x), identityMap(l, x->rank())}};
+  scales->addTo(inputs, x->rank());
+  zeros->addTo(inputs, x->rank());
+  Value y = pointwise(
+      l, op->getLoc(), inputs, x->dims, signless(*element), [&](Scalars &s, ValueRange args) {
+        // As `precision` has it, then in the type of the division.
+        auto operand = [&](Value value, Type from) {
+          return convertFloat(s, castScalar(s, value, from, quotient), compute);
+        };
+        Value divided = s.make<arith::DivFOp>(operand(args[0], x->element),
+                                              operand(scales->read(s, args), scales->element));
+        divided = convertFloat(s, convertFloat(s, divided, quotient), f32);
+        return quantizeScalar(s, divided, zeros->read(s, args), *element, how);
+      });
+  l.setTensor(op, 0, y, x->dims, *element);
   return success();
 }
 
 LogicalResult lowerDequantizeLinear(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0), *scale = l.operand(op, 1), *zero = l.operand(op, 2);
   if (!isQuantized(x->element) && !x->element.isSignlessInteger(32))
-    return l.fail(op, "the quantised type is not an integer of 8, 16 or 32 bits");
-  if (!isSupportedFloat(scale->element) || (zero && zero->element != x->element))
+    return l.fail(op, "the quantised type is not one of 2 to 16 bits, or i32");
+  if (!isScale(scale->element) || (zero && zero->element != x->element))
     return l.fail(op, "the scale is not a float or the zero point has another type");
-  FailureOr<Input> scaleInput = parameter(l, op, x, scale, "scale");
-  FailureOr<Input> zeroInput = Input();
-  if (zero)
-    zeroInput = parameter(l, op, x, zero, "zero point");
-  if (failed(scaleInput) || failed(zeroInput))
+  FailureOr<Type> element = typeAttr(l, op, "output_dtype", scale->element);
+  if (failed(element))
     return failure();
-  SmallVector<Input> inputs = {{l.tensor(x), identityMap(l, x->rank())}, *scaleInput};
-  if (zero)
-    inputs.push_back(*zeroInput);
-  Type f32 = l.builder.getF32Type(), i32 = l.builder.getI32Type();
-  Value y = pointwise(l, op->getLoc(), inputs, x->dims, scale->element,
-                      [&](Scalars &s, ValueRange args) {
-                        Value number = convertInteger(s, args[0], i32, x->isUnsigned());
-                        if (zero)
-                          number = s.sub(number, convertInteger(s, args[2], i32, x->isUnsigned()));
-                        Value product =
-                            s.make<arith::MulFOp>(s.make<arith::SIToFPOp>(f32, number),
-                                                  convertFloat(s, args[1], f32));
-                        return convertFloat(s, product, scale->element);
-                      });
-  l.setTensor(op, 0, y, x->dims, scale->element);
+  if (!isSupportedFloat(*element))
+    return l.fail(op, "the result would be of " + dtypeName(*element) +
+                          "; give a float as `output_dtype`");
+  FailureOr<QuantParameter> scales = quantParameter(l, op, x, scale, "scale");
+  FailureOr<QuantParameter> zeros = failed(scales)
+                                        ? FailureOr<QuantParameter>()
+                                        : quantParameter(l, op, x, zero, "zero point");
+  if (failed(zeros))
+    return failure();
+  SmallVector<Input> inputs = {{l.tensor(x), identityMap(l, x->rank())}};
+  scales->addTo(inputs, x->rank());
+  zeros->addTo(inputs, x->rank());
+  Value y = pointwise(
+      l, op->getLoc(), inputs, x->dims, *element, [&](Scalars &s, ValueRange args) {
+        Value product = dequantizeScalar(
+            s, args[0], zeros->read(s, args), scales->read(s, args), x->element, scales->element);
+        return convertFloat(s, product, *element);
+      });
+  l.setTensor(op, 0, y, x->dims, *element);
   return success();
 }
 
@@ -139,13 +249,13 @@ LogicalResult lowerDynamicQuantizeLinear(Lowering &l, Operation *op) {
   Value zero = pointwise(l, loc, {{low, scalarMap}, {scale, scalarMap}}, {}, i8,
                          [&](Scalars &s, ValueRange args) {
                            Value negated = s.make<arith::NegFOp>(args[0]);
-                           return quantize(s, negated, args[1], Value(), ui8);
+                           return quantizeScalar(s, s.make<arith::DivFOp>(negated, args[1]), Value(), ui8);
                          });
   AffineMap everywhere = AffineMap::get(x->rank(), 0, l.builder.getContext());
   Value y = pointwise(
       l, loc, {{tensor, identityMap(l, x->rank())}, {scale, everywhere}, {zero, everywhere}},
       x->dims, i8, [&](Scalars &s, ValueRange args) {
-        return quantize(s, args[0], args[1], args[2], ui8);
+        return quantizeScalar(s, s.make<arith::DivFOp>(args[0], args[1]), args[2], ui8);
       });
   l.setTensor(op, 0, y, x->dims, ui8);
   if (op->getNumResults() > 1)
@@ -160,5 +270,7 @@ LogicalResult lowerDynamicQuantizeLinear(Lowering &l, Operation *op) {
 void sq::registerQuantization(LoweringTable &table) {
   table.add("QuantizeLinear", 2, lowerQuantizeLinear);
   table.add("DequantizeLinear", 2, lowerDequantizeLinear);
+  table.addMicrosoft("QuantizeLinear", 2, lowerQuantizeLinear);
+  table.addMicrosoft("DequantizeLinear", 2, lowerDequantizeLinear);
   table.add("DynamicQuantizeLinear", 1, lowerDynamicQuantizeLinear);
 }

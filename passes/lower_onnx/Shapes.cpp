@@ -71,19 +71,16 @@ static LogicalResult lowerConstant(Lowering &l, Operation *op) {
     result.lowest = range->min;
     result.below = l.indexAttr(range->max + 1);
   }
-  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
-    result.constant = signless(element) == element ? dense : dense.bitcast(signless(element));
-  } else if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
     uint64_t bits = element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
-    if (!blob || blob->getData().size() != uint64_t(type.getNumElements()) * bits / 8)
+    if (!blob || blob->getData().size() != llvm::divideCeil(type.getNumElements() * bits, 8))
       return l.fail(op, "its data is missing or has the wrong size; was it left out when the file "
                         "was printed?");
-    result.constant =
-        DenseResourceElementsAttr::get(type.clone(signless(element)), resource.getRawHandle());
-  } else {
+  } else if (!isa<DenseElementsAttr>(value)) {
     return l.fail(op, "only dense constants are supported yet");
   }
+  result.constant = storedConstant(value);
   l.set(op->getResult(0), std::move(result));
   return success();
 }
@@ -140,8 +137,7 @@ static LogicalResult lowerConstantOfShape(Lowering &l, Operation *op) {
     if (!dense || dense.getNumElements() != 1 || dtypeName(dense.getElementType()).empty())
       return l.fail(op, "its attribute `value` must be a tensor of one number");
     element = dense.getElementType();
-    if (signless(element) != element)
-      dense = dense.bitcast(signless(element));
+    dense = cast<DenseElementsAttr>(storedConstant(dense));
     scalar = cast<TypedAttr>(*dense.getValues<Attribute>().begin());
   }
   l.setSplat(op, 0, l.scalars(op->getLoc()).constant(scalar), *dims, element);

@@ -6,37 +6,6 @@
 using namespace mlir;
 using namespace sq;
 
-Type sq::signless(Type element) {
-  if (auto integer = dyn_cast<IntegerType>(element))
-    return IntegerType::get(element.getContext(), integer.getWidth());
-  return element;
-}
-
-StringRef sq::dtypeName(Type element) {
-  if (auto integer = dyn_cast<IntegerType>(element)) {
-    bool u = integer.isUnsigned();
-    switch (integer.getWidth()) {
-    case 1:
-      return u ? "" : "bool8";
-    case 8:
-      return u ? "u8" : "i8";
-    case 16:
-      return u ? "u16" : "i16";
-    case 32:
-      return u ? "u32" : "i32";
-    case 64:
-      return u ? "u64" : "i64";
-    default:
-      return "";
-    }
-  }
-  return element.isF32()    ? "f32"
-         : element.isF64()  ? "f64"
-         : element.isF16()  ? "f16"
-         : element.isBF16() ? "bf16"
-                            : "";
-}
-
 std::optional<int64_t> sq::staticDim(OpFoldResult dim) {
   if (auto attr = dyn_cast_if_present<Attribute>(dim))
     return cast<IntegerAttr>(attr).getInt();

@@ -5,106 +5,25 @@
 ///
 /// Source: ContribOperators.md of onnxruntime 1.23.
 
-#include "passes/raise_onnx/Match.h"
-
-#include "dialects/onnx/IR/OnnxOps.h"
-
-#include "mlir/IR/BuiltinAttributes.h"
-#include "llvm/ADT/StringMap.h"
-
-#include <functional>
+#include "passes/raise_onnx/Expansion.h"
 
 using namespace mlir;
 using namespace sq;
 
 namespace {
 
-/// One custom op and the ops that are written for it.
-struct Expansion {
-  onnx::CustomOp op;
-  PatternRewriter &rewriter;
-
-  /// Operand i, or null when it is not given.
-  Value operand(unsigned i) {
-    if (i >= op.getInputs().size() || isa<NoneType>(op.getInputs()[i].getType()))
-      return Value();
-    return op.getInputs()[i];
-  }
-  double number(StringRef name, double absent) {
-    auto dictionary = op->getAttrOfType<DictionaryAttr>("attributes");
-    auto value = dictionary ? dictionary.getAs<FloatAttr>(name) : FloatAttr();
-    return value ? value.getValueAsDouble() : absent;
-  }
-  NamedAttribute attribute(StringRef name, double value) {
-    return rewriter.getNamedAttr(name, rewriter.getF32FloatAttr(static_cast<float>(value)));
-  }
-  NamedAttribute attribute(StringRef name, int64_t value) {
-    return rewriter.getNamedAttr(name, rewriter.getI64IntegerAttr(value));
-  }
-  NamedAttribute attribute(StringRef name, StringRef value) {
-    return rewriter.getNamedAttr(name, rewriter.getStringAttr(value));
-  }
-
-  /// A new op with one result, typed like `like`.
-  Value make(StringRef name, ValueRange operands, Value like,
-             ArrayRef<NamedAttribute> attributes = {}) {
-    return createOnnx(rewriter, op.getLoc(), ("onnx." + name).str(), operands, like.getType(),
-                      attributes)
-        ->getResult(0);
-  }
-  Value add(Value a, Value b) { return b ? make("Add", {a, b}, a) : a; }
-  Value constant(ArrayRef<int64_t> values) {
-    auto type = RankedTensorType::get(values.size(), rewriter.getI64Type());
-    Attribute value = DenseElementsAttr::get(type, values);
-    return createOnnx(rewriter, op.getLoc(), "onnx.Constant", {}, type,
-                      rewriter.getNamedAttr("value", value))
-        ->getResult(0);
-  }
-  /// LayerNormalization, or without `bias` and with `isRms` RMSNormalization.
-  Value norm(Value x, Value scale, Value bias, bool isRms, double epsilonAbsent) {
-    SmallVector<Value> operands = {x, scale};
-    if (bias)
-      operands.push_back(bias);
-    return make(isRms ? "RMSNormalization" : "LayerNormalization", operands, x,
-                {attribute("axis", int64_t(-1)), attribute("epsilon", number("epsilon", epsilonAbsent))});
-  }
-  /// Whether an output that is not among `computed` is used.
-  bool usesOther(ArrayRef<unsigned> computed) {
-    for (auto [i, result] : llvm::enumerate(op.getOutputs()))
-      if (!result.use_empty() && !llvm::is_contained(computed, i))
-        return true;
-    return false;
-  }
-  /// Result types that are known stay as they are: the function's result may be
-  /// among them.
-  LogicalResult replace(ArrayRef<Value> values) {
-    for (auto [i, result] : llvm::enumerate(op.getOutputs())) {
-      if (result.use_empty())
-        continue;
-      Value value = values[i];
-      if (!isa<onnx::UnknownType>(result.getType()))
-        value.setType(result.getType());
-      rewriter.replaceAllUsesWith(result, value);
-    }
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
 /// LayerNormalization(X, scale, B): onnxruntime's own before opset 17.
 LogicalResult layerNorm(Expansion &e) {
-  auto dictionary = e.op->getAttrOfType<DictionaryAttr>("attributes");
-  auto axis = dictionary ? dictionary.getAs<IntegerAttr>("axis") : IntegerAttr();
-  if (axis && axis.getInt() != -1)
+  if (e.integer("axis", -1) != -1)
     return e.rewriter.notifyMatchFailure(e.op, "axis is not -1");
-  bool isRms = e.op.getOpType() == "SimplifiedLayerNormalization";
+  bool isRms = e.type == "SimplifiedLayerNormalization";
   return e.replace(e.norm(e.operand(0), e.operand(1), isRms ? Value() : e.operand(2), isRms, 1e-5));
 }
 
 /// SkipLayerNormalization(x, skip, gamma, beta, bias), and without beta
 /// SkipSimplifiedLayerNormalization(x, skip, gamma, bias); the sum is output 3.
 LogicalResult skipNorm(Expansion &e) {
-  bool isRms = e.op.getOpType() == "SkipSimplifiedLayerNormalization";
+  bool isRms = e.type == "SkipSimplifiedLayerNormalization";
   Value sum = e.add(e.add(e.operand(0), e.operand(isRms ? 3 : 4)), e.operand(1));
   Value y = e.norm(sum, e.operand(2), isRms ? Value() : e.operand(3), isRms, 1e-12);
   return e.replace({y, Value(), Value(), sum});
@@ -125,7 +44,7 @@ LogicalResult embedNorm(Expansion &e) {
   auto typed = [&](ArrayRef<int64_t> shape, Type type) { return RankedTensorType::get(shape, type); };
   auto make = [&](StringRef name, ValueRange operands, Type type,
                   ArrayRef<NamedAttribute> attributes = {}) {
-    return createOnnx(e.rewriter, e.op.getLoc(), name, operands, type, attributes)->getResult(0);
+    return createOnnx(e.rewriter, e.op->getLoc(), name, operands, type, attributes)->getResult(0);
   };
   Type rows = typed({dynamic, dynamic, table.getDimSize(1)}, element);
   Value sum = make("onnx.Gather", {words, ids}, rows);
@@ -157,7 +76,7 @@ LogicalResult embedNorm(Expansion &e) {
 /// BiasGelu(x, bias), Gelu(x) by erf; FastGelu(x, bias) by tanh.
 LogicalResult gelu(Expansion &e) {
   Value x = e.add(e.operand(0), e.operand(1));
-  StringRef approximate = e.op.getOpType() == "FastGelu" ? "tanh" : "none";
+  StringRef approximate = e.type == "FastGelu" ? "tanh" : "none";
   return e.replace(e.make("Gelu", x, x, e.attribute("approximate", approximate)));
 }
 
@@ -167,14 +86,11 @@ LogicalResult quickGelu(Expansion &e) {
                           e.attribute("alpha", e.number("alpha", 1.702))));
 }
 
-struct Rule {
-  unsigned operands; // at least
-  LogicalResult (*expand)(Expansion &);
-  SmallVector<unsigned> outputs = {0}; // those that it computes
-};
-
-struct ExpandMicrosoft : OpRewritePattern<onnx::CustomOp> {
-  ExpandMicrosoft(MLIRContext *context) : OpRewritePattern(context) {
+/// Any op that has a rule.
+struct ExpandMicrosoft : RewritePattern {
+  ExpandMicrosoft(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {
+    addFusedRules(rules);
+    addQuantizedRules(rules);
     rules["ai.onnx.LayerNormalization"] = {2, layerNorm};
     rules["ai.onnx.SimplifiedLayerNormalization"] = {2, layerNorm};
     rules["com.microsoft.LayerNormalization"] = {2, layerNorm};
@@ -188,21 +104,24 @@ struct ExpandMicrosoft : OpRewritePattern<onnx::CustomOp> {
     rules["com.microsoft.QuickGelu"] = {1, quickGelu};
   }
 
-  LogicalResult matchAndRewrite(onnx::CustomOp op, PatternRewriter &rewriter) const override {
-    auto rule = rules.find((op.getDomain() + "." + op.getOpType()).str());
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    std::string name = op->getName().getStringRef().str();
+    if (auto custom = dyn_cast<onnx::CustomOp>(op))
+      name = (custom.getDomain() + "." + custom.getOpType()).str();
+    auto rule = rules.find(name);
     if (rule == rules.end())
       return rewriter.notifyMatchFailure(op, "not an operator that has an expansion");
-    Expansion e{op, rewriter};
+    Expansion e{op, StringRef(name).rsplit('.').second, rewriter};
     // (The optional ones among the first: the types of EmbedLayerNormalization.)
     for (unsigned i = 0; i < rule->second.operands; ++i)
       if (!e.operand(i) && !(rule->second.expand == embedNorm && (i == 1 || i == 4)))
         return rewriter.notifyMatchFailure(op, "an input is missing");
-    if (op.getOutputs().empty() || e.usesOther(rule->second.outputs))
+    if (op->getNumResults() == 0 || e.usesOther(rule->second.outputs))
       return rewriter.notifyMatchFailure(op, "an output that sq does not compute is used, or there is none");
     return rule->second.expand(e);
   }
 
-  llvm::StringMap<Rule> rules;
+  ExpansionRules rules;
 };
 
 } // namespace

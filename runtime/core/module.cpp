@@ -37,7 +37,11 @@ const DTypeInfo dtypes[] = {
     {"bf16", {kDLBfloat, 16, 1}}, {"i8", {kDLInt, 8, 1}}, {"u8", {kDLUInt, 8, 1}},
     {"i16", {kDLInt, 16, 1}}, {"u16", {kDLUInt, 16, 1}}, {"i32", {kDLInt, 32, 1}},
     {"u32", {kDLUInt, 32, 1}}, {"i64", {kDLInt, 64, 1}}, {"u64", {kDLUInt, 64, 1}},
-    {"bool8", {kDLBool, 8, 1}}};
+    {"bool8", {kDLBool, 8, 1}}, {"i4", {kDLInt, 4, 1}}, {"u4", {kDLUInt, 4, 1}},
+    {"i2", {kDLInt, 2, 1}}, {"u2", {kDLUInt, 2, 1}}, {"f8e4m3fn", {kDLFloat8_e4m3fn, 8, 1}},
+    {"f8e4m3fnuz", {kDLFloat8_e4m3fnuz, 8, 1}}, {"f8e5m2", {kDLFloat8_e5m2, 8, 1}},
+    {"f8e5m2fnuz", {kDLFloat8_e5m2fnuz, 8, 1}}, {"f8e8m0", {kDLFloat8_e8m0fnu, 8, 1}},
+    {"f4e2m1", {kDLFloat4_e2m1fn, 4, 1}}};
 constexpr int numDTypes = sizeof(dtypes) / sizeof(dtypes[0]);
 
 sq_status corruptManifest(const char *what) {

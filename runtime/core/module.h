@@ -43,6 +43,8 @@ namespace sq {
 
 /* "f32", "i64", ...: as in sq.dtype; "?" for a type sq does not have. */
 const char *dtypeName(DLDataType dtype);
+/* Elements of less than a byte have a byte of their own (DLPack: padded, not packed). */
+inline int64_t elementBytes(DLDataType dtype) { return (dtype.bits + 7) / 8; }
 
 } // namespace sq
 

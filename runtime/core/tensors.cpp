@@ -142,7 +142,7 @@ sq_status checkInputs(sq_session *session, const DLTensor *inputs, int32_t count
       return status;
     if (sq_status status = checkDims(session, i, inputs[i]))
       return status;
-    int64_t bytes = info.dtype.bits / 8;
+    int64_t bytes = elementBytes(info.dtype);
     for (int32_t d = 0; d < info.rank; ++d)
       if (__builtin_mul_overflow(bytes, inputs[i].shape[d], &bytes))
         return fail(SQ_STATUS_INVALID_ARGUMENT, "input '%s' has the impossible shape %s", info.name,
@@ -181,7 +181,7 @@ bool checkOutputShape(sq_session *session, int32_t index, const int64_t *shape, 
   }
   const sq_tensor_info &info = session->module->outputs[index];
   const Output &output = session->outputs[index];
-  *bytes = info.dtype.bits / 8;
+  *bytes = elementBytes(info.dtype);
   bool overflow = false;
   for (int32_t i = 0; i < info.rank; ++i)
     overflow |= shape[i] < 0 || __builtin_mul_overflow(*bytes, shape[i], bytes);

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <limits>
 #include <optional>
 
 using namespace sq;
@@ -76,8 +75,10 @@ void reinterpretBF16(Tensor &stored, numerics::DType wanted) {
 }
 
 /// Their input "like" has shape [1] in the data and [3, 4] in the model (onnx 1.12).
-bool contradictsItsModel(llvm::StringRef name) {
-  return name.starts_with("test_castlike_") && name.contains("BFLOAT16");
+bool contradictsItsModel(llvm::StringRef name, const DataSet &set) {
+  return name.starts_with("test_castlike_") && name.contains("BFLOAT16") &&
+         set.inputs.size() == 2 && set.inputs[0].rank() == 2 &&
+         set.inputs[1].shape == numerics::Shape{1};
 }
 
 /// Empty when `actual` is right.
@@ -86,12 +87,14 @@ std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Ten
     return std::to_string(actual.size()) + " outputs, expected " + std::to_string(expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
     reinterpretBF16(expected[i], actual[i].dtype);
-    double infinite = std::numeric_limits<double>::infinity();
+    if (isRandom(testCase.name)) { // only type and shape can be as stored
+      expected[i].reals = actual[i].reals;
+      expected[i].integers = actual[i].integers;
+    }
     // onnx 1.12 made its bf16 data by cutting f32, the standard rounds: one
     // unit of the last place, 2^-7, between the two.
     bool isBF16 = actual[i].dtype == numerics::DType::BF16;
-    std::string difference = test::mismatch(actual[i], expected[i], isBF16 ? 1.0 / 128 : rtol,
-                                            isRandom(testCase.name) ? infinite : atol);
+    std::string difference = test::mismatch(actual[i], expected[i], isBF16 ? 1.0 / 128 : rtol, atol);
     if (!difference.empty())
       return "output " + std::to_string(i) + ": " + difference;
   }
@@ -103,12 +106,12 @@ template <typename Run>
 test::Outcome compareAll(const test::Case &testCase,
                          const std::vector<std::optional<numerics::DType>> &inputTypes, Run run) {
   using test::Verdict;
-  if (contradictsItsModel(testCase.name))
-    return {Verdict::Refused, "the data contradict the model"};
   llvm::Expected<std::vector<DataSet>> sets = readDataSets(testCase);
   if (!sets)
     return {Verdict::Refused, llvm::toString(sets.takeError())};
   for (DataSet &set : *sets) {
+    if (contradictsItsModel(testCase.name, set))
+      return {Verdict::Refused, "the data contradict the model"};
     for (size_t i = 0; i < std::min(set.inputs.size(), inputTypes.size()); ++i)
       if (inputTypes[i])
         reinterpretBF16(set.inputs[i], *inputTypes[i]);

@@ -25,26 +25,38 @@ namespace {
 
 llvm::Error failure() { return llvm::createStringError(sq_last_error()); }
 
+uint8_t codeOf(DType type) {
+  switch (type) {
+  case DType::BF16:
+    return kDLBfloat;
+  case DType::Bool:
+    return kDLBool;
+  case DType::F8E4M3FN:
+    return kDLFloat8_e4m3fn;
+  case DType::F8E4M3FNUZ:
+    return kDLFloat8_e4m3fnuz;
+  case DType::F8E5M2:
+    return kDLFloat8_e5m2;
+  case DType::F8E5M2FNUZ:
+    return kDLFloat8_e5m2fnuz;
+  case DType::F8E8M0:
+    return kDLFloat8_e8m0fnu;
+  case DType::F4E2M1:
+    return kDLFloat4_e2m1fn;
+  default:
+    return numerics::isFloat(type) ? kDLFloat : numerics::isUnsigned(type) ? kDLUInt : kDLInt;
+  }
+}
+
 DLDataType toDLPack(DType type) {
-  uint8_t code = kDLInt;
-  if (type == DType::BF16)
-    code = kDLBfloat;
-  else if (numerics::isFloat(type))
-    code = kDLFloat;
-  else if (type == DType::Bool)
-    code = kDLBool;
-  else if (numerics::isUnsigned(type))
-    code = kDLUInt;
-  return {code, static_cast<uint8_t>(numerics::bitWidth(type)), 1};
+  return {codeOf(type), static_cast<uint8_t>(numerics::valueBits(type)), 1};
 }
 
 std::optional<DType> fromDLPack(DLDataType type) {
-  for (DType candidate : {DType::Bool, DType::I8, DType::I16, DType::I32, DType::I64, DType::U8,
-                          DType::U16, DType::U32, DType::U64, DType::F16, DType::BF16, DType::F32,
-                          DType::F64}) {
-    DLDataType own = toDLPack(candidate);
+  for (int i = 0; i < numerics::numDTypes; ++i) {
+    DLDataType own = toDLPack(static_cast<DType>(i));
     if (own.code == type.code && own.bits == type.bits && type.lanes == 1)
-      return candidate;
+      return static_cast<DType>(i);
   }
   return std::nullopt;
 }

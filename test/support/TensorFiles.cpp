@@ -17,7 +17,13 @@ const struct {
     {DType::i16, numerics::DType::I16},    {DType::u16, numerics::DType::U16},
     {DType::i32, numerics::DType::I32},    {DType::u32, numerics::DType::U32},
     {DType::i64, numerics::DType::I64},    {DType::u64, numerics::DType::U64},
-    {DType::bool8, numerics::DType::Bool},
+    {DType::bool8, numerics::DType::Bool}, {DType::i4, numerics::DType::I4},
+    {DType::u4, numerics::DType::U4},      {DType::i2, numerics::DType::I2},
+    {DType::u2, numerics::DType::U2},      {DType::f8e4m3fn, numerics::DType::F8E4M3FN},
+    {DType::f8e4m3fnuz, numerics::DType::F8E4M3FNUZ},
+    {DType::f8e5m2, numerics::DType::F8E5M2},
+    {DType::f8e5m2fnuz, numerics::DType::F8E5M2FNUZ},
+    {DType::f8e8m0, numerics::DType::F8E8M0}, {DType::f4e2m1, numerics::DType::F4E2M1},
 };
 
 llvm::Expected<numerics::Tensor> read(const std::string &path,

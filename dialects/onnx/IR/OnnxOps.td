@@ -163,6 +163,17 @@ def Onnx_HardSigmoidOp : Onnx_Op<"HardSigmoid", (ins Onnx_Float:$alpha, Onnx_Flo
 def Onnx_IsInfOp : Onnx_Op<"IsInf", (ins Onnx_Int:$detect_negative, Onnx_Int:$detect_positive)>;
 def Onnx_SeluOp : Onnx_Op<"Selu", (ins Onnx_Float:$alpha, Onnx_Float:$gamma)>;
 def Onnx_ShrinkOp : Onnx_Op<"Shrink", (ins Onnx_Float:$bias, Onnx_Float:$lambd)>;
+foreach like = ["", "Like"] in {
+  def Onnx_RandomUniform#like#Op
+      : Onnx_Op<"RandomUniform"#like, (ins Onnx_Int:$dtype, Onnx_Float:$high, Onnx_Float:$low,
+                                           Onnx_Float:$seed, Onnx_Ints:$shape)>;
+  def Onnx_RandomNormal#like#Op
+      : Onnx_Op<"RandomNormal"#like, (ins Onnx_Int:$dtype, Onnx_Float:$mean, Onnx_Float:$scale,
+                                          Onnx_Float:$seed, Onnx_Ints:$shape)>;
+}
+def Onnx_BernoulliOp : Onnx_Op<"Bernoulli", (ins Onnx_Int:$dtype, Onnx_Float:$seed)>;
+def Onnx_MultinomialOp
+    : Onnx_Op<"Multinomial", (ins Onnx_Int:$dtype, Onnx_Int:$sample_size, Onnx_Float:$seed)>;
 def Onnx_DropoutOp : Onnx_Op<"Dropout", (ins Onnx_Int:$seed, Onnx_Float:$ratio)>;
 
 // Elementwise, several inputs.

@@ -105,3 +105,15 @@ func.func @main(%a: tensor<2x3x5xf32>, %b: tensor<2x4x5xf32>) -> tensor<2x3x4xf3
   %y = onnx.Einsum(%a, %b) {equation = "bij, bkj -> bik"} : (tensor<2x3x5xf32>, tensor<2x4x5xf32>) -> tensor<2x3x4xf32>
   return %y : tensor<2x3x4xf32>
 }
+
+// -----
+
+// Zero points of each matrix of a stack: one for each row of a, one for each column of b.
+// CHECK-DAG: #[[$ROW:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, 0)>
+// CHECK-DAG: #[[$COLUMN:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, 0, d2)>
+// CHECK-LABEL: func.func @main
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #{{.*}}, #[[$ROW]], #[[$COLUMN]], #{{.*}}]
+func.func @main(%a: tensor<2x3x4xui8>, %b: tensor<2x4x5xi8>, %x: tensor<2x3x1xui8>, %y: tensor<2x1x5xi8>) -> tensor<2x3x5xi32> {
+  %p = onnx.MatMulInteger(%a, %b, %x, %y) : (tensor<2x3x4xui8>, tensor<2x4x5xi8>, tensor<2x3x1xui8>, tensor<2x1x5xi8>) -> tensor<2x3x5xi32>
+  return %p : tensor<2x3x5xi32>
+}

@@ -55,14 +55,14 @@ func.func @main(%x: tensor<4xf32>) -> (tensor<*xf32>, tensor<*xf32>, tensor<*xf3
   %a = onnx.Cast(%x) {to = 8 : i64} : (tensor<4xf32>) -> tensor<*xf32>
   // expected-error @below {{cannot lower Add: its input 1 is missing (node 'Add')}}
   %b = onnx.Add(%x) : (tensor<4xf32>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower Constant: constants of type tensor<2xi4> are not supported yet (node 'Constant')}}
-  %c = onnx.Constant() {value = dense<1> : tensor<2xi4>} : () -> tensor<2xi4>
+  // expected-error @below {{cannot lower Constant: constants of type tensor<2xcomplex<f32>> are not supported yet (node 'Constant')}}
+  %c = onnx.Constant() {value = dense<(1.0, 2.0)> : tensor<2xcomplex<f32>>} : () -> tensor<2xcomplex<f32>>
   return %a, %b, %a : tensor<*xf32>, tensor<*xf32>, tensor<*xf32>
 }
 
 // -----
 
-// expected-error @below {{input 'words' has type 'tensor<*xf32>'; supported are tensors of known rank of f32, f64, f16, bf16, i8..i64, u8..u64 and bool}}
+// expected-error @below {{input 'words' has type 'tensor<*xf32>'; supported are tensors of known rank of f32, f64, f16, bf16, i2..i64, u2..u64, bool, and floats of 8 and 4 bits}}
 func.func @main(%x: tensor<*xf32> {onnx.name = "words"}) -> tensor<*xf32> {
   return %x : tensor<*xf32>
 }

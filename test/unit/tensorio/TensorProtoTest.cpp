@@ -127,4 +127,23 @@ TEST(TensorProto, Hostile) {
     }
 }
 
+TEST(TensorProto, Packed) {
+  Proto p = make(Proto::INT4, {3});
+  p.set_raw_data("\x8f\x07", 2);
+  EXPECT_EQ(text(p), "3xi4=-1,-8,7");
+  p = make(Proto::UINT2, {5});
+  p.add_int32_data(0xe4);
+  p.add_int32_data(0x02);
+  EXPECT_EQ(text(p), "5xu2=0,1,2,3,2");
+  p = make(Proto::FLOAT4E2M1, {2});
+  p.set_raw_data("\x9f", 1);
+  EXPECT_EQ(text(p), "2xf4e2m1=-6,-0.5");
+  p = make(Proto::FLOAT8E5M2, {2});
+  p.set_raw_data("\x3c\xfc", 2);
+  EXPECT_EQ(text(p), "2xf8e5m2=1,-inf");
+  p = make(Proto::UINT4, {3});
+  p.set_raw_data("\x12", 1);
+  EXPECT_EQ(text(p), "it is not a readable ONNX tensor: 3xu4 needs 2 packed bytes, given 1 bytes");
+}
+
 } // namespace

@@ -110,4 +110,22 @@ TEST(Tensor, SixteenBitFloats) {
   EXPECT_EQ(bitsOf16(DType::bf16, 1.00390625), 0x3f80); // 1 + 2^-8, a tie
 }
 
+TEST(Tensor, TypesBelowAByte) {
+  EXPECT_EQ(formatTensor(parsed("4xi4=-8,7,0,-1"), 9), "4xi4=-8,7,0,-1");
+  EXPECT_EQ(formatTensor(parsed("2xu2=3,0"), 9), "2xu2=3,0");
+  EXPECT_EQ(formatTensor(parsed("3xf8e5m2=0.1,-inf,1e9"), 9), "3xf8e5m2=0.09,-inf,57344");
+  EXPECT_EQ(formatTensor(parsed("2xf4e2m1=-0.5,5"), 9), "2xf4e2m1=-0.5,4");
+  Tensor t = parsed("2xi8=7,8");
+  EXPECT_EQ(convert(t, DType::i4).message, "element 1 is 8, which does not fit i4");
+  t = parsed("2xi4=-8,7");
+  ASSERT_TRUE(convert(t, DType::i64).ok());
+  EXPECT_EQ(formatTensor(t, 9), "2xi64=-8,7");
+  t = parsed("2xf8e4m3fn=448,nan");
+  ASSERT_TRUE(convert(t, DType::f32).ok());
+  EXPECT_EQ(formatTensor(t, 9), "2xf32=448,nan");
+  t = parsed("2xu8=126,56"); // codes
+  ASSERT_TRUE(convert(t, DType::f8e4m3fn).ok());
+  EXPECT_EQ(formatTensor(t, 9), "2xf8e4m3fn=448,1");
+}
+
 } // namespace

@@ -1,0 +1,216 @@
+/// Quantised operators in terms of products of integers, QuantizeLinear and
+/// DequantizeLinear: ONNX's QLinearMatMul and QLinearConv, and those of onnxruntime.
+///
+/// Source: ContribOperators.md of onnxruntime.
+#include "passes/raise_onnx/Expansion.h"
+
+using namespace mlir;
+using namespace sq;
+
+namespace {
+
+constexpr int64_t kFloat = 1; // TensorProto.DataType
+
+/// A float tensor that is stored with a scale and a zero point.
+Value dequantize(Expansion &e, Value x, Value scale, Value zero) {
+  SmallVector<Value> operands = {x, scale};
+  if (zero)
+    operands.push_back(zero);
+  return e.makeOf("DequantizeLinear", operands, e.rewriter.getF32Type());
+}
+
+/// Operands first, first + 1 (scale) and first + 2 (zero point).
+Value dequantize(Expansion &e, unsigned first) {
+  return dequantize(e, e.operand(first), e.operand(first + 1), e.operand(first + 2));
+}
+
+/// To the type of `zero`, or without one of `like` (onnxruntime's inputs and outputs agree).
+Value quantize(Expansion &e, Value x, Value scale, Value zero, Value like) {
+  SmallVector<Value> operands = {x, scale};
+  SmallVector<NamedAttribute> attributes;
+  if (zero)
+    operands.push_back(zero);
+  else if (getElementTypeOrSelf(like.getType()).isSignlessInteger(8))
+    attributes.push_back(e.attribute("output_dtype", int64_t(3)));
+  return e.makeOf("QuantizeLinear", operands, getElementTypeOrSelf(like.getType()), attributes);
+}
+
+std::optional<int64_t> rankOf(Value x) {
+  auto type = dyn_cast<RankedTensorType>(x.getType());
+  return type ? std::optional<int64_t>(type.getRank()) : std::nullopt;
+}
+
+/// One number per channel as a factor of [N, C, D1, ..] (`rank` dims); a scalar as it is.
+Value alongChannels(Expansion &e, Value vector, int64_t rank) {
+  if (rankOf(vector) == 0 || rank <= 2)
+    return vector;
+  SmallVector<int64_t> shape(rank - 1, 1);
+  shape[0] = -1;
+  return e.makeOf("Reshape", {vector, e.constant(shape)}, getElementTypeOrSelf(vector.getType()));
+}
+
+/// A product of integers as a float: times both scales.
+Value rescaled(Expansion &e, Value sum, Value scale) {
+  Type f32 = e.rewriter.getF32Type();
+  return e.makeOf("Mul", {e.cast(sum, kFloat, f32), scale}, f32);
+}
+
+/// scaleA scaleB / scaleY in f32.
+Value jointScale(Expansion &e, Value a, Value b, Value y) {
+  Type f32 = e.rewriter.getF32Type();
+  auto wide = [&](Value scale) { return e.cast(scale, kFloat, f32); };
+  Value product = e.makeOf("Mul", {wide(a), wide(b)}, f32);
+  return y ? e.makeOf("Div", {product, wide(y)}, f32) : product;
+}
+
+Value matMulInteger(Expansion &e, Value a, Value b, Value aZero, Value bZero) {
+  return e.makeOf("MatMulInteger", {a, b, e.orNone(aZero), e.orNone(bZero)}, e.rewriter.getI32Type());
+}
+
+/// QLinearMatMul(a, scale, zero, b, scale, zero, y scale, y zero)
+LogicalResult qLinearMatMul(Expansion &e) {
+  Value aScale = e.operand(1), aZero = e.operand(2);
+  auto type = dyn_cast<RankedTensorType>(aScale.getType());
+  if (!type)
+    return e.refuse("the rank of a's scale is not known");
+  if (type.getRank() == 1 && type.getDimSize(0) != 1) // along the rows
+    aScale = e.makeOf("Unsqueeze", {aScale, e.constant(1)}, type.getElementType());
+  Value sum = matMulInteger(e, e.operand(0), e.operand(3), aZero, e.operand(5));
+  Value y = rescaled(e, sum, jointScale(e, aScale, e.operand(4), e.operand(6)));
+  return e.replace(quantize(e, y, e.scalar(1), e.operand(7), e.operand(7)));
+}
+
+/// QLinearConv(x, scale, zero, w, scale, zero, y scale, y zero, bias)
+LogicalResult qLinearConv(Expansion &e) {
+  Value w = e.operand(3), bias = e.operand(8);
+  std::optional<int64_t> rank = rankOf(w);
+  if (!rank || !rankOf(e.operand(4)))
+    return e.refuse("the weight's rank is not known");
+  Type i32 = e.rewriter.getI32Type();
+  Value sum = e.makeOf("ConvInteger", {e.operand(0), w, e.operand(2), e.operand(5)}, i32,
+                       e.copied({"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"}));
+  if (bias)
+    sum = e.makeOf("Add", {sum, alongChannels(e, bias, *rank)}, i32);
+  Value scale = jointScale(e, e.operand(1), alongChannels(e, e.operand(4), *rank), e.operand(6));
+  return e.replace(quantize(e, rescaled(e, sum, scale), e.scalar(1), e.operand(7), e.operand(7)));
+}
+
+/// QLinearAdd and QLinearMul(A, scale, zero, B, scale, zero, scale, zero)
+LogicalResult qLinearBinary(Expansion &e) {
+  StringRef name = e.type == "QLinearAdd" ? "Add" : "Mul";
+  Value a = dequantize(e, 0), b = dequantize(e, 3);
+  Value y = e.makeOf(name, {a, b}, e.rewriter.getF32Type());
+  return e.replace(quantize(e, y, e.operand(6), e.operand(7), e.operand(0)));
+}
+
+/// One input: QLinearSigmoid and its kin (X, scale, zero, Y scale, Y zero).
+LogicalResult qLinearUnary(Expansion &e) {
+  if (e.integer("channels_last", 0))
+    return e.refuse("channels_last is not supported");
+  StringRef name = e.type.drop_front(StringRef("QLinear").size());
+  SmallVector<NamedAttribute> attributes =
+      e.copied({"auto_pad", "axis", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides"});
+  if (name == "LeakyRelu")
+    attributes = {e.attribute("alpha", e.number("alpha", 0.01))};
+  if (name == "Softmax") {
+    // Before opset 13 all dims from the axis on are one; the same for the last axis only.
+    std::optional<int64_t> rank = rankOf(e.operand(0));
+    int64_t axis = e.integer("axis", -1);
+    if (e.integer("opset", 13) < 13 && axis != -1 && (!rank || axis != *rank - 1))
+      return e.refuse("a softmax over several axes");
+  }
+  Value y = e.makeOf(name, dequantize(e, 0), e.rewriter.getF32Type(), attributes);
+  return e.replace(quantize(e, y, e.operand(3), e.operand(4), e.operand(0)));
+}
+
+/// QLinearConcat(Y scale, Y zero, then (X, scale, zero) ..)
+LogicalResult qLinearConcat(Expansion &e) {
+  SmallVector<Value> parts;
+  for (unsigned i = 2; i + 1 < e.op->getNumOperands(); i += 3)
+    parts.push_back(dequantize(e, i));
+  if (parts.empty())
+    return e.refuse("nothing to concatenate");
+  Value y = e.makeOf("Concat", parts, e.rewriter.getF32Type(), e.copied({"axis"}));
+  return e.replace(quantize(e, y, e.operand(0), e.operand(1), e.operand(2)));
+}
+
+/// QLinearWhere(condition, X, scale, zero, Y, scale, zero, Z scale, Z zero)
+LogicalResult qLinearWhere(Expansion &e) {
+  Value x = dequantize(e, 1), y = dequantize(e, 4);
+  Value z = e.makeOf("Where", {e.operand(0), x, y}, e.rewriter.getF32Type());
+  return e.replace(quantize(e, z, e.operand(7), e.operand(8), e.operand(1)));
+}
+
+/// MatMulIntegerToFloat(A, B, A scale, B scale, A zero, B zero, bias)
+LogicalResult matMulIntegerToFloat(Expansion &e) {
+  Value sum = matMulInteger(e, e.operand(0), e.operand(1), e.operand(4), e.operand(5));
+  Value y = rescaled(e, sum, jointScale(e, e.operand(2), e.operand(3), Value()));
+  return e.replace(e.add(y, e.operand(6)));
+}
+
+/// DynamicQuantizeMatMul(A, B, B scale, B zero, bias)
+LogicalResult dynamicQuantizeMatMul(Expansion &e) {
+  Type ui8 = e.rewriter.getIntegerType(8, /*isSigned=*/false), f32 = e.rewriter.getF32Type();
+  Operation *a = createOnnx(e.rewriter, e.op->getLoc(), "onnx.DynamicQuantizeLinear", e.operand(0),
+                            {e.typeOf(ui8), e.typeOf(f32), e.typeOf(ui8)});
+  Value sum = matMulInteger(e, a->getResult(0), e.operand(1), a->getResult(2), e.operand(3));
+  Value y = rescaled(e, sum, jointScale(e, a->getResult(1), e.operand(2), Value()));
+  return e.replace(e.add(y, e.operand(4)));
+}
+
+/// QGemm(A, scale, zero, B, scale, zero, C, y scale, y zero): alpha A' B' + C, where C is
+/// i32 with the scale alpha scaleA scaleB; without a y scale the result is float.
+LogicalResult qGemm(Expansion &e) {
+  Type f32 = e.rewriter.getF32Type(), i32 = e.rewriter.getI32Type();
+  int64_t swapped[] = {1, 0};
+  auto transposed = [&](unsigned i, StringRef attribute) {
+    if (!e.integer(attribute, 0))
+      return e.operand(i);
+    Attribute perm = e.rewriter.getDenseI64ArrayAttr(swapped);
+    return e.makeOf("Transpose", e.operand(i), getElementTypeOrSelf(e.operand(i).getType()),
+                    e.rewriter.getNamedAttr("perm", perm));
+  };
+  Value sum = matMulInteger(e, transposed(0, "transA"), transposed(3, "transB"), e.operand(2), e.operand(5));
+  if (Value c = e.operand(6))
+    sum = e.makeOf("Add", {sum, c}, i32);
+  Value scale = jointScale(e, e.operand(1), e.operand(4), e.operand(7));
+  if (double alpha = e.number("alpha", 1); alpha != 1)
+    scale = e.makeOf("Mul", {scale, e.scalar(alpha)}, f32);
+  Value y = rescaled(e, sum, scale);
+  return e.replace(e.operand(7) ? quantize(e, y, e.scalar(1), e.operand(8), e.operand(0)) : y);
+}
+
+/// QAttention(input, weight, bias, input scale, weight scale, mask_index, input zero, weight
+/// zero, past): Attention of what the integers stand for.
+LogicalResult qAttention(Expansion &e) {
+  Value x = dequantize(e, e.operand(0), e.operand(3), e.operand(6));
+  Value weight = dequantize(e, e.operand(1), e.operand(4), e.operand(7));
+  SmallVector<NamedAttribute> kept =
+      e.copied({"num_heads", "unidirectional", "do_rotary", "past_present_share_buffer", "mask_filter_value"});
+  Attribute dictionary = DictionaryAttr::get(e.op->getContext(), kept);
+  SmallVector<Value> operands = {x, weight, e.orNone(e.operand(2)), e.orNone(e.operand(5)), e.orNone(e.operand(8))};
+  Operation *attention =
+      createOnnx(e.rewriter, e.op->getLoc(), "onnx.Custom", operands, e.op->getResultTypes(),
+                 {e.attribute("domain", StringRef("com.microsoft")),
+                  e.attribute("op_type", StringRef("Attention")), e.attribute("opset", int64_t(1)),
+                  e.rewriter.getNamedAttr("attributes", dictionary)});
+  return e.replace(SmallVector<Value>(attention->getResults()));
+}
+
+} // namespace
+
+void sq::addQuantizedRules(ExpansionRules &rules) {
+  rules["onnx.QLinearMatMul"] = {2, qLinearMatMul};
+  rules["onnx.QLinearConv"] = {2, qLinearConv};
+  for (StringRef name : {"QLinearAdd", "QLinearMul"})
+    rules[("com.microsoft." + name).str()] = {2, qLinearBinary};
+  for (StringRef name : {"QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax",
+                         "QLinearAveragePool", "QLinearGlobalAveragePool"})
+    rules[("com.microsoft." + name).str()] = {2, qLinearUnary};
+  rules["com.microsoft.QLinearConcat"] = {1, qLinearConcat};
+  rules["com.microsoft.QLinearWhere"] = {3, qLinearWhere};
+  rules["com.microsoft.MatMulIntegerToFloat"] = {4, matMulIntegerToFloat};
+  rules["com.microsoft.DynamicQuantizeMatMul"] = {3, dynamicQuantizeMatMul};
+  rules["com.microsoft.QGemm"] = {2, qGemm};
+  rules["com.microsoft.QAttention"] = {5, qAttention, {0, 1}};
+}

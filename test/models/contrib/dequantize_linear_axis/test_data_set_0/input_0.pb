@@ -1,0 +1,1 @@
+JP¬yTZCíW@¤PIzC‘&'ûe';t5&ƒ±I%yhnîGø±sŒZÖs*NjYGaO#•æ„b? Ç¨ÄUàÛÏAwwA×À²j(

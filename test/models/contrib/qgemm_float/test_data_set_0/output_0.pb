@@ -1,0 +1,1 @@
+Jx¯ß DÍü	DPöCÎ¼ûC÷h©CHÑ£C]ÏD÷¸-DND†ëèCØ;	D¹N¿CÖDò D]gXDòäC†sD>z-Dg„D>JTDÄoD†Ó5DØ#WDqõD†Ã.D÷x!D¥@[DSˆÏCØ‹)DØ['D

@@ -1,0 +1,34 @@
+// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics | FileCheck %s
+
+// Constant blocks become a constant matrix: (0x21 -> 1, 2; 8 is the zero point) * 0.5.
+// CHECK-LABEL: func.func @main
+// CHECK: arith.constant dense_resource<unpacked_blocks> : tensor<1x16xf32>
+func.func @main() -> tensor<1x16xf32> {
+  %b = onnx.Constant() {value = dense<33> : tensor<1x1x8xui8>} : () -> tensor<1x1x8xui8>
+  %s = onnx.Constant() {value = dense<0.5> : tensor<1xf32>} : () -> tensor<1xf32>
+  %y = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<1xf32>) -> tensor<1x16xf32>
+  return %y : tensor<1x16xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @main
+// CHECK: linalg.generic
+// CHECK: arith.shrui
+// CHECK: arith.andi
+func.func @main(%b: tensor<1x1x8xui8>, %s: tensor<1xf16>) -> tensor<1x16xf32> {
+  %y = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<1xf16>) -> tensor<1x16xf32>
+  return %y : tensor<1x16xf32>
+}
+
+// -----
+
+func.func @main(%b: tensor<1x1x8xui8>, %s: tensor<2xf32>) -> (tensor<1x17xf32>, tensor<1x16xf32>, tensor<1x16xf32>) {
+  // expected-error @below {{cannot lower sq.UnpackBlocks (opset 1): B is not 16 bytes (uint8) (node 'Custom')}}
+  %x = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 17 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<1x17xf32>
+  // expected-error @below {{cannot lower sq.UnpackBlocks (opset 1): scales are not 1 floats (node 'Custom')}}
+  %y = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<1x16xf32>
+  // expected-error @below {{cannot lower sq.UnpackBlocks (opset 1): K, N, bits (2, 4 or 8) or block_size (a power of 2 from 16 on) is not valid (node 'Custom')}}
+  %z = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 3 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<1x16xf32>
+  return %x, %y, %z : tensor<1x17xf32>, tensor<1x16xf32>, tensor<1x16xf32>
+}
