@@ -48,7 +48,14 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerRotary(table);
     sq::registerShapes(table);
     sq::registerUnary(table);
-    sq::registerWindows(table);
+    sq::registerConvolutions(table);
+    sq::registerDeformConv(table);
+    sq::registerImages(table);
+    sq::registerMatrices(table);
+    sq::registerPooling(table);
+    sq::registerResize(table);
+    sq::registerSampling(table);
+    sq::registerSignals(table);
     return success();
   }
 

@@ -1,4 +1,4 @@
-/// Reduce*, ArgMax, ArgMin, CumSum.
+/// Reduce*, ArgMax, ArgMin, CumSum, CumProd.
 
 #include "passes/lower_onnx/Generics.h"
 #include "passes/lower_onnx/RunTimeAxes.h"
@@ -349,12 +349,13 @@ LogicalResult lowerArg(Lowering &l, Operation *op, bool largest) {
 LogicalResult lowerArgMax(Lowering &l, Operation *op) { return lowerArg(l, op, true); }
 LogicalResult lowerArgMin(Lowering &l, Operation *op) { return lowerArg(l, op, false); }
 
-/// y[i] = sum of x[j] for j <= i (or <, >=, >). Each sum is computed on its own, in
-/// the order of a running sum: quadratic, but a plain parallel generic.
-LogicalResult lowerCumSum(Lowering &l, Operation *op) {
+/// y[i] = sum or product of x[j] for j <= i (or <, >=, >). Each is computed on its own,
+/// in the order of a running one: quadratic, but a plain parallel generic.
+template <Kind kind>
+LogicalResult lowerCumulative(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
   if (!isSupportedFloat(x->element) && !x->isInteger())
-    return l.fail(op, "this element type cannot be added");
+    return l.fail(op, "this element type cannot be added or multiplied");
   FailureOr<SmallVector<Value>> given = l.knownInts(op, 1, "axis");
   if (failed(given))
     return failure();
@@ -382,23 +383,22 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
     reads.push_back(l.builder.getAffineDimExpr(d == *axis ? rank : d));
   AffineMap read = AffineMap::get(rank + 1, 0, reads, l.builder.getContext());
   Scalars scalars = l.scalars(loc);
-  Value zero = x->isFloat() ? scalars.number(type, 0) : scalars.integer(type, 0);
-  Value init = l.filledTensor(loc, dims, zero);
-  Value sum = generic(
+  Reduction reduction{kind, x->isUnsigned()};
+  Value init = l.filledTensor(loc, dims, reduction.identity(scalars, type));
+  Value total = generic(
       l, loc, Input{whole, read}, Input{init, mapWithout(l, rank + 1, rank)}, rank,
       [&](Scalars &s, ValueRange args) {
         using P = arith::CmpIPredicate;
         P predicate = reverse ? (exclusive ? P::sgt : P::sge) : (exclusive ? P::slt : P::sle);
         Value counts = s.compare(predicate, loopIndex(s, rank), loopIndex(s, *axis));
         Value value = toAccumulator(s, args[0], type, x->isUnsigned());
-        return SmallVector<Value>{s.select(counts, addScalars(s, args[1], value), args[1])};
+        return SmallVector<Value>{s.select(counts, reduction.combine(s, value, args[1]), args[1])};
       })[0];
   if (type != element)
-    sum = pointwise(l, loc,
-                    Input{sum, AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext())},
-                    dims, element,
-                    [&](Scalars &s, ValueRange args) { return convertFloat(s, args[0], element); });
-  l.setTensor(op, 0, l.reshape(loc, sum, dims, x->dims), x->dims, x->element);
+    total = pointwise(
+        l, loc, Input{total, AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext())}, dims,
+        element, [&](Scalars &s, ValueRange args) { return convertFloat(s, args[0], element); });
+  l.setTensor(op, 0, l.reshape(loc, total, dims, x->dims), x->dims, x->element);
   return success();
 }
 
@@ -417,5 +417,6 @@ void sq::registerReductions(LoweringTable &table) {
   table.add("ReduceLogSumExp", 1, lowerReduce<Kind::LogSumExp>);
   table.add("ArgMax", 1, lowerArgMax);
   table.add("ArgMin", 1, lowerArgMin);
-  table.add("CumSum", 2, lowerCumSum);
+  table.add("CumSum", 2, lowerCumulative<Kind::Sum>);
+  table.add("CumProd", 2, lowerCumulative<Kind::Prod>);
 }
