@@ -50,12 +50,14 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerUnary(table);
     sq::registerConvolutions(table);
     sq::registerDeformConv(table);
+    sq::registerFourier(table);
     sq::registerImages(table);
     sq::registerMatrices(table);
     sq::registerPooling(table);
     sq::registerResize(table);
     sq::registerSampling(table);
     sq::registerSignals(table);
+    sq::registerUnpooling(table);
     return success();
   }
 

@@ -1,4 +1,4 @@
-/// Conv, ConvInteger, ConvTranspose.
+/// Conv, ConvInteger, ConvTranspose; NhwcConv of onnxruntime.
 ///
 /// Each is one generic that reads the input at computed positions; positions in
 /// the padding are clamped and do not count. These are the plain correct forms:
@@ -119,6 +119,38 @@ LogicalResult lowerConv(Lowering &l, Operation *op) {
   if (failed(y))
     return failure();
   setRounded(l, op, *y, dims, x->element);
+  return success();
+}
+
+/// onnxruntime's Conv of `[N, D1, .., C]` with an ordinary weight `[M, C / group, ..]`.
+LogicalResult lowerNhwcConv(Lowering &l, Operation *op) {
+  Lowered *x = l.operand(op, 0), *w = l.operand(op, 1);
+  if (!isSupportedFloat(x->element) || w->element != x->element)
+    return l.fail(op, "input and weight are not floats of one type");
+  if (failed(requireSpatial(l, op, x)))
+    return failure();
+  // Channels to the front, and back.
+  int64_t rank = x->rank();
+  SmallVector<int64_t> front = {0, rank - 1}, back = {0};
+  for (int64_t d = 1; d < rank - 1; ++d) {
+    front.push_back(d);
+    back.push_back(d + 1);
+  }
+  back.push_back(1);
+  auto permuted = [](const Dims &dims, ArrayRef<int64_t> perm) {
+    return llvm::map_to_vector<6>(perm, [&](int64_t d) { return dims[d]; });
+  };
+  Location loc = op->getLoc();
+  Lowered moved;
+  moved.element = x->element;
+  moved.tensor = l.transpose(loc, l.tensor(x), x->dims, front);
+  moved.stored = moved.dims = permuted(x->dims, front);
+  Dims dims;
+  FailureOr<Value> y = convolve(l, op, &moved, w, l.operand(op, 2), nullptr, nullptr,
+                                accumulatorType(x->element), dims);
+  if (failed(y))
+    return failure();
+  setRounded(l, op, l.transpose(loc, *y, dims, back), permuted(dims, back), x->element);
   return success();
 }
 
@@ -264,6 +296,7 @@ LogicalResult lowerConvTranspose(Lowering &l, Operation *op) {
 
 void sq::registerConvolutions(LoweringTable &table) {
   table.add("Conv", 2, lowerConv);
+  table.addMicrosoft("NhwcConv", 2, lowerNhwcConv);
   table.add("ConvInteger", 2, lowerConvInteger);
   table.add("ConvTranspose", 2, lowerConvTranspose);
 }

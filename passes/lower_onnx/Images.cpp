@@ -8,10 +8,6 @@ using namespace sq;
 
 namespace {
 
-Value zeroOf(Scalars &s, Type type) {
-  return isa<FloatType>(type) ? s.number(type, 0) : s.integer(type, 0);
-}
-
 /// The middle of each dim of `axes` in the size that `shape` gives; what is
 /// larger than the input is surrounded by zeros. An odd element more or less is
 /// at the end.
@@ -64,7 +60,7 @@ LogicalResult lowerCenterCropPad(Lowering &l, Operation *op) {
     return success();
   }
   if (isStaticallyEmpty(x->dims)) {
-    l.setSplat(op, 0, zeroOf(scalars, element), dims, x->element);
+    l.setSplat(op, 0, zeroScalar(scalars, element), dims, x->element);
     return success();
   }
   assertReadable(l, op, x, dims);
@@ -81,7 +77,7 @@ LogicalResult lowerCenterCropPad(Lowering &l, Operation *op) {
       inside = s.make<arith::AndIOp>(inside, tap.inside);
       at.back() = tap.index;
     }
-    return s.select(inside, extract(s, source, at), zeroOf(s, element));
+    return s.select(inside, extract(s, source, at), zeroScalar(s, element));
   });
   l.setTensor(op, 0, y, dims, x->element);
   return success();
@@ -181,7 +177,7 @@ LogicalResult lowerCol2Im(Lowering &l, Operation *op) {
   Value range = l.emptyTensor(loc, blockDims, l.builder.getI1Type());
   AffineMap rangeMap = AffineMap::get(loops, 0, rangeExprs, l.builder.getContext());
   Type element = signless(x->element), type = accumulatorType(element);
-  Value source = l.tensor(x), init = l.filledTensor(loc, dims, zeroOf(scalars, type));
+  Value source = l.tensor(x), init = l.filledTensor(loc, dims, zeroScalar(scalars, type));
   Value y = generic(l, loc, Input{range, rangeMap}, Input{init, mapWithout(l, loops, reduced)},
                     reduced, [&](Scalars &s, ValueRange args) {
                       Value row = loopIndex(s, 1), window = s.integer(i64, 0), inside;

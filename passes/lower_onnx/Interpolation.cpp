@@ -6,6 +6,10 @@
 using namespace mlir;
 using namespace sq;
 
+Value sq::zeroScalar(Scalars &s, Type type) {
+  return isa<FloatType>(type) ? s.number(type, 0) : s.integer(type, 0);
+}
+
 Type sq::interpolationType(Lowering &l, Type element) {
   if (isa<FloatType>(element))
     return accumulatorType(element);

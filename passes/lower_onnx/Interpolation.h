@@ -7,6 +7,8 @@
 
 namespace sq {
 
+/// The 0 of a signless type.
+mlir::Value zeroScalar(Scalars &s, mlir::Type type);
 /// The type that elements are interpolated in: f32, or f64 for f64 and wide
 /// integers.
 mlir::Type interpolationType(Lowering &l, mlir::Type element);

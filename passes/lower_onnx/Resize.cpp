@@ -6,49 +6,15 @@
 /// cubic and antialiased ones have more neighbours and go dim by dim, a sum of
 /// taps each.
 
+#include "passes/lower_onnx/Resize.h"
 #include "passes/lower_onnx/Interpolation.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
-
-#include <cmath>
 
 using namespace mlir;
 using namespace sq;
 
 namespace {
-
-enum class Coordinates {
-  HalfPixel,
-  HalfPixelSymmetric,
-  PytorchHalfPixel,
-  AlignCorners,
-  Asymmetric,
-  CropAndResize
-};
-enum class Mode { Nearest, Linear, Cubic };
-enum class Nearest { PreferFloor, PreferCeil, Floor, Ceil, CeilWhenSmaller };
-
-struct Options {
-  Mode mode = Mode::Nearest;
-  Coordinates coordinates = Coordinates::HalfPixel;
-  Nearest nearest = Nearest::PreferFloor;
-  double cubicA = -0.75;
-  bool excludesOutside = false, antialias = false;
-  double extrapolation = 0;
-};
-
-/// One dim that changes. Scalars are f64.
-struct ResizedDim {
-  int64_t dim;
-  OpFoldResult in, out;
-  Value inSize, outSize;
-  /// What the scale makes of `inSize`, before it is rounded down to `outSize`.
-  Value exactSize;
-  /// A step in the result is numerator / denominator steps in the input.
-  Value numerator, denominator;
-  /// The part of the input to show, for CropAndResize; 0 and 1 are all.
-  Value start, end;
-};
 
 Value addF(Scalars &s, Value a, Value b) { return s.make<arith::AddFOp>(a, b); }
 Value subF(Scalars &s, Value a, Value b) { return s.make<arith::SubFOp>(a, b); }
@@ -58,218 +24,6 @@ Value f64(Scalars &s, double value) { return s.number(s.builder.getF64Type(), va
 
 /// A f64 limited to [0, last]; NaN gives 0.
 Value clampToDim(Scalars &s, Value x, Value last) { return clampFloat(s, x, f64(s, 0), last); }
-
-//===----------------------------------------------------------------------===//
-// What is asked for
-//===----------------------------------------------------------------------===//
-
-FailureOr<Options> resizeOptions(Lowering &l, Operation *op, bool isUpsample) {
-  Options options;
-  std::string mode = l.stringAttr(op, "mode", "nearest");
-  auto foundMode = llvm::StringSwitch<std::optional<Mode>>(mode)
-                       .Case("nearest", Mode::Nearest)
-                       .Cases({"linear", "bilinear"}, Mode::Linear)
-                       .Case("cubic", Mode::Cubic)
-                       .Default(std::nullopt);
-  if (!foundMode)
-    return l.fail(op, "mode '" + mode + "' is not known; use nearest, linear or cubic");
-  options.mode = *foundMode;
-  if (isUpsample || l.opset() < 11) {
-    // Before opset 11 there was one way, of which the text says nothing and the
-    // data do.
-    options.coordinates = Coordinates::Asymmetric;
-    options.nearest = isUpsample ? Nearest::Floor : Nearest::CeilWhenSmaller;
-    return options;
-  }
-  std::string coordinates = l.stringAttr(op, "coordinate_transformation_mode", "half_pixel");
-  auto foundCoordinates = llvm::StringSwitch<std::optional<Coordinates>>(coordinates)
-                              .Case("half_pixel", Coordinates::HalfPixel)
-                              .Case("half_pixel_symmetric", Coordinates::HalfPixelSymmetric)
-                              .Case("pytorch_half_pixel", Coordinates::PytorchHalfPixel)
-                              .Case("align_corners", Coordinates::AlignCorners)
-                              .Case("asymmetric", Coordinates::Asymmetric)
-                              .Case("tf_crop_and_resize", Coordinates::CropAndResize)
-                              .Default(std::nullopt);
-  if (!foundCoordinates)
-    return l.fail(op, "coordinate_transformation_mode '" + coordinates + "' is not supported");
-  options.coordinates = *foundCoordinates;
-  std::string nearest = l.stringAttr(op, "nearest_mode", "round_prefer_floor");
-  auto foundNearest = llvm::StringSwitch<std::optional<Nearest>>(nearest)
-                          .Case("round_prefer_floor", Nearest::PreferFloor)
-                          .Case("round_prefer_ceil", Nearest::PreferCeil)
-                          .Case("floor", Nearest::Floor)
-                          .Case("ceil", Nearest::Ceil)
-                          .Default(std::nullopt);
-  if (!foundNearest)
-    return l.fail(op, "nearest_mode '" + nearest + "' is not known");
-  options.nearest = *foundNearest;
-  options.cubicA = l.floatAttr(op, "cubic_coeff_a", -0.75);
-  options.excludesOutside = l.intAttr(op, "exclude_outside", 0);
-  options.antialias = l.intAttr(op, "antialias", 0);
-  options.extrapolation = l.floatAttr(op, "extrapolation_value", 0);
-  if (options.antialias && options.mode == Mode::Nearest)
-    return l.fail(op, "antialias has no meaning for mode nearest; use linear or cubic");
-  return options;
-}
-
-/// floor(size * scale) in f32, as ONNX infers shapes. Where the scale is a
-/// small fraction this is done in integers, which leaves a sum of sizes
-/// recognisable.
-FailureOr<OpFoldResult> scaledSize(Lowering &l, Operation *op, OpFoldResult in, Value scale,
-                                   int64_t dim) {
-  Scalars s = l.scalars(op->getLoc());
-  Type i64 = l.builder.getI64Type(), f32 = l.builder.getF32Type();
-  Value size = l.i64Value(in);
-  if (auto constant = dyn_cast_or_null<FloatAttr>(constantOf(scale))) {
-    double value = constant.getValueAsDouble();
-    if (!(value > 0) || value > INT32_MAX)
-      return l.fail(op, "the scale of dimension " + Twine(dim) + " is " +
-                            Twine(std::to_string(value)) + "; it must be positive");
-    for (int64_t divisor : {1, 2, 4, 8, 16})
-      if (value * divisor == std::floor(value * divisor)) {
-        Value times = s.mul(size, s.integer(i64, static_cast<int64_t>(value * divisor)));
-        return l.toDim(s.divide(times, s.integer(i64, divisor)));
-      }
-  }
-  Value scaled = mulF(s, s.make<arith::SIToFPOp>(f32, size), scale);
-  auto isBelow = [&](Value a, Value b) { return s.compare(arith::CmpFPredicate::OLT, a, b); };
-  Value isSize = s.make<arith::AndIOp>(isBelow(s.number(f32, 0), scale),
-                                       isBelow(scaled, s.number(f32, INT32_MAX)));
-  l.assertTrue(op, isSize,
-               "the scale of dimension " + Twine(dim) + " is not positive or too large");
-  return l.toDim(s.max(s.make<arith::FPToSIOp>(i64, scaled), s.integer(i64, 0)));
-}
-
-/// Elements of an optional operand as f64; none when it is absent or empty.
-FailureOr<SmallVector<Value>> optionalNumbers(Lowering &l, Operation *op, unsigned i,
-                                              StringRef what, size_t count) {
-  Lowered *value = l.operand(op, i);
-  if (!value || staticCount(value->dims) == 0)
-    return SmallVector<Value>();
-  FailureOr<SmallVector<Value>> elements = l.knownElements(op, i, what);
-  if (failed(elements))
-    return failure();
-  if (elements->size() != count)
-    return l.fail(op,
-                  what + " has " + Twine(elements->size()) + " elements; expected " + Twine(count));
-  return *elements;
-}
-
-/// The dims that change and what to; `dims` are those of the result.
-FailureOr<SmallVector<ResizedDim>> resizedDims(Lowering &l, Operation *op, Lowered *x,
-                                               const Options &options, bool isUpsample,
-                                               Dims &dims) {
-  int64_t rank = x->rank();
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(rank));
-  if (std::optional<SmallVector<int64_t>> given = l.intsAttr(op, "axes")) {
-    FailureOr<SmallVector<int64_t>> normalized = l.normalizeAxes(op, *given, rank);
-    if (failed(normalized))
-      return failure();
-    axes = *normalized;
-  }
-  Location loc = op->getLoc();
-  Scalars s = l.scalars(loc);
-  Type type = l.builder.getF64Type(), f32 = l.builder.getF32Type();
-  auto toF64 = [&](OpFoldResult dim) { return s.make<arith::SIToFPOp>(type, l.i64Value(dim)); };
-
-  SmallVector<Value> scales, sizes, roi;
-  auto read = [&](unsigned i, StringRef what, size_t count, SmallVector<Value> &values) {
-    FailureOr<SmallVector<Value>> found = optionalNumbers(l, op, i, what, count);
-    if (succeeded(found))
-      values = *found;
-    return LogicalResult(found);
-  };
-  bool hasSizes = !isUpsample && l.opset() >= 11;
-  if (auto attr = op->getAttrOfType<DenseF32ArrayAttr>("scales")) {
-    for (float scale : attr.asArrayRef())
-      scales.push_back(s.number(f32, scale));
-    if (scales.size() != axes.size())
-      return l.fail(op, "scales has " + Twine(scales.size()) + " elements; expected " +
-                            Twine(axes.size()));
-  } else if (failed(read(hasSizes ? 2 : 1, "scales", axes.size(), scales))) {
-    return failure();
-  }
-  if (hasSizes && failed(read(3, "sizes", axes.size(), sizes)))
-    return failure();
-  if (scales.empty() == sizes.empty() && !axes.empty())
-    return l.fail(op, scales.empty() ? "neither scales nor sizes are given"
-                                     : "scales and sizes are given; give one of them");
-  bool crops = options.coordinates == Coordinates::CropAndResize;
-  if (crops && failed(read(1, "roi", 2 * axes.size(), roi)))
-    return failure();
-  if (crops && roi.empty())
-    return l.fail(op, "roi is missing; tf_crop_and_resize needs it");
-
-  // The one scale of all dims, when the aspect ratio is to be kept.
-  std::string policy = l.stringAttr(op, "keep_aspect_ratio_policy", "stretch");
-  Value common;
-  if (!sizes.empty() && policy != "stretch") {
-    if (policy != "not_larger" && policy != "not_smaller")
-      return l.fail(op, "keep_aspect_ratio_policy '" + policy + "' is not known");
-    auto predicate = policy == "not_larger" ? arith::CmpFPredicate::OLT : arith::CmpFPredicate::OGT;
-    for (auto [size, axis] : llvm::zip(sizes, axes)) {
-      Value scale = divF(s, s.make<arith::SIToFPOp>(type, size), toF64(x->dims[axis]));
-      common = common ? s.select(s.compare(predicate, scale, common), scale, common) : scale;
-    }
-  }
-
-  dims = x->dims;
-  SmallVector<ResizedDim> resized;
-  for (auto [i, axis] : llvm::enumerate(axes)) {
-    ResizedDim dim;
-    dim.dim = axis;
-    dim.in = l.resolve(x->dims[axis]);
-    FailureOr<OpFoldResult> out = dim.in;
-    if (common) {
-      Value exact = mulF(s, common, toF64(dim.in));
-      Value rounded = s.make<arith::FPToSIOp>(l.builder.getI64Type(), addF(s, exact, f64(s, 0.5)));
-      out = sizeFrom(l, op, rounded, "the size of dimension " + Twine(axis));
-    } else if (!sizes.empty()) {
-      out = sizeFrom(l, op, sizes[i], "the size of dimension " + Twine(axis));
-    } else {
-      if (!scales[i].getType().isF32())
-        return l.fail(op, "scales are not of f32");
-      out = scaledSize(l, op, dim.in, scales[i], axis);
-    }
-    if (failed(out))
-      return failure();
-    dims[axis] = *out;
-    resized.push_back(dim);
-  }
-  FailureOr<Dims> declared = withDeclaredDims(l, op, 0, dims);
-  if (failed(declared))
-    return failure();
-  dims = *declared;
-
-  SmallVector<ResizedDim> changed;
-  for (auto [i, dim] : llvm::enumerate(resized)) {
-    dim.out = l.resolve(dims[dim.dim]);
-    dim.inSize = toF64(dim.in);
-    dim.outSize = dim.exactSize = toF64(dim.out);
-    dim.numerator = dim.inSize;
-    dim.denominator = dim.outSize;
-    Value scale = common ? common : scales.empty() ? Value() : convertFloat(s, scales[i], type);
-    if (scale) {
-      dim.numerator = f64(s, 1);
-      dim.denominator = scale;
-      dim.exactSize = mulF(s, scale, dim.inSize);
-    }
-    auto isConstant = [](Value value, double wanted) {
-      auto attr = dyn_cast_or_null<FloatAttr>(constantOf(value));
-      return attr && attr.getValueAsDouble() == wanted;
-    };
-    bool isWhole = true;
-    if (crops) {
-      dim.start = convertFloat(s, roi[i], type);
-      dim.end = convertFloat(s, roi[axes.size() + i], type);
-      isWhole = isConstant(dim.start, 0) && isConstant(dim.end, 1);
-    }
-    if (isWhole && dim.in == dim.out && (!scale || isConstant(scale, 1)))
-      continue;
-    changed.push_back(dim);
-  }
-  return changed;
-}
 
 //===----------------------------------------------------------------------===//
 // Tables, one per dim
@@ -315,8 +69,8 @@ Value sourcePosition(Scalars &s, Coordinates coordinates, const ResizedDim &dim,
 /// A table of `fn(position in the input)` for the elements along one dim of the
 /// result.
 template <typename Fn>
-Value table(Lowering &l, Location loc, const Options &options, const ResizedDim &dim, Type element,
-            Fn fn) {
+Value table(Lowering &l, Location loc, const ResizeOptions &options, const ResizedDim &dim,
+            Type element, Fn fn) {
   return pointwise(l, loc, {}, dim.out, element, [&](Scalars &s, ValueRange) {
     return fn(s, sourcePosition(s, options.coordinates, dim, loopIndex(s, 0)));
   });
@@ -327,7 +81,7 @@ Value lastPosition(Scalars &s, const ResizedDim &dim) {
 }
 
 /// For CropAndResize: which elements lie outside of the input.
-Value outsideTable(Lowering &l, Location loc, const Options &options, const ResizedDim &dim) {
+Value outsideTable(Lowering &l, Location loc, const ResizeOptions &options, const ResizedDim &dim) {
   return table(l, loc, options, dim, l.builder.getI1Type(), [&](Scalars &s, Value x) {
     Value before = s.compare(arith::CmpFPredicate::OLT, x, f64(s, 0));
     Value after = s.compare(arith::CmpFPredicate::OGT, x, lastPosition(s, dim));
@@ -335,24 +89,24 @@ Value outsideTable(Lowering &l, Location loc, const Options &options, const Resi
   });
 }
 
-Value nearestTable(Lowering &l, Location loc, const Options &options, const ResizedDim &dim) {
+Value nearestTable(Lowering &l, Location loc, const ResizeOptions &options, const ResizedDim &dim) {
   Type i64 = l.builder.getI64Type();
   return table(l, loc, options, dim, i64, [&](Scalars &s, Value x) {
     Value rounded;
     switch (options.nearest) {
-    case Nearest::PreferFloor:
+    case NearestMode::PreferFloor:
       rounded = s.make<math::CeilOp>(subF(s, x, f64(s, 0.5)));
       break;
-    case Nearest::PreferCeil:
+    case NearestMode::PreferCeil:
       rounded = s.make<math::FloorOp>(addF(s, x, f64(s, 0.5)));
       break;
-    case Nearest::Floor:
+    case NearestMode::Floor:
       rounded = s.make<math::FloorOp>(x);
       break;
-    case Nearest::Ceil:
+    case NearestMode::Ceil:
       rounded = s.make<math::CeilOp>(x);
       break;
-    case Nearest::CeilWhenSmaller: {
+    case NearestMode::CeilWhenSmaller: {
       Value isSmaller =
           s.compare(arith::CmpFPredicate::OLT, s.bring(dim.denominator), s.bring(dim.numerator));
       rounded = s.select(isSmaller, s.make<math::CeilOp>(x), s.make<math::FloorOp>(x));
@@ -367,7 +121,7 @@ Value nearestTable(Lowering &l, Location loc, const Options &options, const Resi
 // Nearest and linear
 //===----------------------------------------------------------------------===//
 
-Value extrapolationValue(Scalars &s, const Options &options, Type element) {
+Value extrapolationValue(Scalars &s, const ResizeOptions &options, Type element) {
   Type f64Type = s.builder.getF64Type();
   return castScalar(s, f64(s, options.extrapolation), f64Type, element);
 }
@@ -377,7 +131,7 @@ AffineMap mapToDim(Lowering &l, int64_t rank, int64_t dim) {
 }
 
 /// Adds the tables that say which elements are outside, if there are any.
-void addOutsideTables(Lowering &l, Location loc, const Options &options,
+void addOutsideTables(Lowering &l, Location loc, const ResizeOptions &options,
                       ArrayRef<ResizedDim> resized, int64_t rank, SmallVector<Input> &inputs) {
   if (options.coordinates != Coordinates::CropAndResize)
     return;
@@ -385,7 +139,7 @@ void addOutsideTables(Lowering &l, Location loc, const Options &options,
     inputs.push_back({outsideTable(l, loc, options, dim), mapToDim(l, rank, dim.dim)});
 }
 
-Value unlessOutside(Scalars &s, const Options &options, ValueRange outside, Value value,
+Value unlessOutside(Scalars &s, const ResizeOptions &options, ValueRange outside, Value value,
                     Type element) {
   if (outside.empty())
     return value;
@@ -395,7 +149,7 @@ Value unlessOutside(Scalars &s, const Options &options, ValueRange outside, Valu
   return s.select(any, extrapolationValue(s, options, element), value);
 }
 
-Value resizeNearest(Lowering &l, Location loc, Lowered *x, const Options &options,
+Value resizeNearest(Lowering &l, Location loc, Lowered *x, const ResizeOptions &options,
                     ArrayRef<ResizedDim> resized, const Dims &dims) {
   SmallVector<Input> inputs;
   for (const ResizedDim &dim : resized)
@@ -414,7 +168,7 @@ Value resizeNearest(Lowering &l, Location loc, Lowered *x, const Options &option
 }
 
 /// The 2^n neighbours of each element, for few dims.
-Value resizeLinear(Lowering &l, Location loc, Lowered *x, const Options &options,
+Value resizeLinear(Lowering &l, Location loc, Lowered *x, const ResizeOptions &options,
                    ArrayRef<ResizedDim> resized, const Dims &dims) {
   Type i64 = l.builder.getI64Type(), type = interpolationType(l, x->element);
   SmallVector<Input> inputs;
@@ -462,9 +216,9 @@ Value resizeLinear(Lowering &l, Location loc, Lowered *x, const Options &options
 //===----------------------------------------------------------------------===//
 
 /// The interpolation kernel at `x` (f64): a triangle or a cubic.
-Value kernelAt(Scalars &s, const Options &options, Value x) {
+Value kernelAt(Scalars &s, const ResizeOptions &options, Value x) {
   Value distance = s.make<math::AbsFOp>(x), one = f64(s, 1);
-  if (options.mode == Mode::Cubic)
+  if (options.mode == ResizeMode::Cubic)
     return cubicKernel(s, distance, options.cubicA);
   Value isNear = s.compare(arith::CmpFPredicate::OLT, distance, one);
   return s.select(isNear, subF(s, one, distance), f64(s, 0));
@@ -475,7 +229,8 @@ struct Taps {
   Value weights; // [out, taps]
 };
 
-Taps tapsOf(Lowering &l, Location loc, const Options &options, const ResizedDim &dim, Type type) {
+Taps tapsOf(Lowering &l, Location loc, const ResizeOptions &options, const ResizedDim &dim,
+            Type type) {
   Scalars s = l.scalars(loc);
   Type i64 = l.builder.getI64Type(), f64Type = l.builder.getF64Type();
   // Antialiasing widens the kernel by what the image shrinks.
@@ -484,7 +239,7 @@ Taps tapsOf(Lowering &l, Location loc, const Options &options, const ResizedDim 
     Value given = divF(s, dim.denominator, dim.numerator);
     scale = s.select(s.compare(arith::CmpFPredicate::OLT, given, scale), given, scale);
   }
-  double radius = options.mode == Mode::Linear ? 1 : 2;
+  double radius = options.mode == ResizeMode::Linear ? 1 : 2;
   // The first tap lies `reach` - 1 positions before the one at or left of the
   // center.
   Value reach = s.make<math::CeilOp>(divF(s, f64(s, radius), scale));
@@ -526,7 +281,7 @@ Taps tapsOf(Lowering &l, Location loc, const Options &options, const ResizedDim 
   return taps;
 }
 
-Value resizeByTaps(Lowering &l, Location loc, Lowered *x, const Options &options,
+Value resizeByTaps(Lowering &l, Location loc, Lowered *x, const ResizeOptions &options,
                    ArrayRef<ResizedDim> resized, const Dims &dims) {
   int64_t rank = x->rank();
   Type i64 = l.builder.getI64Type(), type = interpolationType(l, x->element);
@@ -568,10 +323,10 @@ Value resizeByTaps(Lowering &l, Location loc, Lowered *x, const Options &options
 
 LogicalResult lowerResize(Lowering &l, Operation *op, bool isUpsample) {
   Lowered *x = l.operand(op, 0);
-  FailureOr<Options> options = resizeOptions(l, op, isUpsample);
+  FailureOr<ResizeOptions> options = resizeOptions(l, op, isUpsample);
   if (failed(options))
     return failure();
-  if (options->mode != Mode::Nearest && !isSupportedFloat(x->element) && !x->isInteger())
+  if (options->mode != ResizeMode::Nearest && !isSupportedFloat(x->element) && !x->isInteger())
     return l.fail(op, "elements of this type cannot be interpolated; use mode nearest");
   Dims dims;
   FailureOr<SmallVector<ResizedDim>> resized = resizedDims(l, op, x, *options, isUpsample, dims);
@@ -587,10 +342,11 @@ LogicalResult lowerResize(Lowering &l, Operation *op, bool isUpsample) {
   assertNotEmpty(l, op, read, dims);
   Location loc = op->getLoc();
   // More dims would need more than 8 neighbours at once.
-  bool gathers = options->mode == Mode::Linear && !options->antialias && resized->size() <= 3;
-  Value y = options->mode == Mode::Nearest ? resizeNearest(l, loc, x, *options, *resized, dims)
-            : gathers                      ? resizeLinear(l, loc, x, *options, *resized, dims)
-                                           : resizeByTaps(l, loc, x, *options, *resized, dims);
+  bool gathers = options->mode == ResizeMode::Linear && !options->antialias && resized->size() <= 3;
+  Value y = options->mode == ResizeMode::Nearest
+                ? resizeNearest(l, loc, x, *options, *resized, dims)
+            : gathers ? resizeLinear(l, loc, x, *options, *resized, dims)
+                      : resizeByTaps(l, loc, x, *options, *resized, dims);
   l.setTensor(op, 0, y, dims, x->element);
   return success();
 }

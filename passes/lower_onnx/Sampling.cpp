@@ -77,7 +77,9 @@ SmallVector<Tap> gridTaps(Scalars &s, const GridOptions &options, Value x, Value
   Value isBefore = s.compare(arith::CmpFPredicate::OLT, x, low);
   Value isAfter = s.compare(arith::CmpFPredicate::OGT, x, high);
   Value isOutside = s.make<arith::OrIOp>(isBefore, isAfter);
-  if (options.border == Border::Clamp) {
+  if (options.border == Border::Clamp && options.mode != GridMode::Cubic) {
+    // (Not for cubics: onnxruntime and PyTorch move their neighbours only, ONNX's
+    // reference implementation moves the position too; the text leaves it open.)
     x = s.select(isOutside, clampFloat(s, x, number(0), last), x);
   } else if (options.border == Border::Reflect) {
     // How far from the lower bound, folded back at each bound.
@@ -163,9 +165,7 @@ LogicalResult lowerGridSample(Lowering &l, Operation *op) {
         inside = s.make<arith::AndIOp>(inside, tap[0].inside);
     }
     Value value = extract(s, source, at);
-    Type element = value.getType();
-    Value zero = isa<FloatType>(element) ? s.number(element, 0) : s.integer(element, 0);
-    return s.select(inside, value, zero);
+    return s.select(inside, value, zeroScalar(s, value.getType()));
   });
   l.setTensor(op, 0, y, dims, x->element);
   return success();
