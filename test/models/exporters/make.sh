@@ -7,4 +7,5 @@ venv=$here/../../../.deps/exporters-venv
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --no-cache-dir -r "$here/requirements.txt"
 "$venv/bin/python" "$here/make.py"
-exec "$venv/bin/python" "$here/contrib.py"
+"$venv/bin/python" "$here/contrib.py"
+exec "$venv/bin/python" "$here/spatial.py"
