@@ -4,6 +4,7 @@
 /// which costs about as much as ten rows of the product.
 
 #include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/RunTimeAxes.h"
 #include "passes/lower_onnx/Signals.h"
 
 #include "dialects/sq/IR/SqOps.h"
@@ -147,29 +148,23 @@ LogicalResult lowerDFT(Lowering &l, Operation *op) {
                         "imaginary parts");
   }
 
-  // The dims before, of and after the axis, which may be known only at run
-  // time.
-  SmallVector<Value> isAxis;
-  Value isAny = s.boolean(false), isPast = isAny, one = s.integer(i64, 1);
-  Value outer = one, size = one, inner = one;
-  for (int64_t d = 0; d < rank - 1; ++d) {
-    Value dim = l.i64Value(x->dims[d]);
-    Value fromStart = s.compare(P::eq, *axis, s.integer(i64, d));
-    Value fromEnd = s.compare(P::eq, *axis, s.integer(i64, d - rank));
-    isAxis.push_back(s.make<arith::OrIOp>(fromStart, fromEnd));
-    inner = s.select(isPast, s.mul(inner, dim), inner);
-    size = s.select(isAxis.back(), dim, size);
-    isPast = isAny = s.make<arith::OrIOp>(isAny, isAxis.back());
-    outer = s.select(isPast, outer, s.mul(outer, dim));
-  }
-  l.assertTrue(op, isAny, "axis is outside the rank");
+  // The dims before, of and after the axis, which may be known only at run time. The
+  // last one is none of them, so that a negative axis is counted from one less.
+  ArrayRef<OpFoldResult> signal = ArrayRef<OpFoldResult>(x->dims).drop_back();
+  Value one = s.integer(i64, 1);
+  Value fromEnd = s.compare(P::slt, *axis, s.integer(i64, 0));
+  l.assertTrue(op, s.compare(P::ne, *axis, s.integer(i64, -1)), "the axis is the last dimension");
+  Value position = s.select(fromEnd, s.add(*axis, one), *axis);
+  Dims around = splitAround(l, op, signal, position);
+  SmallVector<Value> isAxis = axisFlags(l, op, position, rank - 1);
+  Value size = l.i64Value(around[1]);
 
   Transform t;
   t.inverse = inverse;
   t.halfSpectrum = inverse && onesided;
   t.fromParts = *parts;
   t.toParts = t.halfSpectrum ? 1 : 2;
-  t.from = l.toDim(size);
+  t.from = around[1];
   Value n = t.halfSpectrum ? s.mul(s.sub(size, one), s.integer(i64, 2)) : size;
   if (Lowered *length = l.operand(op, 1); length && staticCount(length->dims) != 0) {
     FailureOr<Value> given = oneInteger(l, op, 1, "dft_length");
@@ -187,7 +182,7 @@ LogicalResult lowerDFT(Lowering &l, Operation *op) {
   t.to = l.toDim(count);
   Dims dims;
   for (int64_t d = 0; d < rank - 1; ++d)
-    dims.push_back(l.toDim(s.select(isAxis[d], count, l.i64Value(x->dims[d]))));
+    dims.push_back(selectDim(l, isAxis[d], t.to, x->dims[d]));
   dims.push_back(l.indexAttr(t.toParts));
   FailureOr<Dims> declared = withDeclaredDims(l, op, 0, dims);
   if (failed(declared))
@@ -196,7 +191,7 @@ LogicalResult lowerDFT(Lowering &l, Operation *op) {
 
   // The axis next to the parts, and back.
   Type type = accumulatorType(x->element);
-  OpFoldResult before = l.toDim(outer), after = l.toDim(inner), from = l.indexAttr(t.fromParts),
+  OpFoldResult before = around[0], after = around[2], from = l.indexAttr(t.fromParts),
                to = l.indexAttr(t.toParts), rows = l.multiply(before, after);
   Value tensor = converted(l, loc, l.tensor(x), x->dims, type);
   Dims split = {before, t.from, after, from}, moved = {before, after, t.from, from};

@@ -145,9 +145,7 @@ FailureOr<OpFoldResult> sizeFrom(Lowering &l, Operation *op, Value size, const T
   size = convertInteger(s, size, l.builder.getI64Type(), false);
   if (std::optional<int64_t> known = constantInteger(size); known && *known < 0)
     return l.fail(op, what + " is " + Twine(*known));
-  Value zero = s.integer(l.builder.getI64Type(), 0);
-  l.assertTrue(op, s.compare(arith::CmpIPredicate::sge, size, zero), what + " is negative");
-  return l.toDim(s.max(size, zero));
+  return l.toDim(l.atLeastZero(op, size, what));
 }
 
 Value readScalar(Lowering &l, Location loc, Lowered *value) {

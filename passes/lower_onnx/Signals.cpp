@@ -52,13 +52,12 @@ Turn sq::turn(Scalars &s, Value m, Value n) {
 }
 
 FailureOr<Value> sq::oneInteger(Lowering &l, Operation *op, unsigned i, StringRef what) {
-  FailureOr<SmallVector<Value>> elements = l.knownElements(op, i, what);
+  FailureOr<SmallVector<Value>> elements = l.knownInts(op, i, what);
   if (failed(elements))
     return failure();
-  if (elements->size() != 1 || !isa<IntegerType>(elements->front().getType()))
-    return l.fail(op, what + " is not one integer");
-  Scalars s = l.scalars(op->getLoc());
-  return convertInteger(s, elements->front(), l.builder.getI64Type(), false);
+  if (elements->size() != 1)
+    return l.fail(op, what + " has " + Twine(elements->size()) + " elements; give one");
+  return elements->front();
 }
 
 namespace {

@@ -82,7 +82,7 @@ func.func @main(%x: tensor<2x3xf32>, %s: tensor<?x?xf32> {onnx.dims = ["n", "n"]
   %w = onnx.ReverseSequence(%x, %l) {batch_axis = 0 : i64, time_axis = 1 : i64} : (tensor<2x3xf32>, tensor<3xi64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower CumProd: axis 2 is outside the rank; expected -2 to 1 (node 'CumProd')}}
   %y = onnx.CumProd(%x, %far) : (tensor<2x3xf32>, tensor<i64>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower CumProd: axis is not one integer (node 'CumProd')}}
+  // expected-error @below {{cannot lower CumProd: axis has 3 elements; give one (node 'CumProd')}}
   %z = onnx.CumProd(%x, %l) : (tensor<2x3xf32>, tensor<3xi64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower CumProd: this element type cannot be added or multiplied (node 'CumProd')}}
   %c = onnx.CumProd(%b, %far) : (tensor<2x3xi1>, tensor<i64>) -> tensor<*xf32>

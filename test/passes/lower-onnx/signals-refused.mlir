@@ -13,7 +13,7 @@ module attributes {onnx.opset_imports = {"ai.onnx" = 20 : i64}} {
     %b = onnx.DFT(%x, %none, %far) : (tensor<2x16x1xf32>, none, tensor<i64>) -> tensor<*xf32>
     // expected-error @below {{cannot lower DFT: the length of the transform is 0; it must be positive (node 'DFT')}}
     %c = onnx.DFT(%x, %zero) : (tensor<2x16x1xf32>, tensor<i64>) -> tensor<*xf32>
-    // expected-error @below {{cannot lower DFT: dft_length is not one integer (node 'DFT')}}
+    // expected-error @below {{cannot lower DFT: dft_length has 2 elements; give one (node 'DFT')}}
     %d = onnx.DFT(%x, %pair) : (tensor<2x16x1xf32>, tensor<2xi64>) -> tensor<*xf32>
     // expected-error @below {{cannot lower DFT: the input is not of floats whose last dimension is 1 (real) or 2 (complex) (node 'DFT')}}
     %e = onnx.DFT(%three) : (tensor<2x16x3xf32>) -> tensor<*xf32>
@@ -55,7 +55,7 @@ func.func @main(%s: tensor<2xi64>) -> tensor<*xf32> {
   %a = onnx.HannWindow(%n) {output_datatype = 9 : i64} : (tensor<i64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower HammingWindow: size is -10 (node 'HammingWindow')}}
   %b = onnx.HammingWindow(%minus) : (tensor<i64>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower HammingWindow: size is not one integer (node 'HammingWindow')}}
+  // expected-error @below {{cannot lower HammingWindow: size has 2 elements; give one (node 'HammingWindow')}}
   %c = onnx.HammingWindow(%s) : (tensor<2xi64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower MelWeightMatrix: upper_edge_hertz is not one float (node 'MelWeightMatrix')}}
   %d = onnx.MelWeightMatrix(%n, %n, %n, %low, %n) : (tensor<i64>, tensor<i64>, tensor<i64>, tensor<f32>, tensor<i64>) -> tensor<*xf32>
