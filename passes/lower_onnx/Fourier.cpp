@@ -108,8 +108,7 @@ FailureOr<int64_t> partsOf(Lowering &l, Operation *op, Lowered *x) {
   std::optional<int64_t> parts =
       x->rank() ? staticDim(l.resolve(x->dims.back())) : std::optional<int64_t>();
   if (!isSupportedFloat(x->element) || !parts || (*parts != 1 && *parts != 2))
-    return l.fail(op, "the input is not of floats whose last dimension is 1 "
-                      "(real) or 2 (complex)");
+    return l.fail(op, "the input is not of floats whose last dimension is 1 (real) or 2 (complex)");
   return *parts;
 }
 
@@ -144,8 +143,7 @@ LogicalResult lowerDFT(Lowering &l, Operation *op) {
     if (failed(normalized))
       return failure();
     if (*normalized == rank - 1)
-      return l.fail(op, "the axis is the last dimension, which holds real and "
-                        "imaginary parts");
+      return l.fail(op, "the axis is the last dimension, which holds real and imaginary parts");
   }
 
   // The dims before, of and after the axis, which may be known only at run time. The
