@@ -53,7 +53,16 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerTensorScatter(table);
     sq::registerTextVectors(table);
     sq::registerUnary(table);
-    sq::registerWindows(table);
+    sq::registerConvolutions(table);
+    sq::registerDeformConv(table);
+    sq::registerFourier(table);
+    sq::registerImages(table);
+    sq::registerMatrices(table);
+    sq::registerPooling(table);
+    sq::registerResize(table);
+    sq::registerSampling(table);
+    sq::registerSignals(table);
+    sq::registerUnpooling(table);
     return success();
   }
 

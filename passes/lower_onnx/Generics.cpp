@@ -104,6 +104,50 @@ Value broadcastTo(Lowering &l, Location loc, Lowered *value, ArrayRef<OpFoldResu
                    [](Scalars &, ValueRange args) { return args[0]; });
 }
 
+/// Whether a scalar of the function is computed from elements of a run-time tensor.
+static bool dependsOnData(Value scalar) {
+  SmallVector<Value> work = {scalar};
+  llvm::SmallDenseSet<Value> seen;
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    Operation *op = value.getDefiningOp();
+    if (!op || !seen.insert(value).second || isa<tensor::DimOp>(op))
+      continue;
+    if (isa<tensor::ExtractOp>(op))
+      return true;
+    work.append(op->operand_begin(), op->operand_end());
+  }
+  return false;
+}
+
+FailureOr<Dims> withDeclaredDims(Lowering &l, Operation *op, unsigned i, Dims dims) {
+  auto type = dyn_cast<RankedTensorType>(op->getResult(i).getType());
+  if (!type || type.getRank() != static_cast<int64_t>(dims.size()))
+    return dims;
+  for (auto [d, dim] : llvm::enumerate(dims)) {
+    auto value = dyn_cast<Value>(l.resolve(dim));
+    if (!value || type.isDynamicDim(d) || !dependsOnData(value))
+      continue;
+    FailureOr<OpFoldResult> common =
+        l.unify(op, value, l.indexAttr(type.getDimSize(d)),
+                "dimension " + Twine(d) + " of its result, declared and computed,");
+    if (failed(common))
+      return failure();
+    dim = *common;
+  }
+  return dims;
+}
+
+FailureOr<OpFoldResult> sizeFrom(Lowering &l, Operation *op, Value size, const Twine &what) {
+  Scalars s = l.scalars(op->getLoc());
+  if (!isa<IntegerType>(size.getType()))
+    return l.fail(op, what + " is not an integer");
+  size = convertInteger(s, size, l.builder.getI64Type(), false);
+  if (std::optional<int64_t> known = constantInteger(size); known && *known < 0)
+    return l.fail(op, what + " is " + Twine(*known));
+  return l.toDim(l.atLeastZero(op, size, what));
+}
+
 Value readScalar(Lowering &l, Location loc, Lowered *value) {
   if (auto elements = l.elements(value))
     return (*elements)[0];

@@ -53,6 +53,12 @@ bool isStaticallyEmpty(llvm::ArrayRef<mlir::OpFoldResult> dims);
 /// `value` as a tensor of exactly `dims`, to which it must broadcast.
 mlir::Value broadcastTo(Lowering &l, mlir::Location loc, Lowered *value,
                         llvm::ArrayRef<mlir::OpFoldResult> dims);
+/// The dims of result `i`, of which those that follow from run-time data become the
+/// static ones that the model declares there (asserted at run time).
+mlir::FailureOr<Dims> withDeclaredDims(Lowering &l, mlir::Operation *op, unsigned i, Dims dims);
+/// A size read at run time or known: fails, at run time if need be, when negative.
+mlir::FailureOr<mlir::OpFoldResult> sizeFrom(Lowering &l, mlir::Operation *op, mlir::Value size,
+                                             const llvm::Twine &what);
 /// The only element of a one-element tensor, as a scalar of the function.
 mlir::Value readScalar(Lowering &l, mlir::Location loc, Lowered *value);
 

@@ -95,7 +95,16 @@ struct LoweringTable : llvm::StringMap<LoweringRule> {
 void registerActivations(LoweringTable &table);
 void registerArithmetic(LoweringTable &table);
 void registerAttention(LoweringTable &table);
-void registerWindows(LoweringTable &table);
+void registerConvolutions(LoweringTable &table);
+void registerDeformConv(LoweringTable &table);
+void registerFourier(LoweringTable &table);
+void registerImages(LoweringTable &table);
+void registerMatrices(LoweringTable &table);
+void registerPooling(LoweringTable &table);
+void registerResize(LoweringTable &table);
+void registerSampling(LoweringTable &table);
+void registerSignals(LoweringTable &table);
+void registerUnpooling(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
 void registerControl(LoweringTable &table);
@@ -120,7 +129,6 @@ void registerShapes(LoweringTable &table);
 void registerTensorScatter(LoweringTable &table);
 void registerTextVectors(LoweringTable &table);
 void registerUnary(LoweringTable &table);
-void registerWindows(LoweringTable &table);
 
 /// The onnx element type (`ui8`, `i1`, `f32`...) of a TensorProto data type; null for
 /// those that no lowered tensor has.

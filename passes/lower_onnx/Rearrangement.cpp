@@ -1,4 +1,4 @@
-/// Split, Tile, Pad, DepthToSpace, SpaceToDepth, TopK.
+/// Split, Tile, Pad, DepthToSpace, SpaceToDepth, TopK, ReverseSequence.
 
 #include "passes/lower_onnx/Generics.h"
 #include "passes/lower_onnx/RunTimeAxes.h"
@@ -455,6 +455,46 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// ReverseSequence
+//===----------------------------------------------------------------------===//
+
+/// The first `sequence_lens[b]` elements along the time axis in reverse order.
+LogicalResult lowerReverseSequence(Lowering &l, Operation *op) {
+  Lowered *x = l.operand(op, 0), *lengths = l.operand(op, 1);
+  int64_t rank = x->rank();
+  FailureOr<int64_t> batchAxis = l.normalizeAxis(op, l.intAttr(op, "batch_axis", 1), rank);
+  FailureOr<int64_t> timeAxis = l.normalizeAxis(op, l.intAttr(op, "time_axis", 0), rank);
+  if (failed(batchAxis) || failed(timeAxis))
+    return failure();
+  if (*batchAxis == *timeAxis)
+    return l.fail(op, "batch_axis and time_axis are both " + Twine(*timeAxis));
+  if (lengths->rank() != 1 || !lengths->isInteger())
+    return l.fail(op, "sequence_lens are not a vector of integers");
+  if (failed(l.unify(op, lengths->dims[0], x->dims[*batchAxis], "the batch")))
+    return failure();
+  Location loc = op->getLoc();
+  Type i64 = l.builder.getI64Type();
+  // A length may be as large as the dim itself.
+  OpFoldResult bound = l.add(x->dims[*timeAxis], l.indexAttr(1));
+  Value checked = checkedIndices(l, op, lengths, bound);
+  AffineMap map = AffineMap::get(rank, 0, l.builder.getAffineDimExpr(*batchAxis));
+  Value source = l.tensor(x);
+  Value y = pointwise(l, loc, Input{checked, map}, x->dims, signless(x->element),
+                      [&](Scalars &s, ValueRange args) {
+                        SmallVector<Value> at;
+                        for (int64_t d = 0; d < rank; ++d)
+                          at.push_back(loopIndex(s, d));
+                        Value time = s.toI64(at[*timeAxis]);
+                        Value isInside = s.compare(arith::CmpIPredicate::slt, time, args[0]);
+                        Value mirrored = s.sub(s.sub(args[0], s.integer(i64, 1)), time);
+                        at[*timeAxis] = s.toIndex(s.select(isInside, mirrored, time));
+                        return extract(s, source, at);
+                      });
+  l.setTensor(op, 0, y, x->dims, x->element);
+  return success();
+}
+
 } // namespace
 
 void sq::registerRearrangement(LoweringTable &table) {
@@ -464,4 +504,5 @@ void sq::registerRearrangement(LoweringTable &table) {
   table.add("DepthToSpace", 1, lowerDepthToSpace);
   table.add("SpaceToDepth", 1, lowerSpaceToDepth);
   table.add("TopK", 1, lowerTopK);
+  table.add("ReverseSequence", 2, lowerReverseSequence);
 }

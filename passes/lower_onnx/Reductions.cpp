@@ -1,4 +1,4 @@
-/// Reduce*, ArgMax, ArgMin, CumSum.
+/// Reduce*, ArgMax, ArgMin, CumSum, CumProd.
 
 #include "passes/lower_onnx/Generics.h"
 #include "passes/lower_onnx/RunTimeAxes.h"
@@ -349,11 +349,12 @@ LogicalResult lowerArg(Lowering &l, Operation *op, bool largest) {
 LogicalResult lowerArgMax(Lowering &l, Operation *op) { return lowerArg(l, op, true); }
 LogicalResult lowerArgMin(Lowering &l, Operation *op) { return lowerArg(l, op, false); }
 
-/// y[i] = sum of x[j] for j <= i (or <, >=, >): a running sum along each line.
-LogicalResult lowerCumSum(Lowering &l, Operation *op) {
+/// y[i] = sum or product of x[j] for j <= i (or <, >=, >): a running one along each line.
+template <Kind kind>
+LogicalResult lowerCumulative(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
   if (!isSupportedFloat(x->element) && !x->isInteger())
-    return l.fail(op, "this element type cannot be added");
+    return l.fail(op, "this element type cannot be added or multiplied");
   FailureOr<SmallVector<Value>> given = l.knownInts(op, 1, "axis");
   if (failed(given))
     return failure();
@@ -378,7 +379,7 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   AffineMap all = AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext());
   OpFoldResult size = dims[*axis];
   Value last = l.indexValue(size);
-  // The reverse sum runs along a reversed line, and its result is reversed again.
+  // A reverse one runs along a reversed line, and its result is reversed again.
   auto reversed = [&](Value source, Type of) {
     return pointwise(l, loc, {}, dims, of, [&](Scalars &s, ValueRange) {
       SmallVector<Value> at;
@@ -391,23 +392,22 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   if (reverse)
     whole = reversed(whole, element);
   Scalars scalars = l.scalars(loc);
-  Value zero = x->isFloat() ? scalars.number(type, 0) : scalars.integer(type, 0);
-  Value running = l.filledTensor(loc, dimsWithout(dims, *axis), zero);
+  Reduction reduction{kind, x->isUnsigned()};
+  Value running = l.filledTensor(loc, dimsWithout(dims, *axis), reduction.identity(scalars, type));
   Value init = l.emptyTensor(loc, dims, type);
-  Value sum = generic(l, loc, Input{whole, all}, {{running, mapWithout(l, rank, *axis)}, {init, all}},
-                      *axis, [&](Scalars &s, ValueRange args) {
-                        Value value = toAccumulator(s, args[0], type, x->isUnsigned());
-                        Value next = addScalars(s, args[1], value);
-                        return SmallVector<Value>{next, exclusive ? args[1] : next};
-                      })[1];
+  Value total = generic(l, loc, Input{whole, all}, {{running, mapWithout(l, rank, *axis)}, {init, all}},
+                        *axis, [&](Scalars &s, ValueRange args) {
+                          Value value = toAccumulator(s, args[0], type, x->isUnsigned());
+                          Value next = reduction.combine(s, value, args[1]);
+                          return SmallVector<Value>{next, exclusive ? args[1] : next};
+                        })[1];
   if (reverse)
-    sum = reversed(sum, type);
+    total = reversed(total, type);
   if (type != element)
-    sum = pointwise(l, loc,
-                    Input{sum, AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext())},
-                    dims, element,
-                    [&](Scalars &s, ValueRange args) { return convertFloat(s, args[0], element); });
-  l.setTensor(op, 0, l.reshape(loc, sum, dims, x->dims), x->dims, x->element);
+    total = pointwise(
+        l, loc, Input{total, AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext())}, dims,
+        element, [&](Scalars &s, ValueRange args) { return convertFloat(s, args[0], element); });
+  l.setTensor(op, 0, l.reshape(loc, total, dims, x->dims), x->dims, x->element);
   return success();
 }
 
@@ -426,5 +426,6 @@ void sq::registerReductions(LoweringTable &table) {
   table.add("ReduceLogSumExp", 1, lowerReduce<Kind::LogSumExp>);
   table.add("ArgMax", 1, lowerArgMax);
   table.add("ArgMin", 1, lowerArgMin);
-  table.add("CumSum", 2, lowerCumSum);
+  table.add("CumSum", 2, lowerCumulative<Kind::Sum>);
+  table.add("CumProd", 2, lowerCumulative<Kind::Prod>);
 }

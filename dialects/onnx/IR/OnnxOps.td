@@ -336,6 +336,9 @@ def Onnx_TriluOp : Onnx_Op<"Trilu", (ins Onnx_Int:$upper)>;
 def Onnx_AffineGridOp : Onnx_Op<"AffineGrid", (ins Onnx_Int:$align_corners)>;
 def Onnx_GridSampleOp : Onnx_Op<"GridSample", (ins Onnx_Int:$align_corners, Onnx_Str:$mode,
       Onnx_Str:$padding_mode)>;
+def Onnx_RoiAlignOp : Onnx_Op<"RoiAlign", (ins Onnx_Str:$coordinate_transformation_mode,
+      Onnx_Str:$mode, Onnx_Int:$output_height, Onnx_Int:$output_width, Onnx_Int:$sampling_ratio,
+      Onnx_Float:$spatial_scale)>;
 def Onnx_ResizeOp : Onnx_Op<"Resize", (ins Onnx_Int:$antialias, Onnx_Ints:$axes,
       Onnx_Str:$coordinate_transformation_mode, Onnx_Float:$cubic_coeff_a,
       Onnx_Int:$exclude_outside, Onnx_Float:$extrapolation_value,

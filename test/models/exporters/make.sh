@@ -8,4 +8,5 @@ venv=$here/../../../.deps/exporters-venv
 "$venv/bin/pip" install --quiet --no-cache-dir -r "$here/requirements.txt"
 "$venv/bin/python" "$here/make.py"
 "$venv/bin/python" "$here/contrib.py"
-exec "$venv/bin/python" "$here/contrib_quantized.py"
+"$venv/bin/python" "$here/contrib_quantized.py"
+exec "$venv/bin/python" "$here/spatial.py"
