@@ -19,7 +19,10 @@ namespace {
 constexpr numerics::DType kNumericTypes[] = {
     numerics::DType::F32, numerics::DType::F64, numerics::DType::F16, numerics::DType::BF16, numerics::DType::I8,
     numerics::DType::U8,  numerics::DType::I16, numerics::DType::U16, numerics::DType::I32,  numerics::DType::U32,
-    numerics::DType::I64, numerics::DType::U64, numerics::DType::Bool};
+    numerics::DType::I64, numerics::DType::U64, numerics::DType::Bool,
+    numerics::DType::I4,  numerics::DType::U4,  numerics::DType::I2,  numerics::DType::U2,
+    numerics::DType::F8E4M3FN, numerics::DType::F8E4M3FNUZ, numerics::DType::F8E5M2, numerics::DType::F8E5M2FNUZ,
+    numerics::DType::F8E8M0, numerics::DType::F4E2M1};
 static_assert(std::size(kNumericTypes) == numDTypes);
 
 class ReferenceSide : public diff::Side {
