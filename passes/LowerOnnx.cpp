@@ -43,6 +43,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerNormalizations(table);
     sq::registerQuantization(table);
     sq::registerRearrangement(table);
+    sq::registerRecurrent(table);
     sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerRotary(table);

@@ -119,7 +119,7 @@ FailureOr<Result> joinResult(Lowering &l, Operation *op, Value condition,
       result.initial.push_back(arith::ConstantOp::create(
           l.builder, loc, cast<TypedAttr>(l.builder.getZeroAttr(element.getType()))));
   } else {
-    result.initial = {l.emptyTensor(loc, *dims, result.element)};
+    result.initial = {ownMemory(l, loc, *dims, result.element)};
   }
   for (auto [side, branch] : llvm::enumerate(branches)) {
     Block *body = branch.draft.getBody();

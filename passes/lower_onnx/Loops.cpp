@@ -103,7 +103,7 @@ Lowered LoopBuilder::carry(Lowered *initial) {
     carried.initial = *l.elements(initial);
   } else {
     // A copy: the loop overwrites it.
-    Value memory = l.emptyTensor(loc, carried.dims, carried.element);
+    Value memory = ownMemory(l, loc, carried.dims, carried.element);
     carried.initial = {writeTo(l, loc, initial, memory)};
   }
   for (Value value : carried.initial)
@@ -160,7 +160,7 @@ LogicalResult LoopBuilder::setNext(unsigned i, Lowered *value) {
   source.stored = value->dims;
   if (auto viewed = dyn_cast<BlockArgument>(viewedBy(tensor)); viewed && viewed.getOwner() == body()) {
     // It may be overwritten before it is read.
-    Value memory = l.emptyTensor(loc, value->dims, value->element);
+    Value memory = ownMemory(l, loc, value->dims, value->element);
     source.tensor = writeTo(l, loc, &source, memory);
   }
   carried.source = source;

@@ -101,6 +101,7 @@ void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
+void registerRecurrent(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerRotary(LoweringTable &table);

@@ -51,6 +51,15 @@ std::optional<Dims> sq::dimsBefore(Lowering &l, ArrayRef<OpFoldResult> dims, Ope
   return result;
 }
 
+Value sq::ownMemory(Lowering &l, Location loc, ArrayRef<OpFoldResult> dims, Type element) {
+  Dims sizes = llvm::map_to_vector(dims, [&](OpFoldResult dim) { return l.resolve(dim); });
+  SmallVector<Value> dynamic;
+  for (OpFoldResult size : sizes)
+    if (auto value = dyn_cast<Value>(size))
+      dynamic.push_back(value);
+  return bufferization::AllocTensorOp::create(l.builder, loc, tensorType(sizes, element), dynamic);
+}
+
 Value sq::writeTo(Lowering &l, Location loc, Lowered *value, Value destination) {
   Value tensor = l.tensor(value);
   if (tensor.getType() != destination.getType())

@@ -16,6 +16,11 @@ namespace sq {
 std::optional<Dims> dimsBefore(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> dims,
                                mlir::Operation *around, mlir::Operation *point);
 
+/// A tensor to be written, in memory of its own: equal ones of `emptyTensor` become one,
+/// which two values that live at once cannot both be written to.
+mlir::Value ownMemory(Lowering &l, mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> dims,
+                      mlir::Type element);
+
 /// At the insertion point: `value` is written to `destination`, which is returned.
 mlir::Value writeTo(Lowering &l, mlir::Location loc, Lowered *value, mlir::Value destination);
 
