@@ -200,7 +200,7 @@ LogicalResult Recurrence::readShapes() {
   std::optional<int64_t> size = staticDim(l.resolve(r->dims[2]));
   if (!size)
     return l.fail(op, "the size of its hidden state, the last dimension of R, is not known before "
-                      "the run; give it with --dim");
+                      "the run; fix it with --shape");
   hidden = *size;
   if (int64_t given = l.intAttr(op, "hidden_size", hidden); given != hidden)
     return l.fail(op, "its attribute `hidden_size` is " + Twine(given) + ", but R has " +
@@ -235,10 +235,14 @@ LogicalResult Recurrence::readLengths() {
   if (!given)
     return success();
   if (Value all = l.splat(given)) {
-    Scalars s = l.scalars(loc);
-    OpFoldResult length = l.toDim(castScalar(s, all, given->element, l.builder.getI64Type()));
-    std::optional<int64_t> known = staticDim(length), count = staticDim(steps);
-    if (l.resolve(length) == steps || (known && count && *known >= *count))
+    // A size is given as i32; it fits, or the sequence would not fit into memory.
+    while (Operation *cast = all.getDefiningOp()) {
+      if (!isa<arith::TruncIOp, arith::ExtSIOp, arith::IndexCastOp>(cast))
+        break;
+      all = cast->getOperand(0);
+    }
+    std::optional<int64_t> known = constantInteger(all), count = staticDim(steps);
+    if (l.resolve(all) == steps || (known && count && *known >= *count))
       return success();
   }
   lengths = l.tensor(given);
