@@ -48,6 +48,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerReshape(table);
     sq::registerRotary(table);
     sq::registerShapes(table);
+    sq::registerSequences(table); // after Identity's rule
     sq::registerUnary(table);
     sq::registerWindows(table);
     return success();

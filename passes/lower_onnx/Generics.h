@@ -75,6 +75,16 @@ mlir::Value logSoftmax(Lowering &l, mlir::Location loc, mlir::Value x,
                        llvm::ArrayRef<mlir::OpFoldResult> dims, int64_t axis,
                        mlir::Type element);
 
+/// The parts one after the other along `axis` (in Movement.cpp), and along a new dim.
+mlir::FailureOr<Lowered> concatenate(Lowering &l, mlir::Operation *op,
+                                     llvm::ArrayRef<Lowered *> parts, int64_t axis);
+mlir::FailureOr<Lowered> stack(Lowering &l, mlir::Operation *op, llvm::ArrayRef<Lowered *> parts,
+                               int64_t axis);
+
+/// [offset, offset + size) of `x` along `axis` (in Rearrangement.cpp).
+Lowered sliceAlong(Lowering &l, mlir::Location loc, Lowered *x, int64_t axis,
+                   mlir::OpFoldResult offset, mlir::OpFoldResult size);
+
 /// Index tensors from data, made safe to use: negative ones have the size added,
 /// each is asserted to be in [0, size) (message "<node>: index out of range") and
 /// clamped to it, so that nothing outside is read even where the assertion failed.

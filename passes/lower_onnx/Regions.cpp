@@ -75,6 +75,30 @@ bool sq::travelsAsScalars(Lowering &l, Lowered *value) {
   return known && int64_t(known->size()) <= maxCarriedScalars;
 }
 
+SmallVector<Lowered *> sq::lowerBody(Lowering &l, Operation *op, Block &source, unsigned firstList,
+                                     unsigned endLists) {
+  size_t failures = l.numFailures();
+  l.lowerBlock(source);
+  if (l.numFailures() != failures) {
+    (void)l.failInside(op);
+    return {};
+  }
+  SmallVector<Lowered *> results;
+  for (auto [i, operand] : llvm::enumerate(source.getTerminator()->getOperands())) {
+    results.push_back(l.lowered(operand));
+    if (!results.back()) {
+      (void)l.failInside(op);
+      return {};
+    }
+    if (!results.back()->isTensor() && (i < firstList || i >= endLists)) {
+      (void)l.fail(op, "result " + Twine(i) + " of its region is a sequence or an optional; only an "
+                        "If with a constant condition or a Loop that is unrolled can give one");
+      return {};
+    }
+  }
+  return results;
+}
+
 Block *sq::regionOf(Lowering &l, Operation *op, StringRef name) {
   auto names = op->getAttrOfType<ArrayAttr>("region_names");
   for (auto [i, region] : llvm::enumerate(op->getRegions()))

@@ -28,6 +28,11 @@ mlir::Value writeTo(Lowering &l, mlir::Location loc, Lowered *value, mlir::Value
 constexpr int64_t maxCarriedScalars = 4;
 bool travelsAsScalars(Lowering &l, Lowered *value);
 
+/// Lowers a block of a region: what it gives, of which the values from `firstList` to
+/// before `endLists` may be sequences or optionals. Empty after a failure of `op`.
+llvm::SmallVector<Lowered *> lowerBody(Lowering &l, mlir::Operation *op, mlir::Block &source,
+                                       unsigned firstList = 0, unsigned endLists = 0);
+
 /// The block of an op's region with this name ("body"), null and a failure if there is
 /// none.
 mlir::Block *regionOf(Lowering &l, mlir::Operation *op, llvm::StringRef name);
