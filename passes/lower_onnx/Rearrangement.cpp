@@ -446,7 +446,7 @@ Lowered sq::sliceAlong(Lowering &l, Location loc, Lowered *x, int64_t axis, OpFo
     return part;
   }
   part.stored = part.dims;
-  if (isStaticallyEmpty(part.dims)) {
+  if (isStaticallyEmpty(part.dims) || isStaticallyEmpty(x->dims)) {
     // extract_slice refuses offsets at the end of a dim, even to take nothing there.
     part.tensor = l.emptyTensor(loc, part.dims, x->element);
     return part;
