@@ -200,6 +200,25 @@ def SeparateResultsPass : Pass<"sq-separate-results", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def WriteCarriedPass : Pass<"sq-write-carried", "::mlir::func::FuncOp"> {
+  let summary = "write what an iteration hands on straight to its place";
+  let description = [{
+    Before bufferization, after `--sq-separate-results`: where an iteration of a
+    loop copies the result of a `linalg.generic` to a destination from outside,
+    or inserts it into a tensor, the generic writes to that place at once.
+
+    ```mlir
+    %e = tensor.empty() : tensor<8xf32>
+    %r = linalg.generic ... outs(%e : tensor<8xf32>) ...
+    %n = bufferization.materialize_in_destination %r in %state ...
+    ==>
+    %r = linalg.generic ... outs(%state : tensor<8xf32>) ...
+    %n = bufferization.materialize_in_destination %r in %state ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def ReuseBuffersPass : Pass<"sq-reuse-buffers", "::mlir::func::FuncOp"> {
   let summary = "write results into the memory of operands that are read for the last time";
   let description = [{
