@@ -16,6 +16,9 @@ def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
     their definitions in ONNX. Its attention operators stay for
     `--sq-lower-onnx`, which knows the ranks of what is behind them.
 
+    A sequence that a `onnx.Loop` collects only to join it becomes a scan output:
+    its length may then depend on the run.
+
     ```mlir
     %m = "onnx.ReduceMean"(%x) {axes = array<i64: -1>} : ...
     %c = "onnx.Sub"(%x, %m) : ...
