@@ -93,7 +93,9 @@ std::vector<Tensor> recurrent(const Node &node, int gates) {
       return m.reals[(d * gates * size + row) * m.shape[2] + column];
     };
     auto biasOf = [&](int64_t row) { return bias ? bias->reals[d * 2 * gates * size + row] : 0; };
-    auto peephole = [&](int64_t i, int64_t j) { return peepholes ? peepholes->reals[(d * 3 + i) * size + j] : 0; };
+    auto peephole = [&](int64_t i, int64_t j) {
+      return peepholes ? peepholes->reals[(d * 3 + i) * size + j] : 0;
+    };
     for (int64_t b = 0; b < batch; ++b) {
       Row h(size), c(size);
       for (int64_t j = 0; j < size; ++j) {
@@ -137,7 +139,8 @@ std::vector<Tensor> recurrent(const Node &node, int gates) {
         }
         h = next;
         for (int64_t j = 0; j < size; ++j)
-          y.reals[(layout ? (b * steps + t) * directions + d : (t * directions + d) * batch + b) * size + j] = h[j];
+          y.reals[(layout ? (b * steps + t) * directions + d
+                          : (t * directions + d) * batch + b) * size + j] = h[j];
       }
       std::copy(h.begin(), h.end(), yh.reals.begin() + stateAt(d, b));
       std::copy(c.begin(), c.end(), yc.reals.begin() + stateAt(d, b));

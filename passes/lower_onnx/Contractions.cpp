@@ -12,15 +12,6 @@ using namespace sq;
 
 namespace {
 
-Lowered asLowered(Value tensor, Dims dims, Type element) {
-  Lowered result;
-  result.element = element;
-  result.stored = dims;
-  result.dims = std::move(dims);
-  result.tensor = tensor;
-  return result;
-}
-
 /// A constant matrix `[k, n]`, or `[n, k]` when transposed: what sq.linear takes.
 struct Weight {
   Value tensor;

@@ -9,6 +9,9 @@
 
 namespace sq {
 
+/// A whole tensor of these dims; `element` is ONNX's.
+Lowered asLowered(mlir::Value tensor, Dims dims, mlir::Type element);
+
 /// A tensor read by a generic at `map(loop indices)`.
 struct Input {
   mlir::Value tensor;

@@ -84,7 +84,8 @@ LogicalResult lowerInsert(Lowering &l, Operation *op) {
     if (failed(given))
       return failure();
     if (given->size() != 1 || given->front() < -size || given->front() > size)
-      return l.fail(op, "its input `position` is not one integer from " + Twine(-size) + " to " + Twine(size));
+      return l.fail(op, "its input `position` is not one integer from " + Twine(-size) + " to " +
+                            Twine(size));
     position = given->front() < 0 ? given->front() + size : given->front();
   }
   list->insert(list->begin() + position, l.operand(op, 1));

@@ -123,7 +123,8 @@ private:
     Location loc = join.getLoc();
     int64_t axis = integerOf(join, "axis"), newAxis = integerOf(join, "new_axis");
     Type i64 = rewriter.getI64Type(), list = RankedTensorType::get(ShapedType::kDynamic, i64);
-    auto make = [&](StringRef name, ValueRange operands, Type type, ArrayRef<NamedAttribute> attributes = {}) {
+    auto make = [&](StringRef name, ValueRange operands, Type type,
+                    ArrayRef<NamedAttribute> attributes = {}) {
       return createOnnx(rewriter, loc, name, operands, type, attributes)->getResult(0);
     };
     auto integer = [&](StringRef name, int64_t value) {
@@ -138,7 +139,8 @@ private:
       perm.insert(perm.begin() + axis, 0);
       SmallVector<int64_t> shape(perm.size(), ShapedType::kDynamic);
       Type type = RankedTensorType::get(shape, cast<RankedTensorType>(all.getType()).getElementType());
-      all = make("onnx.Transpose", all, type, rewriter.getNamedAttr("perm", rewriter.getDenseI64ArrayAttr(perm)));
+      all = make("onnx.Transpose", all, type,
+                 rewriter.getNamedAttr("perm", rewriter.getDenseI64ArrayAttr(perm)));
     }
     Type result = join->getResult(0).getType();
     if (newAxis) {
@@ -152,7 +154,8 @@ private:
     Attribute minusOne = DenseElementsAttr::get(RankedTensorType::get(1, i64), int64_t(-1));
     Value merged = make("onnx.Constant", {}, RankedTensorType::get(1, i64),
                         rewriter.getNamedAttr("value", minusOne));
-    Value shape = make("onnx.Concat", {sizes(0, axis), merged, sizes(axis + 2, rank + 1)}, list, integer("axis", 0));
+    Value before = sizes(0, axis), behind = sizes(axis + 2, rank + 1);
+    Value shape = make("onnx.Concat", {before, merged, behind}, list, integer("axis", 0));
     rewriter.replaceOp(join, make("onnx.Reshape", {all, shape}, result));
   }
 };

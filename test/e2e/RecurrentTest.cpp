@@ -89,7 +89,8 @@ RecurrentModel randomModel(unsigned seed) {
   std::string state = m.layout ? "float[batch, " + directions + ", " + hidden + "]"
                                : "float[" + directions + ", batch, " + hidden + "]";
   std::string first = m.layout ? "batch, steps" : "steps, batch";
-  m.text = "<ir_version: 8, opset_import: [\"\" : 14]>\ng (float[" + first + ", " + std::to_string(m.width) + "] x";
+  m.text = "<ir_version: 8, opset_import: [\"\" : 14]>\ng (float[" + first + ", " +
+           std::to_string(m.width) + "] x";
   if (m.hasLengths)
     m.text += ", int32[batch] lengths";
   if (m.hasState)
@@ -105,8 +106,8 @@ RecurrentModel randomModel(unsigned seed) {
   if (hasPeepholes)
     weights.push_back(initializer(random, {m.directions, 3 * m.hidden}, "p"));
   m.text += llvm::join(weights, ",\n") + "\n>\n{\n";
-  std::string operands = std::string("x, w, r, ") + (hasBias ? "b" : "") + ", " + (m.hasLengths ? "lengths" : "") +
-                         ", " + (m.hasState ? "h" : "");
+  std::string operands = std::string("x, w, r, ") + (hasBias ? "b" : "") + ", " +
+                         (m.hasLengths ? "lengths" : "") + ", " + (m.hasState ? "h" : "");
   if (gates == 4)
     operands += std::string(", ") + (m.hasCell ? "c" : "") + ", " + (hasPeepholes ? "p" : "");
   std::string last = gates == 4 ? ", y_c" : "", lastFlat = gates == 4 ? ", f_c" : "";
