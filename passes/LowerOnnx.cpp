@@ -45,6 +45,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerQuantization(table);
     sq::registerRandom(table);
     sq::registerRearrangement(table);
+    sq::registerRecurrent(table);
     sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerRotary(table);
@@ -52,6 +53,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerShapes(table);
     sq::registerTensorScatter(table);
     sq::registerTextVectors(table);
+    sq::registerSequences(table); // after Identity's rule
     sq::registerUnary(table);
     sq::registerConvolutions(table);
     sq::registerDeformConv(table);

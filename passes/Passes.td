@@ -37,6 +37,9 @@ def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
     their definitions in ONNX. Its attention operators stay for
     `--sq-lower-onnx`, which knows the ranks of what is behind them.
 
+    A sequence that a `onnx.Loop` collects only to join it becomes a scan output:
+    its length may then depend on the run.
+
     ```mlir
     %m = "onnx.ReduceMean"(%x) {axes = array<i64: -1>} : ...
     %c = "onnx.Sub"(%x, %m) : ...
@@ -229,6 +232,25 @@ def AlignWhilePass : Pass<"sq-align-while", "::mlir::func::FuncOp"> {
     used, and moves the others up.
   }];
   let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
+def WriteCarriedPass : Pass<"sq-write-carried", "::mlir::func::FuncOp"> {
+  let summary = "write what an iteration hands on straight to its place";
+  let description = [{
+    Before bufferization, after `--sq-separate-results`: where an iteration of a
+    loop copies the result of a `linalg.generic` to a destination from outside,
+    or inserts it into a tensor, the generic writes to that place at once.
+
+    ```mlir
+    %e = tensor.empty() : tensor<8xf32>
+    %r = linalg.generic ... outs(%e : tensor<8xf32>) ...
+    %n = bufferization.materialize_in_destination %r in %state ...
+    ==>
+    %r = linalg.generic ... outs(%state : tensor<8xf32>) ...
+    %n = bufferization.materialize_in_destination %r in %state ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
 def ReuseBuffersPass : Pass<"sq-reuse-buffers", "::mlir::func::FuncOp"> {

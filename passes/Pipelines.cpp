@@ -50,6 +50,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t col
   func.addPass(createPlaceWeightsPass());
   func.addPass(createSeparateResultsPass());
   func.addPass(createAlignWhilePass());
+  func.addPass(createWriteCarriedPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;

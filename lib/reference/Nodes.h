@@ -49,6 +49,7 @@ using HandlerTable = llvm::StringMap<Handler>;
 
 void addElementwiseNodes(HandlerTable &table);
 void addLayoutNodes(HandlerTable &table);
+void addRecurrentNodes(HandlerTable &table);
 void addReductionNodes(HandlerTable &table);
 
 } // namespace sq::reference

@@ -161,6 +161,7 @@ public:
         opset = version.getInt();
     reference::addElementwiseNodes(handlers);
     reference::addLayoutNodes(handlers);
+    reference::addRecurrentNodes(handlers);
     reference::addReductionNodes(handlers);
   }
 

@@ -1,9 +1,11 @@
 /// Activation functions, as compositions of arith and math on f32 or f64.
+#include "passes/lower_onnx/Activations.h"
 #include "passes/lower_onnx/Generics.h"
 
 #include "dialects/sq/IR/SqOps.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace sq;
@@ -103,46 +105,77 @@ static LogicalResult lowerSwish(Lowering &l, Operation *op) {
   });
 }
 
+//===----------------------------------------------------------------------===//
+// Functions that operators and gates of recurrent operators share
+//===----------------------------------------------------------------------===//
+
+static Value sigmoid(Floats &f, Value x, double, double) { return f.sigmoid(x); }
+static Value softplus(Floats &f, Value x, double, double) { return f.softplus(x); }
+static Value softsign(Floats &f, Value x, double, double) {
+  return f.div(x, f.add(f.number(1), f.s.make<math::AbsFOp>(x)));
+}
+static Value hardSigmoid(Floats &f, Value x, double alpha, double beta) {
+  return f.hardSigmoid(x, alpha, beta);
+}
+static Value leakyRelu(Floats &f, Value x, double alpha, double) {
+  Value isNegative = f.s.compare(arith::CmpFPredicate::OLT, x, f.number(0));
+  return f.s.select(isNegative, f.mul(f.number(alpha), x), x);
+}
+static Value thresholdedRelu(Floats &f, Value x, double alpha, double) {
+  Value isAbove = f.s.compare(arith::CmpFPredicate::OGT, x, f.number(alpha));
+  return f.s.select(isAbove, x, f.number(0));
+}
+static Value elu(Floats &f, Value x, double alpha, double) {
+  return f.s.select(f.isPositive(x), x, f.mul(f.number(alpha), f.expm1(x)));
+}
+static Value tanh(Floats &f, Value x, double, double) { return f.tanh(x); }
+static Value relu(Floats &f, Value x, double, double) { return f.max(x, f.number(0)); }
+static Value affine(Floats &f, Value x, double alpha, double beta) {
+  return f.add(f.mul(f.number(alpha), x), f.number(beta));
+}
+static Value scaledTanh(Floats &f, Value x, double alpha, double beta) {
+  return f.mul(f.number(alpha), f.tanh(f.mul(f.number(beta), x)));
+}
+
+template <ActivationFn fn>
+static Value apply(Scalars &s, Value x, double alpha, double beta) {
+  Floats f{s, x.getType()};
+  return fn(f, x, alpha, beta);
+}
+
+std::optional<Activation> sq::activationNamed(StringRef name) {
+  return llvm::StringSwitch<std::optional<Activation>>(name.lower())
+      .Case("tanh", Activation{apply<tanh>})
+      .Case("relu", Activation{apply<relu>})
+      .Case("sigmoid", Activation{apply<sigmoid>})
+      .Case("affine", Activation{apply<affine>, 2})
+      .Case("leakyrelu", Activation{apply<leakyRelu>, 1, 0.01f})
+      .Case("thresholdedrelu", Activation{apply<thresholdedRelu>, 1, 1.0})
+      .Case("scaledtanh", Activation{apply<scaledTanh>, 2})
+      .Case("hardsigmoid", Activation{apply<hardSigmoid>, 2, 0.2f, 0.5})
+      .Case("elu", Activation{apply<elu>, 1, 1.0})
+      .Case("softsign", Activation{apply<softsign>})
+      .Case("softplus", Activation{apply<softplus>})
+      .Default(std::nullopt);
+}
+
 void sq::registerActivations(LoweringTable &table) {
   table.add("Relu", 1, lowerRelu);
   table.add("Gelu", 1, lowerGelu);
   table.add("Swish", 1, lowerSwish);
-  addActivation(table, "Sigmoid", [](Floats &f, Value x, double, double) { return f.sigmoid(x); });
-  addActivation(table, "Softplus",
-                [](Floats &f, Value x, double, double) { return f.softplus(x); });
-  addActivation(table, "Softsign", [](Floats &f, Value x, double, double) {
-    return f.div(x, f.add(f.number(1), f.s.make<math::AbsFOp>(x)));
-  });
+  addActivation(table, "Sigmoid", sigmoid);
+  addActivation(table, "Softplus", softplus);
+  addActivation(table, "Softsign", softsign);
   addActivation(table, "Mish", [](Floats &f, Value x, double, double) {
     return f.mul(x, f.tanh(f.softplus(x)));
   });
   addActivation(table, "HardSwish", [](Floats &f, Value x, double, double) {
     return f.mul(x, f.hardSigmoid(x, 1.0 / 6, 0.5));
   });
-  addActivation(
-      table, "HardSigmoid",
-      [](Floats &f, Value x, double alpha, double beta) { return f.hardSigmoid(x, alpha, beta); },
-      "alpha", 0.2f, "beta", 0.5);
-  addActivation(
-      table, "LeakyRelu",
-      [](Floats &f, Value x, double alpha, double) {
-        Value isNegative = f.s.compare(arith::CmpFPredicate::OLT, x, f.number(0));
-        return f.s.select(isNegative, f.mul(f.number(alpha), x), x);
-      },
-      "alpha", 0.01f);
-  addActivation(
-      table, "ThresholdedRelu",
-      [](Floats &f, Value x, double alpha, double) {
-        Value isAbove = f.s.compare(arith::CmpFPredicate::OGT, x, f.number(alpha));
-        return f.s.select(isAbove, x, f.number(0));
-      },
-      "alpha", 1);
-  addActivation(
-      table, "Elu",
-      [](Floats &f, Value x, double alpha, double) {
-        return f.s.select(f.isPositive(x), x, f.mul(f.number(alpha), f.expm1(x)));
-      },
-      "alpha", 1);
+  addActivation(table, "HardSigmoid", hardSigmoid, "alpha", 0.2f, "beta", 0.5);
+  addActivation(table, "LeakyRelu", leakyRelu, "alpha", 0.01f);
+  addActivation(table, "ThresholdedRelu", thresholdedRelu, "alpha", 1);
+  addActivation(table, "Elu", elu, "alpha", 1);
   addActivation(
       table, "Celu",
       [](Floats &f, Value x, double alpha, double) {

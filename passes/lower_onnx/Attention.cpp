@@ -12,7 +12,7 @@
 using namespace mlir;
 using namespace sq;
 
-static Lowered asLowered(const Heads &x) {
+static Lowered loweredHeads(const Heads &x) {
   Lowered result;
   result.element = x.element;
   result.dims = result.stored = x.dims;
@@ -54,7 +54,7 @@ Lowered sq::atDims(Lowering &l, Location loc, Lowered *value, ArrayRef<unsigned>
   Dims dims(4, l.indexAttr(1));
   for (auto [dim, place] : llvm::zip(value->dims, places))
     dims[place] = dim;
-  return asLowered({l.reshape(loc, l.tensor(value), value->dims, dims), dims, value->element});
+  return loweredHeads({l.reshape(loc, l.tensor(value), value->dims, dims), dims, value->element});
 }
 
 Heads sq::sliceLast(Lowering &l, Location loc, const Heads &x, int64_t offset, int64_t size) {
@@ -170,7 +170,7 @@ static FailureOr<Value> additiveMask(Lowering &l, Operation *op, const Masking &
                              return s.select(seen, s.number(element, 0),
                                              s.number(element, masking.fill));
                            });
-    if (failed(addTo(asLowered({part, dims, element}))))
+    if (failed(addTo(loweredHeads({part, dims, element}))))
       return failure();
   }
   if (masking.past && withCausal) {
@@ -183,7 +183,7 @@ static FailureOr<Value> additiveMask(Lowering &l, Operation *op, const Masking &
       return s.select(seen, s.number(element, 0),
                       s.number(element, -std::numeric_limits<double>::infinity()));
     });
-    if (failed(addTo(asLowered({part, dims, element}))))
+    if (failed(addTo(loweredHeads({part, dims, element}))))
       return failure();
   }
   if (!sum)
@@ -264,11 +264,11 @@ static FailureOr<Heads> attendInSteps(Lowering &l, Operation *op, Heads q, Heads
     });
   keep(1, scores);
   if (mask) {
-    Lowered a = asLowered(scores);
+    Lowered a = loweredHeads(scores);
     Dims dims;
     for (auto [size, whole] : llvm::zip(cast<RankedTensorType>(mask.getType()).getShape(), scores.dims))
       dims.push_back(size == 1 ? l.indexAttr(1) : whole);
-    Lowered b = asLowered({mask, dims, q.element});
+    Lowered b = loweredHeads({mask, dims, q.element});
     FailureOr<Lowered> sum = l.mapElements(op, {&a, &b}, q.element, [](Scalars &s, ValueRange args) {
       return s.make<arith::AddFOp>(args[0], args[1]);
     });
@@ -336,7 +336,7 @@ static Lowered padMask(Lowering &l, Location loc, Lowered *mask, OpFoldResult ke
                               : s.number(mask->element, -std::numeric_limits<double>::infinity());
   Value all = l.filledTensor(loc, dims, fill);
   Heads part{l.tensor(mask), mask->dims, mask->element};
-  return asLowered({insertAt(l, loc, part, all, dims.size() - 1, l.indexAttr(0)), dims, mask->element});
+  return loweredHeads({insertAt(l, loc, part, all, dims.size() - 1, l.indexAttr(0)), dims, mask->element});
 }
 
 /// Q, K, V, attn_mask, past_key, past_value, nonpad_kv_seqlen -> Y, present_key,

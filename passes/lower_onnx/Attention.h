@@ -69,11 +69,6 @@ mlir::Value insertAt(Lowering &l, mlir::Location loc, const Heads &x, mlir::Valu
 mlir::FailureOr<Heads> rotate(Lowering &l, mlir::Operation *op, Heads x, Lowered *cos, Lowered *sin,
                               Lowered *positions, bool interleaved);
 
-/// x [.., k] by the value `weight` [k, n] of the source function: sq.linear where it is a
-/// constant (in Contractions.cpp). `bias`, a vector, may be null.
-mlir::FailureOr<Lowered> multiplyByWeight(Lowering &l, mlir::Operation *op, Lowered *x,
-                                          mlir::Value weight, Lowered *bias);
-
 } // namespace sq
 
 #endif

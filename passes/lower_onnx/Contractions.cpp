@@ -1,6 +1,7 @@
 /// MatMul, Gemm, MatMulInteger, QLinearMatMul, Einsum; FusedMatMul of onnxruntime.
 
-#include "passes/lower_onnx/Attention.h"
+#include "passes/lower_onnx/Contractions.h"
+#include "passes/lower_onnx/Generics.h"
 
 #include "dialects/sq/IR/SqOps.h"
 
@@ -11,15 +12,6 @@ using namespace sq;
 
 namespace {
 
-Lowered asLowered(Value tensor, Dims dims, Type element) {
-  Lowered result;
-  result.element = element;
-  result.stored = dims;
-  result.dims = std::move(dims);
-  result.tensor = tensor;
-  return result;
-}
-
 /// A constant matrix `[k, n]`, or `[n, k]` when transposed: what sq.linear takes.
 struct Weight {
   Value tensor;
@@ -27,26 +19,28 @@ struct Weight {
   bool transposed = false;
 };
 
+std::optional<Weight> constantWeight(Lowering &l, Lowered &value, bool transposed) {
+  if (value.rank() != 2 || !value.constant || !isSupportedFloat(value.element))
+    return std::nullopt;
+  Value tensor = l.tensor(&value);
+  if (!tensor.getDefiningOp<arith::ConstantOp>())
+    return std::nullopt;
+  return Weight{tensor, value.dims[transposed], value.dims[!transposed], transposed};
+}
+
 std::optional<Weight> constantWeight(Lowering &l, Value source) {
-  Weight weight;
   // The transposition of a weight is done by packing it, not here.
+  bool transposed = false;
   if (Operation *op = source.getDefiningOp();
       op && op->getName().getStringRef() == "onnx.Transpose" && op->getNumOperands() == 1) {
     auto perm = op->getAttrOfType<DenseI64ArrayAttr>("perm");
     if (!perm || perm.asArrayRef() == ArrayRef<int64_t>{1, 0}) {
-      weight.transposed = true;
+      transposed = true;
       source = op->getOperand(0);
     }
   }
   Lowered *value = l.lowered(source);
-  if (!value || value->rank() != 2 || !value->constant || !isSupportedFloat(value->element))
-    return std::nullopt;
-  weight.tensor = l.tensor(value);
-  if (!weight.tensor.getDefiningOp<arith::ConstantOp>())
-    return std::nullopt;
-  weight.k = value->dims[weight.transposed];
-  weight.n = value->dims[!weight.transposed];
-  return weight;
+  return value ? constantWeight(l, *value, transposed) : std::nullopt;
 }
 
 /// `x [.., k]` by a constant weight. A vector becomes a matrix of one row.
@@ -546,6 +540,17 @@ FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, 
                                       convertFloat(s, args[1], compute));
     return convertFloat(s, sum, x->element);
   });
+}
+
+FailureOr<Lowered> sq::multiplyByMatrix(Lowering &l, Operation *op, Lowered *x, Lowered *matrix,
+                                        bool transposed) {
+  if (std::optional<Weight> weight = constantWeight(l, *matrix, transposed))
+    return linear(l, op, x, *weight, Value());
+  if (!transposed)
+    return floatProduct(l, op, x, matrix);
+  Value swapped = l.transpose(op->getLoc(), l.tensor(matrix), matrix->dims, {1, 0});
+  Lowered right = asLowered(swapped, {matrix->dims[1], matrix->dims[0]}, matrix->element);
+  return floatProduct(l, op, x, &right);
 }
 
 void sq::registerContractions(LoweringTable &table) {

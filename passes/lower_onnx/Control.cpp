@@ -26,14 +26,10 @@ LogicalResult lowerBranch(Lowering &l, Operation *op, Block &source, Branch &bra
                                     s.integer(index, 1));
   branch.draft.getBody()->clear(); // its terminator comes last
   Lowering::Scope scope(l, branch.draft.getBody());
-  size_t failures = l.numFailures();
-  l.lowerBlock(source);
-  if (l.numFailures() != failures)
-    return l.failInside(op);
-  for (Value operand : source.getTerminator()->getOperands()) {
-    Lowered *value = l.lowered(operand);
-    if (!value)
-      return l.failInside(op);
+  SmallVector<Lowered *> results = lowerBody(l, op, source);
+  if (results.empty())
+    return failure();
+  for (Lowered *value : results) {
     (void)l.elements(value);
     branch.results.push_back(*value);
     for (OpFoldResult &dim : branch.results.back().dims)
@@ -102,7 +98,7 @@ FailureOr<Result> joinResult(Lowering &l, Operation *op, Value condition,
       result.initial.push_back(arith::ConstantOp::create(
           l.builder, loc, cast<TypedAttr>(l.builder.getZeroAttr(element.getType()))));
   } else {
-    result.initial = {l.emptyTensor(loc, *dims, result.element)};
+    result.initial = {ownMemory(l, loc, *dims, result.element)};
   }
   for (auto [side, branch] : llvm::enumerate(branches)) {
     Block *body = branch.draft.getBody();

@@ -8,6 +8,15 @@ using namespace mlir;
 
 namespace sq {
 
+Lowered asLowered(Value tensor, Dims dims, Type element) {
+  Lowered result;
+  result.element = element;
+  result.stored = dims;
+  result.dims = std::move(dims);
+  result.tensor = tensor;
+  return result;
+}
+
 SmallVector<Value> generic(Lowering &l, Location loc, ArrayRef<Input> inputs,
                            ArrayRef<Input> outputs, ArrayRef<int64_t> reduced, BodyFn body) {
   SmallVector<Value> ins, outs;

@@ -9,6 +9,9 @@
 
 namespace sq {
 
+/// A whole tensor of these dims; `element` is ONNX's.
+Lowered asLowered(mlir::Value tensor, Dims dims, mlir::Type element);
+
 /// A tensor read by a generic at `map(loop indices)`.
 struct Input {
   mlir::Value tensor;
@@ -84,6 +87,16 @@ mlir::Value logSoftmax(Lowering &l, mlir::Location loc, mlir::Value x,
 /// Softmax over the last dim of a float tensor of any width (in Normalizations.cpp).
 mlir::Value softmax(Lowering &l, mlir::Location loc, mlir::Value x,
                     llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element);
+
+/// The parts one after the other along `axis` (in Movement.cpp), and along a new dim.
+mlir::FailureOr<Lowered> concatenate(Lowering &l, mlir::Operation *op,
+                                     llvm::ArrayRef<Lowered *> parts, int64_t axis);
+mlir::FailureOr<Lowered> stack(Lowering &l, mlir::Operation *op, llvm::ArrayRef<Lowered *> parts,
+                               int64_t axis);
+
+/// [offset, offset + size) of `x` along `axis` (in Rearrangement.cpp).
+Lowered sliceAlong(Lowering &l, mlir::Location loc, Lowered *x, int64_t axis,
+                   mlir::OpFoldResult offset, mlir::OpFoldResult size);
 
 /// Index tensors from data, made safe to use: negative ones have the size added,
 /// each is asserted to be in [0, size) (message "<node>: index out of range") and

@@ -103,7 +103,7 @@ Lowered LoopBuilder::carry(Lowered *initial) {
     carried.initial = *l.elements(initial);
   } else {
     // A copy: the loop overwrites it.
-    Value memory = l.emptyTensor(loc, carried.dims, carried.element);
+    Value memory = ownMemory(l, loc, carried.dims, carried.element);
     carried.initial = {writeTo(l, loc, initial, memory)};
   }
   for (Value value : carried.initial)
@@ -125,6 +125,10 @@ Value viewedBy(Value tensor) {
 
 LogicalResult LoopBuilder::setNext(unsigned i, Lowered *value) {
   Carried &carried = carriedValues[i];
+  if (!value->isTensor()) {
+    changedShape = true;
+    return failure();
+  }
   if (value->element != carried.element || value->rank() != int64_t(carried.dims.size())) {
     if (value->element != carried.element)
       return l.fail(op, "carried value " + Twine(i) + " changes its element type");
@@ -160,7 +164,7 @@ LogicalResult LoopBuilder::setNext(unsigned i, Lowered *value) {
   source.stored = value->dims;
   if (auto viewed = dyn_cast<BlockArgument>(viewedBy(tensor)); viewed && viewed.getOwner() == body()) {
     // It may be overwritten before it is read.
-    Value memory = l.emptyTensor(loc, value->dims, value->element);
+    Value memory = ownMemory(l, loc, value->dims, value->element);
     source.tensor = writeTo(l, loc, &source, memory);
   }
   carried.source = source;
@@ -301,21 +305,6 @@ Lowered scalarOf(Lowering &l, Value scalar) {
   return value;
 }
 
-/// What the body gives, as it is at the end of an iteration; empty after a failure.
-SmallVector<Lowered *> lowerBody(Lowering &l, Block &source) {
-  size_t failures = l.numFailures();
-  l.lowerBlock(source);
-  if (l.numFailures() != failures)
-    return {};
-  SmallVector<Lowered *> results;
-  for (Value operand : source.getTerminator()->getOperands()) {
-    results.push_back(l.lowered(operand));
-    if (!results.back())
-      return {};
-  }
-  return results;
-}
-
 /// Iteration after iteration, each with shapes of its own.
 LogicalResult unroll(Lowering &l, Operation *op, Block &source, const LoopOperands &given,
                      int64_t count) {
@@ -328,12 +317,13 @@ LogicalResult unroll(Lowering &l, Operation *op, Block &source, const LoopOperan
     l.set(source.getArgument(1), scalarOf(l, s.boolean(true)));
     for (auto [argument, value] : llvm::zip(source.getArguments().drop_front(2), carried))
       l.alias(argument, value);
-    SmallVector<Lowered *> results = lowerBody(l, source);
+    SmallVector<Lowered *> results = lowerBody(l, op, source, 1, 1 + carried.size());
     if (results.empty())
-      return l.failInside(op);
+      return failure();
     auto goesOn = dyn_cast_or_null<IntegerAttr>(l.constantScalar(results[0]));
     if (!goesOn)
-      return l.fail(op, "its carried values change their shapes, and when it ends depends on data");
+      return l.fail(op, "its carried values are sequences or change their shapes, and when it ends "
+                        "depends on data");
     for (size_t c = 0; c < carried.size(); ++c)
       carried[c] = results[1 + c];
     for (size_t c = 0; c < outputs; ++c)
@@ -349,21 +339,10 @@ LogicalResult unroll(Lowering &l, Operation *op, Block &source, const LoopOperan
       continue;
     if (parts.empty())
       return l.fail(op, "no iteration gives scan output " + Twine(i) + " a shape");
-    Dims dims = parts.front()->dims;
-    for (Lowered *part : parts)
-      for (auto [d, dim] : llvm::enumerate(part->dims))
-        if (failed(l.unify(op, dims[d], dim, "a dimension of a scan output")))
-          return failure();
-    dims.insert(dims.begin(), l.indexAttr(parts.size()));
-    Value whole = l.emptyTensor(op->getLoc(), dims, parts.front()->element);
-    Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1)), sizes = dims;
-    sizes[0] = l.indexAttr(1);
-    for (auto [at, part] : llvm::enumerate(parts)) {
-      offsets[0] = l.indexAttr(at);
-      whole = tensor::InsertSliceOp::create(l.builder, op->getLoc(), l.tensor(part), whole, offsets,
-                                            sizes, strides);
-    }
-    l.setTensor(op, result, whole, dims, parts.front()->element);
+    FailureOr<Lowered> whole = stack(l, op, parts, 0);
+    if (failed(whole))
+      return failure();
+    l.set(op->getResult(result), *whole);
   }
   return success();
 }
@@ -388,9 +367,9 @@ LogicalResult lowerAsLoop(Lowering &l, Operation *op, Block &source, const LoopO
     l.set(source.getArgument(1), scalarOf(l, s.boolean(true)));
     for (auto [argument, value] : llvm::zip(source.getArguments().drop_front(2), arguments))
       l.set(argument, value);
-    SmallVector<Lowered *> results = lowerBody(l, source);
+    SmallVector<Lowered *> results = lowerBody(l, op, source, 1, 1 + given.carried.size());
     if (results.empty())
-      return l.failInside(op);
+      return failure();
     if (!results[0]->isBool() || staticCount(results[0]->dims).value_or(1) != 1)
       return l.fail(op, "the condition of its body is not one bool");
     next = readScalar(l, op->getLoc(), results[0]);
@@ -450,17 +429,18 @@ LogicalResult lowerLoop(Lowering &l, Operation *op) {
                           Twine(op->getNumResults()) + " results, the body " +
                           Twine(source->getNumArguments()) + " inputs and " +
                           Twine(source->getTerminator()->getNumOperands()) + " outputs");
-  bool changesShape = false;
+  // Sequences are lists of tensors that are known one by one: no loop carries them.
+  bool changesShape = llvm::any_of(given->carried, [](Lowered *value) { return !value->isTensor(); });
   size_t failures = l.numFailures();
-  if (succeeded(lowerAsLoop(l, op, *source, *given, changesShape)))
+  if (!changesShape && succeeded(lowerAsLoop(l, op, *source, *given, changesShape)))
     return success();
   if (!changesShape)
     return failure();
   l.forgetFailures(failures);
   auto count = given->count ? constantInteger(given->count) : std::nullopt;
   if (!count || *count > maxUnrolled || constantInteger(given->condition) != 1)
-    return l.fail(op, "a carried value changes its shape from iteration to iteration; this needs a "
-                      "constant M of at most " + Twine(maxUnrolled));
+    return l.fail(op, "a carried value is a sequence, or changes its shape from iteration to "
+                      "iteration; this needs a constant M of at most " + Twine(maxUnrolled));
   return unroll(l, op, *source, *given, *count);
 }
 
@@ -549,9 +529,9 @@ LogicalResult lowerScan(Lowering &l, Operation *op) {
                                                     tensors[i], offsets, sizes, strides);
       l.set(source->getArgument(states + i), slice);
     }
-    SmallVector<Lowered *> results = lowerBody(l, *source);
+    SmallVector<Lowered *> results = lowerBody(l, op, *source);
     if (results.empty())
-      return l.failInside(op);
+      return failure();
     for (int64_t i = 0; i < states; ++i)
       if (failed(loop.setNext(i, results[i])))
         return loop.changedShape ? l.fail(op, "state " + Twine(i) + " changes its shape") : failure();
@@ -576,5 +556,6 @@ LogicalResult lowerScan(Lowering &l, Operation *op) {
 
 void sq::registerLoops(LoweringTable &table) {
   table.add("Loop", 0, lowerLoop);
-  table.add("Scan", 1, lowerScan);
+  table.takesLists("Loop", 2, UINT_MAX);
+  table.add("Scan", 0, lowerScan); // (opset 8 may leave its first input out)
 }

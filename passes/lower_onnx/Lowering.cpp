@@ -191,6 +191,15 @@ LogicalResult Lowering::lowerArguments() {
       ok = false;
       continue;
     }
+    if (isa<onnx::SeqType, onnx::OptType>(argument.getType())) {
+      source->emitError("input '")
+          << name << "' is " << (isa<onnx::SeqType>(argument.getType()) ? "a sequence" : "an optional")
+          << "; the inputs of a program are tensors: give the model its tensors as inputs, from which "
+             "it makes this one by "
+          << (isa<onnx::SeqType>(argument.getType()) ? "SequenceConstruct" : "Optional");
+      ok = false;
+      continue;
+    }
     if (!type || dtypeName(type.getElementType()).empty()) {
       source->emitError("input '") << name << "' has type " << argument.getType()
                                    << "; supported are tensors of known rank of f32, f64, f16, "
@@ -300,6 +309,15 @@ void Lowering::lowerOp(Operation *op) {
       return;
     }
   }
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    Lowered *value = operand(op, i);
+    if (value && !value->isTensor() &&
+        (i < rule->second.firstList || i >= rule->second.endLists)) {
+      (void)fail(op, "its input " + Twine(i) + " is " + (value->sequence ? "a sequence" : "an optional") +
+                         "; it takes a tensor");
+      return;
+    }
+  }
   if (op->getNumResults() == 0) {
     (void)fail(op, "it has no output");
     return;
@@ -330,6 +348,15 @@ LogicalResult Lowering::lowerReturn() {
     Lowered *value = lowered(operand);
     if (!value)
       return terminator->emitError("result ") << i << " has no lowered value";
+    if (!value->isTensor()) {
+      auto attrs = source.getResultAttrDict(i);
+      auto name = attrs ? attrs.getAs<StringAttr>("onnx.name") : StringAttr();
+      return source->emitError("output '")
+             << (name ? name.str() : std::to_string(i)) << "' is "
+             << (value->sequence ? "a sequence" : "an optional")
+             << "; the outputs of a program are tensors: make outputs of what "
+             << (value->sequence ? "SequenceAt or ConcatFromSequence" : "OptionalGetElement") << " gives";
+    }
     results.push_back(tensor(value));
     types.push_back(results.back().getType());
     DictionaryAttr from = source.getResultAttrDict(i);

@@ -56,10 +56,17 @@ struct Lowered {
   /// All elements as scalars, row major; few of them.
   std::optional<llvm::SmallVector<mlir::Value>> elements;
 
+  /// Not a tensor but a sequence of tensors, each of them known by itself; nothing else
+  /// is set.
+  std::optional<llvm::SmallVector<Lowered *, 4>> sequence;
+  /// An optional that holds nothing. One that holds a value is that value.
+  bool isAbsent = false;
+
   /// What is known of the values of integers: `lowest <= x < below`.
   std::optional<int64_t> lowest;
   mlir::OpFoldResult below;
 
+  bool isTensor() const { return !sequence && !isAbsent; }
   int64_t rank() const { return dims.size(); }
   bool isUnsigned() const { return element.isUnsignedInteger(); }
   /// Numbers that are computed with: no storage-only types.
@@ -75,15 +82,26 @@ constexpr int64_t maxKnownElements = 64;
 
 using LowerFn = std::function<mlir::LogicalResult(Lowering &, mlir::Operation *)>;
 
-/// Which function lowers an op, and how many of its leading operands must be given.
+/// Which function lowers an op, how many of its leading operands must be given, and
+/// which may be sequences or optionals: those from `firstList` to before `endLists`.
 struct LoweringRule {
   LowerFn lower;
-  unsigned minOperands = 0;
+  unsigned minOperands = 0, firstList = 0, endLists = 0;
 };
 struct LoweringTable : llvm::StringMap<LoweringRule> {
   /// `name` without the dialect: "Add".
   void add(llvm::StringRef name, unsigned minOperands, LowerFn lower) {
     (*this)[("onnx." + name).str()] = {std::move(lower), minOperands};
+  }
+  /// Operands of an operator that was added may be sequences or optionals.
+  void takesLists(llvm::StringRef name, unsigned first, unsigned end) {
+    LoweringRule &rule = (*this)[("onnx." + name).str()];
+    rule.firstList = first;
+    rule.endLists = end;
+  }
+  /// The same for an operator of ONNX's that has no op in the dialect.
+  void addUndeclared(llvm::StringRef name, unsigned minOperands, unsigned endLists, LowerFn lower) {
+    (*this)[("ai.onnx." + name).str()] = {std::move(lower), minOperands, 0, endLists};
   }
   /// The same for an `onnx.Custom` of the domain com.microsoft.
   void addMicrosoft(llvm::StringRef name, unsigned minOperands, LowerFn lower) {
@@ -121,10 +139,12 @@ void registerPackedBlocks(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
 void registerRandom(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
+void registerRecurrent(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerRotary(LoweringTable &table);
 void registerSelection(LoweringTable &table);
+void registerSequences(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerTensorScatter(LoweringTable &table);
 void registerTextVectors(LoweringTable &table);
@@ -233,6 +253,8 @@ public:
   Lowered *setSplat(mlir::Operation *op, unsigned i, mlir::Value scalar, Dims dims,
                     mlir::Type element);
   Lowered *set(mlir::Value result, Lowered value);
+  /// A value that is no result: an element of a sequence.
+  Lowered *addValue(Lowered value);
   /// Result i is what another value is.
   void alias(mlir::Value result, Lowered *value) { map[result] = value; }
 

@@ -5,6 +5,7 @@
 /// refused: packed and shared buffers, windows, and quantised caches.
 
 #include "passes/lower_onnx/Attention.h"
+#include "passes/lower_onnx/Contractions.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"

@@ -1,5 +1,5 @@
 /// Transpose, Concat, Slice.
-#include "passes/lower_onnx/Lowering.h"
+#include "passes/lower_onnx/Generics.h"
 #include "passes/lower_onnx/RunTimeAxes.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -81,73 +81,107 @@ static LogicalResult lowerTranspose(Lowering &l, Operation *op) {
 // Concat
 //===----------------------------------------------------------------------===//
 
-static LogicalResult lowerConcat(Lowering &l, Operation *op) {
-  SmallVector<Lowered *> operands;
-  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
-    operands.push_back(l.operand(op, i));
-    if (!operands.back())
-      return l.fail(op, "its input " + Twine(i) + " is missing");
-    if (operands[i]->element != operands[0]->element || operands[i]->rank() != operands[0]->rank())
+FailureOr<Lowered> sq::concatenate(Lowering &l, Operation *op, ArrayRef<Lowered *> parts, int64_t axis) {
+  Lowered *first = parts.front();
+  for (Lowered *part : parts)
+    if (part->element != first->element || part->rank() != first->rank())
       return l.fail(op, "its inputs differ in element type or rank");
-  }
-  Lowered *first = operands.front();
-  // Before opset 4 the axis had a default.
-  if (l.opset() >= 4 && !op->hasAttr("axis"))
-    return l.fail(op, "its axis is missing");
-  auto axis = l.normalizeAxis(op, l.intAttr(op, "axis", 1), first->rank());
-  if (failed(axis))
-    return failure();
-  if (operands.size() == 1) {
-    l.alias(op->getResult(0), first);
-    return success();
-  }
-
   Dims dims = first->dims;
-  for (Lowered *operand : llvm::drop_begin(operands)) {
+  for (Lowered *part : llvm::drop_begin(parts)) {
     for (int64_t i = 0; i < first->rank(); ++i) {
-      if (i == *axis) {
-        dims[i] = l.add(dims[i], operand->dims[i]);
+      if (i == axis) {
+        dims[i] = l.add(dims[i], part->dims[i]);
         continue;
       }
-      auto common = l.unify(op, dims[i], operand->dims[i], "dimension " + Twine(i));
+      auto common = l.unify(op, dims[i], part->dims[i], "dimension " + Twine(i));
       if (failed(common))
         return failure();
       dims[i] = *common;
     }
   }
 
+  Lowered joined;
+  joined.element = first->element;
+  joined.dims = dims;
   auto count = staticCount(dims);
   bool isKnown = count && *count <= maxKnownElements;
   SmallVector<SmallVector<Value>> known;
-  for (Lowered *operand : operands)
-    if (auto elements = isKnown ? l.elements(operand) : std::nullopt)
+  for (Lowered *part : parts)
+    if (auto elements = isKnown ? l.elements(part) : std::nullopt)
       known.push_back(*elements);
-  if (known.size() == operands.size()) {
-    // Rows of the leading dims, each of all operands in turn.
+  if (known.size() == parts.size()) {
+    // Rows of the leading dims, each of all parts in turn.
     int64_t outer = 1;
-    for (int64_t i = 0; i < *axis; ++i)
+    for (int64_t i = 0; i < axis; ++i)
       outer *= *staticDim(dims[i]);
     SmallVector<Value> elements;
     for (int64_t row = 0; row < outer; ++row)
-      for (ArrayRef<Value> part : known)
+      for (ArrayRef<Value> values : known)
         llvm::append_range(elements,
-                           part.slice(row * part.size() / outer, part.size() / outer));
-    l.setElements(op, 0, std::move(elements), dims, first->element);
-    return success();
+                           values.slice(row * values.size() / outer, values.size() / outer));
+    joined.elements = std::move(elements);
+    return joined;
   }
 
   Location loc = op->getLoc();
   Value result = l.emptyTensor(loc, dims, first->element);
   Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1));
-  for (Lowered *operand : operands) {
+  for (Lowered *part : parts) {
     Dims sizes = dims;
-    sizes[*axis] = l.resolve(operand->dims[*axis]);
-    if (staticDim(sizes[*axis]) != 0)
-      result = tensor::InsertSliceOp::create(l.builder, loc, l.tensor(operand), result, offsets,
+    sizes[axis] = l.resolve(part->dims[axis]);
+    if (staticDim(sizes[axis]) != 0)
+      result = tensor::InsertSliceOp::create(l.builder, loc, l.tensor(part), result, offsets,
                                              sizes, strides);
-    offsets[*axis] = l.add(offsets[*axis], sizes[*axis]);
+    offsets[axis] = l.add(offsets[axis], sizes[axis]);
   }
-  l.setTensor(op, 0, result, dims, first->element);
+  joined.tensor = result;
+  joined.stored = dims;
+  return joined;
+}
+
+FailureOr<Lowered> sq::stack(Lowering &l, Operation *op, ArrayRef<Lowered *> parts, int64_t axis) {
+  std::vector<Lowered> expanded;
+  for (Lowered *part : parts) {
+    Dims dims = part->dims;
+    dims.insert(dims.begin() + axis, l.indexAttr(1));
+    Lowered value;
+    value.element = part->element;
+    value.dims = dims;
+    if (auto elements = l.elements(part)) {
+      value.elements = elements;
+    } else {
+      value.tensor = l.reshape(op->getLoc(), l.tensor(part), part->dims, dims);
+      value.stored = dims;
+    }
+    expanded.push_back(std::move(value));
+  }
+  SmallVector<Lowered *> pointers;
+  for (Lowered &value : expanded)
+    pointers.push_back(&value);
+  return concatenate(l, op, pointers, axis);
+}
+
+static LogicalResult lowerConcat(Lowering &l, Operation *op) {
+  SmallVector<Lowered *> operands;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    operands.push_back(l.operand(op, i));
+    if (!operands.back())
+      return l.fail(op, "its input " + Twine(i) + " is missing");
+  }
+  // Before opset 4 the axis had a default.
+  if (l.opset() >= 4 && !op->hasAttr("axis"))
+    return l.fail(op, "its axis is missing");
+  auto axis = l.normalizeAxis(op, l.intAttr(op, "axis", 1), operands.front()->rank());
+  if (failed(axis))
+    return failure();
+  if (operands.size() == 1) {
+    l.alias(op->getResult(0), operands.front());
+    return success();
+  }
+  FailureOr<Lowered> joined = concatenate(l, op, operands, *axis);
+  if (failed(joined))
+    return failure();
+  l.set(op->getResult(0), *joined);
   return success();
 }
 

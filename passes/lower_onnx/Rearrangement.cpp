@@ -89,35 +89,11 @@ LogicalResult lowerSplit(Lowering &l, Operation *op) {
   if (failed(sizes))
     return failure();
 
-  std::optional<SmallVector<Value>> elements;
-  if (x->rank() == 1)
-    elements = l.elements(x);
   OpFoldResult offset = l.indexAttr(0);
   for (auto [i, size] : llvm::enumerate(*sizes)) {
-    Dims dims = x->dims;
-    dims[*axis] = size;
-    OpFoldResult next = l.add(offset, size);
-    if (op->getResult(i).use_empty()) {
-      offset = next;
-      continue;
-    }
-    if (elements && staticDim(next) && staticDim(offset)) {
-      ArrayRef<Value> part =
-          ArrayRef<Value>(*elements).slice(*staticDim(offset), *staticDim(size));
-      l.setElements(op, i, SmallVector<Value>(part), dims, x->element);
-    } else if (isStaticallyEmpty(dims) || isStaticallyEmpty(x->dims)) {
-      // extract_slice refuses offsets at the end of a dim, even to take nothing there.
-      l.setTensor(op, i, l.emptyTensor(op->getLoc(), dims, signless(x->element)), dims,
-                  x->element);
-    } else {
-      Dims offsets(x->rank(), l.indexAttr(0)), strides(x->rank(), l.indexAttr(1));
-      offsets[*axis] = offset;
-      Value slice = tensor::ExtractSliceOp::create(
-          l.builder, op->getLoc(), tensorType(dims, signless(x->element)), l.tensor(x), offsets,
-          dims, strides);
-      l.setTensor(op, i, slice, dims, x->element);
-    }
-    offset = next;
+    if (!op->getResult(i).use_empty())
+      l.set(op->getResult(i), sliceAlong(l, op->getLoc(), x, *axis, offset, size));
+    offset = l.add(offset, size);
   }
   return success();
 }
@@ -496,6 +472,31 @@ LogicalResult lowerReverseSequence(Lowering &l, Operation *op) {
 }
 
 } // namespace
+
+Lowered sq::sliceAlong(Lowering &l, Location loc, Lowered *x, int64_t axis, OpFoldResult offset,
+                       OpFoldResult size) {
+  Lowered part;
+  part.element = x->element;
+  part.dims = x->dims;
+  part.dims[axis] = size;
+  auto elements = x->rank() == 1 ? l.elements(x) : std::nullopt;
+  if (elements && staticDim(offset) && staticDim(size)) {
+    part.elements =
+        SmallVector<Value>(ArrayRef<Value>(*elements).slice(*staticDim(offset), *staticDim(size)));
+    return part;
+  }
+  part.stored = part.dims;
+  if (isStaticallyEmpty(part.dims) || isStaticallyEmpty(x->dims)) {
+    // extract_slice refuses offsets at the end of a dim, even to take nothing there.
+    part.tensor = l.emptyTensor(loc, part.dims, x->element);
+    return part;
+  }
+  Dims offsets(x->rank(), l.indexAttr(0)), strides(x->rank(), l.indexAttr(1));
+  offsets[axis] = offset;
+  part.tensor = tensor::ExtractSliceOp::create(l.builder, loc, tensorType(part.dims, x->element),
+                                               l.tensor(x), offsets, part.dims, strides);
+  return part;
+}
 
 void sq::registerRearrangement(LoweringTable &table) {
   table.add("Split", 1, lowerSplit);

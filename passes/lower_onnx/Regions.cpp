@@ -51,6 +51,15 @@ std::optional<Dims> sq::dimsBefore(Lowering &l, ArrayRef<OpFoldResult> dims, Ope
   return result;
 }
 
+Value sq::ownMemory(Lowering &l, Location loc, ArrayRef<OpFoldResult> dims, Type element) {
+  Dims sizes = llvm::map_to_vector(dims, [&](OpFoldResult dim) { return l.resolve(dim); });
+  SmallVector<Value> dynamic;
+  for (OpFoldResult size : sizes)
+    if (auto value = dyn_cast<Value>(size))
+      dynamic.push_back(value);
+  return bufferization::AllocTensorOp::create(l.builder, loc, tensorType(sizes, element), dynamic);
+}
+
 Value sq::writeTo(Lowering &l, Location loc, Lowered *value, Value destination) {
   Value tensor = l.tensor(value);
   if (tensor.getType() != destination.getType())
@@ -64,6 +73,30 @@ bool sq::travelsAsScalars(Lowering &l, Lowered *value) {
     return false;
   auto known = l.elements(value);
   return known && int64_t(known->size()) <= maxCarriedScalars;
+}
+
+SmallVector<Lowered *> sq::lowerBody(Lowering &l, Operation *op, Block &source, unsigned firstList,
+                                     unsigned endLists) {
+  size_t failures = l.numFailures();
+  l.lowerBlock(source);
+  if (l.numFailures() != failures) {
+    (void)l.failInside(op);
+    return {};
+  }
+  SmallVector<Lowered *> results;
+  for (auto [i, operand] : llvm::enumerate(source.getTerminator()->getOperands())) {
+    results.push_back(l.lowered(operand));
+    if (!results.back()) {
+      (void)l.failInside(op);
+      return {};
+    }
+    if (!results.back()->isTensor() && (i < firstList || i >= endLists)) {
+      (void)l.fail(op, "result " + Twine(i) + " of its region is a sequence or an optional; only an "
+                        "If with a constant condition or a Loop that is unrolled can give one");
+      return {};
+    }
+  }
+  return results;
 }
 
 Block *sq::regionOf(Lowering &l, Operation *op, StringRef name) {

@@ -16,12 +16,22 @@ namespace sq {
 std::optional<Dims> dimsBefore(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> dims,
                                mlir::Operation *around, mlir::Operation *point);
 
+/// A tensor to be written, in memory of its own: equal ones of `emptyTensor` become one,
+/// which two values that live at once cannot both be written to.
+mlir::Value ownMemory(Lowering &l, mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> dims,
+                      mlir::Type element);
+
 /// At the insertion point: `value` is written to `destination`, which is returned.
 mlir::Value writeTo(Lowering &l, mlir::Location loc, Lowered *value, mlir::Value destination);
 
 /// Values of at most `maxCarriedScalars` known integers travel as scalars.
 constexpr int64_t maxCarriedScalars = 4;
 bool travelsAsScalars(Lowering &l, Lowered *value);
+
+/// Lowers a block of a region: what it gives, of which the values from `firstList` to
+/// before `endLists` may be sequences or optionals. Empty after a failure of `op`.
+llvm::SmallVector<Lowered *> lowerBody(Lowering &l, mlir::Operation *op, mlir::Block &source,
+                                       unsigned firstList = 0, unsigned endLists = 0);
 
 /// The block of an op's region with this name ("body"), null and a failure if there is
 /// none.

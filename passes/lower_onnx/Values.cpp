@@ -43,12 +43,16 @@ Lowered *Lowering::operand(Operation *op, unsigned i) {
   return map.lookup(op->getOperand(i));
 }
 
-Lowered *Lowering::set(Value result, Lowered value) {
+Lowered *Lowering::addValue(Lowered value) {
   for (OpFoldResult &dim : value.dims)
     dim = resolve(dim);
   values.push_back(std::move(value));
   owned.insert(&values.back());
-  return map[result] = &values.back();
+  return &values.back();
+}
+
+Lowered *Lowering::set(Value result, Lowered value) {
+  return map[result] = addValue(std::move(value));
 }
 
 Lowered *Lowering::setTensor(Operation *op, unsigned i, Value tensor, Dims dims, Type element) {
