@@ -53,6 +53,11 @@ llvm::cl::opt<unsigned> sample("sample", llvm::cl::init(0), llvm::cl::value_desc
                                llvm::cl::desc("Only so many cases of the list, always the same random ones"));
 llvm::cl::opt<int> limit("time-limit", llvm::cl::init(60), llvm::cl::value_desc("seconds"),
                          llvm::cl::desc("For one case; default 60"), llvm::cl::cat(category));
+llvm::cl::opt<double> relative("rtol", llvm::cl::init(Tolerance().rtol), llvm::cl::value_desc("ratio"),
+                           llvm::cl::desc("How far floats may be from the stored ones, relatively; default 1e-3"),
+                           llvm::cl::cat(category));
+llvm::cl::opt<double> absolute("atol", llvm::cl::init(Tolerance().atol), llvm::cl::value_desc("number"),
+                           llvm::cl::desc("and beside that absolutely; default 1e-7"), llvm::cl::cat(category));
 llvm::cl::opt<bool> verbose("verbose", llvm::cl::desc("Keep what compiler and runtime print"),
                             llvm::cl::cat(category));
 
@@ -76,7 +81,7 @@ std::set<std::string> readList(const std::string &path) {
 
 void writeList(const std::string &path, const std::set<std::string> &names) {
   std::ofstream file(path);
-  file << "# The ONNX node tests that pass; written by sq-conformance --update.\n";
+  file << "# The cases that pass; written by sq-conformance --update.\n";
   for (const std::string &name : names)
     file << name << "\n";
   if (!file.flush()) {
@@ -130,7 +135,9 @@ int main(int argc, char **argv) {
     // In the child: refusals are expected, and hundreds of them hide the rest.
     if (!verbose)
       dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-    return reference ? runReference(cases[i]) : runCompiled(cases[i], directory.file("case.so"), target);
+    Tolerance tolerance = {relative, absolute};
+    return reference ? runReference(cases[i], tolerance)
+                     : runCompiled(cases[i], directory.file("case.so"), target, tolerance);
   };
   std::set<std::string> passed, broken;
   size_t counts[4] = {};
