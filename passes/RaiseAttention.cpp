@@ -72,8 +72,23 @@ bool isScores(Value v, int depth = 8) {
   return false;
 }
 
+/// `x` of `x + 0`, as a mask that hides nothing becomes, or null.
+Value matchPlusZero(Value v) {
+  auto generic = v.getDefiningOp<linalg::GenericOp>();
+  auto sum = dyn_cast_or_null<arith::AddFOp>(sq::singleBodyOp(generic));
+  if (!sum || generic.getNumDpsInputs() != 1 || !generic.getIndexingMapsArray()[0].isIdentity())
+    return nullptr;
+  bool isX = (matchPattern(sum.getRhs(), m_AnyZeroFloat()) && sq::inputRead(generic, sum.getLhs())) ||
+             (matchPattern(sum.getLhs(), m_AnyZeroFloat()) && sq::inputRead(generic, sum.getRhs()));
+  return isX ? generic.getDpsInputs()[0] : nullptr;
+}
+
 /// One step from the softmax towards the product; false when there is none.
 bool peelScores(Value &value, Scores &scores) {
+  if (Value x = matchPlusZero(value)) {
+    value = x;
+    return true;
+  }
   if (auto scaled = sq::matchScaled(value)) {
     value = scaled->first;
     scores.scale *= scaled->second;
