@@ -20,6 +20,8 @@
 #include "passes/analysis/Elementwise.h"
 #include "passes/analysis/PeelHeads.h"
 
+#include <limits>
+
 namespace sq {
 #define GEN_PASS_DEF_RAISEATTENTIONPASS
 #include "passes/Passes.h.inc"
@@ -128,6 +130,40 @@ bool peelScores(Value &value, Scores &scores) {
     return true;
   }
   return false;
+}
+
+/// A mask of 0 and -inf, selected by a boolean: the boolean that hides.
+std::optional<MaskPart> asBoolean(const MaskPart &part) {
+  if (part.fill)
+    return *part.fill == -std::numeric_limits<double>::infinity() ? std::optional(part) : std::nullopt;
+  auto generic = part.tensor.getDefiningOp<linalg::GenericOp>();
+  auto select = dyn_cast_or_null<arith::SelectOp>(sq::singleBodyOp(generic));
+  if (!select || generic.getNumDpsInputs() != 1 || !sq::inputRead(generic, select.getCondition()))
+    return std::nullopt;
+  for (bool keepsOnTrue : {true, false})
+    if (matchPattern(keepsOnTrue ? select.getTrueValue() : select.getFalseValue(), m_AnyZeroFloat()) &&
+        matchPattern(keepsOnTrue ? select.getFalseValue() : select.getTrueValue(), m_NegInfFloat()))
+      return MaskPart{generic.getDpsInputs()[0], generic.getIndexingMapsArray()[0].compose(part.map),
+                      -std::numeric_limits<double>::infinity(), keepsOnTrue};
+  return std::nullopt;
+}
+
+/// The masks whose sum is this one: of "seen by causality and no padding" one is no tensor.
+/// Only of -inf, as with another number the parts would add up to less than it.
+void splitMask(const MaskPart &part, SmallVectorImpl<MaskPart> &parts, int depth = 8) {
+  std::optional<MaskPart> boolean = asBoolean(part);
+  auto generic = boolean ? boolean->tensor.getDefiningOp<linalg::GenericOp>() : nullptr;
+  Operation *op = sq::singleBodyOp(generic);
+  bool isBoth = op && (boolean->keepsOnTrue ? isa<arith::AndIOp>(op) : isa<arith::OrIOp>(op));
+  if (!isBoth || generic.getNumDpsInputs() != 2 || !sq::inputRead(generic, op->getOperand(0)) ||
+      !sq::inputRead(generic, op->getOperand(1)) || depth == 0) {
+    parts.push_back(part);
+    return;
+  }
+  SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
+  for (unsigned i : {0u, 1u})
+    splitMask({generic.getDpsInputs()[i], maps[i].compose(boolean->map), boolean->fill, boolean->keepsOnTrue},
+              parts, depth - 1);
 }
 
 /// `p` of `isnan(p) ? 0 : p`, or null.
@@ -279,8 +315,10 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
   /// Drops the masks that are causality, and refuses what cannot be added.
   static LogicalResult simplifyMasks(sq::MatmulOp op, Scores &scores, ArrayRef<OpFoldResult> sizes,
                                      bool &isCausal, PatternRewriter &rewriter) {
-    SmallVector<MaskPart, 0> kept;
-    for (MaskPart &part : scores.masks) {
+    SmallVector<MaskPart, 0> parts, kept;
+    for (const MaskPart &part : scores.masks)
+      splitMask(part, parts);
+    for (const MaskPart &part : parts) {
       sq::CausalValues values = sq::evaluateCausal(part.tensor, part.map, sizes[2], sizes[3]);
       bool isPart = false;
       if (part.fill)

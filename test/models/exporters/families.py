@@ -150,6 +150,8 @@ def vision(model, config, sizes=(), dims=("batch", 3, 16, 16), shapes=IMAGE_SHAP
                   dict(last_hidden_state=("batch",)), shapes, **rest)
 
 
+# For some, so that each exporter writes both.
+SWAPPED = dict(torchscript="sdpa", dynamo="eager")
 GROUPED = dict(num_key_value_heads=KV_HEADS, head_dim=HEAD)
 T5 = dict(vocab_size=VOCABULARY, d_model=HIDDEN, d_kv=HEAD, d_ff=FFN, num_layers=LAYERS, num_heads=HEADS,
           relative_attention_num_buckets=8, relative_attention_max_distance=12, decoder_start_token_id=0)
@@ -216,7 +218,7 @@ FAMILIES = {
     "roberta": encoder(hf.RobertaModel, hf.RobertaConfig),
     "distilbert": encoder(hf.DistilBertModel, hf.DistilBertConfig,
                           dict(dim=HIDDEN, hidden_dim=FFN, n_layers=LAYERS, n_heads=HEADS)),
-    "electra": encoder(hf.ElectraModel, hf.ElectraConfig, dict(embedding_size=16)),
+    "electra": encoder(hf.ElectraModel, hf.ElectraConfig, dict(embedding_size=16), attention=SWAPPED),
     "albert": encoder(hf.AlbertModel, hf.AlbertConfig, dict(embedding_size=16)),
     # These two have no sdpa.
     "mpnet": encoder(hf.MPNetModel, hf.MPNetConfig, attention=dict(dynamo="eager")),
@@ -232,8 +234,8 @@ FAMILIES = {
                     dict(n_embd=HIDDEN, n_layer=LAYERS, n_head=HEADS, n_positions=POSITIONS, n_inner=FFN)),
     "opt": decoder(hf.OPTForCausalLM, hf.OPTConfig, dict(ffn_dim=FFN, word_embed_proj_dim=HIDDEN)),
     "llama": decoder(hf.LlamaForCausalLM, hf.LlamaConfig, GROUPED),
-    "mistral": decoder(hf.MistralForCausalLM, hf.MistralConfig, dict(GROUPED, sliding_window=5)),
-    "qwen3": decoder(hf.Qwen3ForCausalLM, hf.Qwen3Config, GROUPED),
+    "mistral": decoder(hf.MistralForCausalLM, hf.MistralConfig, dict(GROUPED, sliding_window=5), attention=SWAPPED),
+    "qwen3": decoder(hf.Qwen3ForCausalLM, hf.Qwen3Config, GROUPED, attention=SWAPPED),
     "gemma2": decoder(hf.Gemma2ForCausalLM, hf.Gemma2Config,
                       dict(GROUPED, sliding_window=5, query_pre_attn_scalar=HEAD),
                       # sdpa knows no soft cap and would leave it out.
