@@ -15,12 +15,12 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/MoveTransposes.h"
 #include "passes/Passes.h"
 #include "passes/analysis/CausalMask.h"
 #include "passes/analysis/Elementwise.h"
+#include "passes/analysis/MaskParts.h"
 #include "passes/analysis/PeelHeads.h"
-
-#include <limits>
 
 namespace sq {
 #define GEN_PASS_DEF_RAISEATTENTIONPASS
@@ -35,19 +35,10 @@ namespace {
 // Between the products
 //===----------------------------------------------------------------------===//
 
-/// A tensor that is added to the scores or, boolean, selects them.
-struct MaskPart {
-  Value tensor;
-  AffineMap map; // of [b, h, s, t]
-  /// Of a boolean: what hidden scores become. None: the tensor is added.
-  std::optional<double> fill;
-  bool keepsOnTrue = true;
-};
-
 struct Scores {
   sq::MatmulOp product;
   double scale = 1.0;
-  SmallVector<MaskPart, 0> masks;
+  SmallVector<sq::MaskPart, 0> masks;
 };
 
 /// A hidden score of this size is 0 after softmax beside any score that is seen.
@@ -132,40 +123,6 @@ bool peelScores(Value &value, Scores &scores) {
   return false;
 }
 
-/// A mask of 0 and -inf, selected by a boolean: the boolean that hides.
-std::optional<MaskPart> asBoolean(const MaskPart &part) {
-  if (part.fill)
-    return *part.fill == -std::numeric_limits<double>::infinity() ? std::optional(part) : std::nullopt;
-  auto generic = part.tensor.getDefiningOp<linalg::GenericOp>();
-  auto select = dyn_cast_or_null<arith::SelectOp>(sq::singleBodyOp(generic));
-  if (!select || generic.getNumDpsInputs() != 1 || !sq::inputRead(generic, select.getCondition()))
-    return std::nullopt;
-  for (bool keepsOnTrue : {true, false})
-    if (matchPattern(keepsOnTrue ? select.getTrueValue() : select.getFalseValue(), m_AnyZeroFloat()) &&
-        matchPattern(keepsOnTrue ? select.getFalseValue() : select.getTrueValue(), m_NegInfFloat()))
-      return MaskPart{generic.getDpsInputs()[0], generic.getIndexingMapsArray()[0].compose(part.map),
-                      -std::numeric_limits<double>::infinity(), keepsOnTrue};
-  return std::nullopt;
-}
-
-/// The masks whose sum is this one: of "seen by causality and no padding" one is no tensor.
-/// Only of -inf, as with another number the parts would add up to less than it.
-void splitMask(const MaskPart &part, SmallVectorImpl<MaskPart> &parts, int depth = 8) {
-  std::optional<MaskPart> boolean = asBoolean(part);
-  auto generic = boolean ? boolean->tensor.getDefiningOp<linalg::GenericOp>() : nullptr;
-  Operation *op = sq::singleBodyOp(generic);
-  bool isBoth = op && (boolean->keepsOnTrue ? isa<arith::AndIOp>(op) : isa<arith::OrIOp>(op));
-  if (!isBoth || generic.getNumDpsInputs() != 2 || !sq::inputRead(generic, op->getOperand(0)) ||
-      !sq::inputRead(generic, op->getOperand(1)) || depth == 0) {
-    parts.push_back(part);
-    return;
-  }
-  SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
-  for (unsigned i : {0u, 1u})
-    splitMask({generic.getDpsInputs()[i], maps[i].compose(boolean->map), boolean->fill, boolean->keepsOnTrue},
-              parts, depth - 1);
-}
-
 /// `p` of `isnan(p) ? 0 : p`, or null.
 Value matchNanGuard(Value v) {
   auto generic = v.getDefiningOp<linalg::GenericOp>();
@@ -199,23 +156,6 @@ Value pointwise(PatternRewriter &rewriter, Location loc, ValueRange inputs, Arra
                                      linalg::YieldOp::create(b, l, body(b, args.drop_back()));
                                    })
       .getResult(0);
-}
-
-/// A map of the scores' loops to a tensor whose dims follow them, aligned at the last:
-/// whether each of the four is used. None for any other map.
-std::optional<std::array<bool, 4>> usedLoops(AffineMap map, RankedTensorType type) {
-  std::array<bool, 4> used = {};
-  int64_t missing = 4 - type.getRank();
-  if (missing < 0 || map.getNumDims() != 4)
-    return std::nullopt;
-  for (auto [i, e] : llvm::enumerate(map.getResults())) {
-    auto dim = dyn_cast<AffineDimExpr>(e);
-    bool isBroadcast = isa<AffineConstantExpr>(e) && type.getDimSize(i) == 1;
-    if (!isBroadcast && !(dim && dim.getPosition() == i + missing))
-      return std::nullopt;
-    used[i + missing] = static_cast<bool>(dim);
-  }
-  return used;
 }
 
 struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
@@ -315,10 +255,10 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
   /// Drops the masks that are causality, and refuses what cannot be added.
   static LogicalResult simplifyMasks(sq::MatmulOp op, Scores &scores, ArrayRef<OpFoldResult> sizes,
                                      bool &isCausal, PatternRewriter &rewriter) {
-    SmallVector<MaskPart, 0> parts, kept;
-    for (const MaskPart &part : scores.masks)
-      splitMask(part, parts);
-    for (const MaskPart &part : parts) {
+    SmallVector<sq::MaskPart, 0> parts, kept;
+    for (const sq::MaskPart &part : scores.masks)
+      sq::splitMask(part, parts);
+    for (const sq::MaskPart &part : parts) {
       sq::CausalValues values = sq::evaluateCausal(part.tensor, part.map, sizes[2], sizes[3]);
       bool isPart = false;
       if (part.fill)
@@ -331,7 +271,7 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
         continue;
       }
       auto type = dyn_cast<RankedTensorType>(part.tensor.getType());
-      if (!type || !usedLoops(part.map, type))
+      if (!type || !sq::usedLoops(part.map, type))
         return rewriter.notifyMatchFailure(op, "a mask does not broadcast to [b, h, s, t]");
       if (part.fill && !(*part.fill <= hiddenAnyway))
         return rewriter.notifyMatchFailure(op, "a boolean mask selects a value that is not hidden");
@@ -354,8 +294,8 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
     std::array<bool, 4> used = {false, false, false, true};
     SmallVector<Value> tensors;
     SmallVector<AffineMap> maps;
-    for (const MaskPart &part : scores.masks) {
-      std::array<bool, 4> own = *usedLoops(part.map, cast<RankedTensorType>(part.tensor.getType()));
+    for (const sq::MaskPart &part : scores.masks) {
+      std::array<bool, 4> own = *sq::usedLoops(part.map, cast<RankedTensorType>(part.tensor.getType()));
       for (int i = 0; i < 4; ++i)
         used[i] |= own[i];
       tensors.push_back(part.tensor);
@@ -383,9 +323,9 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
   }
 
   /// A mask as it is, with dims of 1 before it; null if it does not run over the keys.
-  static Value asRankFour(const MaskPart &part, Location loc, PatternRewriter &rewriter) {
+  static Value asRankFour(const sq::MaskPart &part, Location loc, PatternRewriter &rewriter) {
     auto type = cast<RankedTensorType>(part.tensor.getType());
-    std::array<bool, 4> used = *usedLoops(part.map, type);
+    std::array<bool, 4> used = *sq::usedLoops(part.map, type);
     if (!used[3])
       return Value();
     int64_t missing = 4 - type.getRank();
@@ -408,6 +348,7 @@ struct RaiseAttentionPass : sq::impl::RaiseAttentionPassBase<RaiseAttentionPass>
     RewritePatternSet patterns(&getContext());
     patterns.add<RaiseAttention>(&getContext());
     linalg::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
+    sq::populateMoveTransposes(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
