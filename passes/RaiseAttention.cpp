@@ -17,6 +17,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/MoveTransposes.h"
 #include "passes/Passes.h"
+#include "passes/UnflattenHeads.h"
 #include "passes/analysis/CausalMask.h"
 #include "passes/analysis/Elementwise.h"
 #include "passes/analysis/MaskParts.h"
@@ -349,6 +350,7 @@ struct RaiseAttentionPass : sq::impl::RaiseAttentionPassBase<RaiseAttentionPass>
     patterns.add<RaiseAttention>(&getContext());
     linalg::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
     sq::populateMoveTransposes(patterns);
+    sq::populateUnflattenHeads(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
