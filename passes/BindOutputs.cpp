@@ -67,7 +67,8 @@ struct BindOutputsPass : sq::impl::BindOutputsPassBase<BindOutputsPass> {
       }
       b.setInsertionPoint(alloc);
       Value out = sq::OutputOp::create(b, type, index, sizes);
-      if (alloc.getType() != type) {
+      // (Equal types may have different sizes.)
+      if (alloc.getType() != type || !llvm::equal(alloc.getDynamicSizes(), sizes)) {
         SmallVector<OpFoldResult> shape;
         unsigned dynamic = 0;
         for (int64_t d : alloc.getType().getShape())

@@ -8,10 +8,12 @@
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include "dialects/sq/IR/SqOps.h"
@@ -34,6 +36,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerContractions(table);
     sq::registerControl(table);
     sq::registerIndexing(table);
+    sq::registerLoops(table);
     sq::registerLosses(table);
     sq::registerMicrosoft(table);
     sq::registerMovement(table);
@@ -43,6 +46,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerReductions(table);
     sq::registerReshape(table);
     sq::registerRotary(table);
+    sq::registerSelection(table);
     sq::registerShapes(table);
     sq::registerUnary(table);
     sq::registerWindows(table);

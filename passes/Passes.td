@@ -67,7 +67,7 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
-    "::mlir::cf::ControlFlowDialect", "::sq::SqDialect"];
+    "::mlir::cf::ControlFlowDialect", "::sq::SqDialect", "::mlir::scf::SCFDialect", "::mlir::bufferization::BufferizationDialect"];
 }
 
 def RaiseCompositesPass : Pass<"sq-raise-composites", "::mlir::func::FuncOp"> {
@@ -200,6 +200,16 @@ def SeparateResultsPass : Pass<"sq-separate-results", "::mlir::func::FuncOp"> {
     from the first to the last of them.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
+def AlignWhilePass : Pass<"sq-align-while", "::mlir::func::FuncOp"> {
+  let summary = "let every scf.while pass on all it carries, in order";
+  let description = [{
+    Before bufferization, which writes in place only what the condition passes on
+    at the place where it came in: canonicalization removes results that are not
+    used, and moves the others up.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
 def ReuseBuffersPass : Pass<"sq-reuse-buffers", "::mlir::func::FuncOp"> {

@@ -49,6 +49,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t col
   func.addPass(createFuseEpiloguePass());
   func.addPass(createPlaceWeightsPass());
   func.addPass(createSeparateResultsPass());
+  func.addPass(createAlignWhilePass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;

@@ -8,7 +8,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/DestinationStyleOpInterface.h"
 
 #include "passes/Passes.h"
 
@@ -22,13 +21,13 @@ using namespace mlir;
 namespace {
 struct SeparateResultsPass : sq::impl::SeparateResultsPassBase<SeparateResultsPass> {
   void runOnOperation() override {
-    getOperation().walk([](DestinationStyleOpInterface op) {
-      for (OpOperand &init : op.getDpsInitsMutable()) {
-        auto empty = init.get().getDefiningOp<tensor::EmptyOp>();
-        if (!empty || empty->hasOneUse())
+    getOperation().walk([](Operation *op) {
+      for (OpOperand &operand : op->getOpOperands()) {
+        auto empty = operand.get().getDefiningOp<tensor::EmptyOp>();
+        if (!empty || empty->hasOneUse() || isa<tensor::DimOp>(op))
           continue;
         OpBuilder b(op);
-        init.set(b.clone(*empty)->getResult(0)); // the last one keeps the first
+        operand.set(b.clone(*empty)->getResult(0)); // the last one keeps the first
       }
     });
   }

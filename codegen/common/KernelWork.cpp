@@ -186,6 +186,8 @@ struct Work {
       flops = sizes.elements(o.getOuts()) * (o.getBias() ? 8 : 7);
     } else if (auto o = dyn_cast<RmsNormOp>(op)) {
       flops = sizes.elements(o.getOuts()) * 4; // a sum of squares (2), normalise, scale
+    } else if (auto o = dyn_cast<ScatterOp>(op)) {
+      flops = sizes.elements(o.getUpdates());
     } else {
       flops = SymbolicSize::unknown();
     }

@@ -23,13 +23,13 @@ Value LinalgPoint::load(ImplicitLocOpBuilder &b, OpOperand &operand, ValueRange 
   return memref::LoadOp::create(b, source, indicesOf(b, operand, ivs));
 }
 
-SmallVector<Value> LinalgPoint::point(ImplicitLocOpBuilder &b, ValueRange ivs, ValueRange acc) {
+SmallVector<Value> LinalgPoint::point(ImplicitLocOpBuilder &b, ValueRange ivs, ArrayRef<Value> acc) {
   Block *body = op.getBlock();
   IRMapping map;
   for (OpOperand &operand : op->getOpOperands()) {
     BlockArgument arg = op.getMatchingBlockArgument(&operand);
     int64_t init = static_cast<int64_t>(operand.getOperandNumber()) - op.getNumDpsInputs();
-    if (init >= 0 && !acc.empty())
+    if (init >= 0 && !acc.empty() && acc[init])
       map.map(arg, acc[init]);
     else if (!arg.use_empty())
       map.map(arg, load(b, operand, ivs));
@@ -49,18 +49,30 @@ SmallVector<Value> LinalgPoint::point(ImplicitLocOpBuilder &b, ValueRange ivs, V
                              [&](Value v) { return map.lookupOrDefault(v); });
 }
 
-void LinalgPoint::storeOuts(ImplicitLocOpBuilder &b, ValueRange values, ValueRange ivs) {
-  for (auto [i, value] : llvm::enumerate(values)) {
-    OpOperand *out = op.getDpsInitOperand(i);
-    memref::StoreOp::create(b, value, operands[out->getOperandNumber()],
-                            indicesOf(b, *out, ivs));
-  }
+void LinalgPoint::store(ImplicitLocOpBuilder &b, unsigned i, Value value, ValueRange ivs) {
+  OpOperand *out = op.getDpsInitOperand(i);
+  memref::StoreOp::create(b, value, operands[out->getOperandNumber()], indicesOf(b, *out, ivs));
+}
+
+bool LinalgPoint::isRunning(unsigned out) {
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(out));
+  return llvm::any_of(reduction, [&](unsigned d) { return map.isFunctionOfDim(d); });
 }
 
 SmallVector<Value> LinalgPoint::reduce(ImplicitLocOpBuilder &b, SmallVector<Value> &ivs, unsigned depth,
                           ValueRange acc) {
-  if (depth == reduction.size())
-    return point(b, ivs, acc);
+  if (depth == reduction.size()) {
+    SmallVector<Value> all, kept;
+    for (unsigned i = 0, next = 0; i < op.getNumDpsInits(); ++i)
+      all.push_back(isRunning(i) ? Value() : acc[next++]);
+    for (auto [i, value] : llvm::enumerate(point(b, ivs, all))) {
+      if (isRunning(i))
+        store(b, i, value, ivs);
+      else
+        kept.push_back(value);
+    }
+    return kept;
+  }
   auto loop = scf::ForOp::create(
       b, indexConstant(b, 0), sizes[reduction[depth]], indexConstant(b, 1), acc,
       [&](OpBuilder &o, Location l, Value iv, ValueRange inner) {
@@ -73,13 +85,20 @@ SmallVector<Value> LinalgPoint::reduce(ImplicitLocOpBuilder &b, SmallVector<Valu
 
 void LinalgPoint::element(ImplicitLocOpBuilder &b, SmallVector<Value> &ivs) {
   if (reduction.empty()) {
-    storeOuts(b, point(b, ivs, {}), ivs);
+    for (auto [i, value] : llvm::enumerate(point(b, ivs, {})))
+      store(b, i, value, ivs);
     return;
   }
   SmallVector<Value> init;
-  for (OpOperand &out : op.getDpsInitsMutable())
+  SmallVector<unsigned> outs;
+  for (auto [i, out] : llvm::enumerate(op.getDpsInitsMutable())) {
+    if (isRunning(i))
+      continue;
+    outs.push_back(i);
     init.push_back(load(b, out, ivs));
-  storeOuts(b, reduce(b, ivs, 0, init), ivs);
+  }
+  for (auto [i, value] : llvm::zip_equal(outs, reduce(b, ivs, 0, init)))
+    store(b, i, value, ivs);
 }
 
 void sq::moveToSchedule(RewriterBase &rewriter, linalg::LinalgOp op) {

@@ -22,9 +22,12 @@ struct LinalgPoint {
 private:
   llvm::SmallVector<mlir::Value> indicesOf(mlir::ImplicitLocOpBuilder &b, mlir::OpOperand &operand, mlir::ValueRange ivs);
   mlir::Value load(mlir::ImplicitLocOpBuilder &b, mlir::OpOperand &operand, mlir::ValueRange ivs);
-  /// The body; `acc` holds the outs in a reduction.
-  llvm::SmallVector<mlir::Value> point(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange ivs, mlir::ValueRange acc);
-  void storeOuts(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange values, mlir::ValueRange ivs);
+  /// The body; `acc` holds the outs in a reduction, none for running ones.
+  llvm::SmallVector<mlir::Value> point(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange ivs, llvm::ArrayRef<mlir::Value> acc);
+  void store(mlir::ImplicitLocOpBuilder &b, unsigned out, mlir::Value value, mlir::ValueRange ivs);
+  /// An out that moves along a reduction dim: what a running sum was at each step. It
+  /// is stored in the loop, the others behind it.
+  bool isRunning(unsigned out);
   /// The reduction dims from `depth` on; returns the accumulators.
   llvm::SmallVector<mlir::Value> reduce(mlir::ImplicitLocOpBuilder &b, llvm::SmallVector<mlir::Value> &ivs,
                                         unsigned depth, mlir::ValueRange acc);

@@ -19,6 +19,7 @@ mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const Cuda
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const CudaTarget &);
 mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const CudaTarget &);
 mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const CudaTarget &);
+mlir::LogicalResult lowerScatter(mlir::RewriterBase &, ScatterOp, const CudaTarget &);
 /// Any other linalg op: a thread for each point of its parallel dims.
 mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp, const CudaTarget &);
 

@@ -44,6 +44,8 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
       return cuda::lowerLayerNorm(rewriter, o, target);
     if (auto o = dyn_cast<RmsNormOp>(op))
       return cuda::lowerRmsNorm(rewriter, o, target);
+    if (auto o = dyn_cast<ScatterOp>(op))
+      return cuda::lowerScatter(rewriter, o, target);
     if (auto o = dyn_cast<memref::CopyOp>(op)) {
       Operation *copy = linalg::makeMemRefCopyOp(rewriter, op->getLoc(), o.getSource(), o.getTarget());
       rewriter.eraseOp(op);

@@ -22,6 +22,7 @@ mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const Tile
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const TiledTarget &);
 mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const TiledTarget &);
 mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const TiledTarget &);
+mlir::LogicalResult lowerScatter(mlir::RewriterBase &, ScatterOp);
 /// Any other linalg op: scalar loops, parallel over its outer parallel dims;
 /// LLVM vectorises the inner loop.
 mlir::LogicalResult lowerLinalg(mlir::RewriterBase &, mlir::linalg::LinalgOp);

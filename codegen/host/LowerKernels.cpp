@@ -47,6 +47,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerLayerNorm(rewriter, o, target);
     if (auto o = dyn_cast<sq::RmsNormOp>(op))
       return sq::lowerRmsNorm(rewriter, o, target);
+    if (auto o = dyn_cast<sq::ScatterOp>(op))
+      return sq::lowerScatter(rewriter, o);
     if (auto o = dyn_cast<memref::CopyOp>(op)) {
       Operation *copy = linalg::makeMemRefCopyOp(rewriter, op->getLoc(), o.getSource(), o.getTarget());
       rewriter.eraseOp(op);

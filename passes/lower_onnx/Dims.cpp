@@ -80,7 +80,10 @@ Lowering::Symbol *Lowering::symbolOf(OpFoldResult dim) {
 }
 
 bool Lowering::limit(Symbol &symbol, int64_t max) {
-  if (max < symbol.range.min)
+  if (max >= symbol.range.max)
+    return true;
+  // What may not run must not limit what runs.
+  if (scope || max < symbol.range.min)
     return false;
   if (max < symbol.range.max) {
     symbol.range.max = max;

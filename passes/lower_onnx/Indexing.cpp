@@ -232,48 +232,25 @@ LogicalResult lowerGatherND(Lowering &l, Operation *op) {
 }
 
 //===----------------------------------------------------------------------===//
-// Scatter: every element of the result looks for the updates that hit it, in
-// order. No two loop iterations write one place, so that threads may share the
-// work; the price is a loop over all updates of a row for each element.
+// Scatter
 //===----------------------------------------------------------------------===//
 
-enum class Combine { Replace, Add, Mul, Max, Min };
-
-FailureOr<Combine> combination(Lowering &l, Operation *op, Lowered *data) {
+/// The reduction in the spelling of `sq.scatter`.
+FailureOr<std::string> reductionOf(Lowering &l, Operation *op, Lowered *data) {
   std::string name = l.stringAttr(op, "reduction", "none");
-  auto found = llvm::StringSwitch<std::optional<Combine>>(name)
-                   .Case("none", Combine::Replace)
-                   .Case("add", Combine::Add)
-                   .Case("mul", Combine::Mul)
-                   .Case("max", Combine::Max)
-                   .Case("min", Combine::Min)
-                   .Default(std::nullopt);
-  if (!found)
+  if (!llvm::is_contained({"none", "add", "mul", "max", "min"}, name))
     return l.fail(op, "reduction '" + name + "' is not known; use none, add, mul, max or min");
-  if (*found != Combine::Replace && !isSupportedFloat(data->element) && !data->isInteger())
+  if (name != "none" && !isSupportedFloat(data->element) && !data->isInteger())
     return l.fail(op, "this element type cannot be reduced");
-  return *found;
+  return name == "none" ? "replace" : name;
 }
 
-Value combine(Scalars &s, Combine how, Value old, Value update, bool isUnsigned) {
-  bool isFloat = isa<FloatType>(old.getType());
-  switch (how) {
-  case Combine::Replace:
-    return update;
-  case Combine::Add:
-    return isFloat ? s.make<arith::AddFOp>(old, update) : s.add(old, update);
-  case Combine::Mul:
-    return isFloat ? s.make<arith::MulFOp>(old, update) : s.mul(old, update);
-  case Combine::Max:
-    if (isFloat)
-      return s.make<arith::MaximumFOp>(old, update);
-    return isUnsigned ? s.make<arith::MaxUIOp>(old, update) : s.max(old, update);
-  case Combine::Min:
-    if (isFloat)
-      return s.make<arith::MinimumFOp>(old, update);
-    return isUnsigned ? s.make<arith::MinUIOp>(old, update) : s.min(old, update);
-  }
-  return update;
+/// `data` as [p, n, q] with rows `indices` [p, r] overwritten by `updates` [p, r, q].
+Value scatter(Lowering &l, Location loc, StringRef reduction, Value indices, Value updates,
+              Value data, bool isUnsigned) {
+  return ScatterOp::create(l.builder, loc, TypeRange(data.getType()), indices, updates, data,
+                           reduction, isUnsigned)
+      .getResult()[0];
 }
 
 LogicalResult lowerScatterElements(Lowering &l, Operation *op) {
@@ -283,53 +260,79 @@ LogicalResult lowerScatterElements(Lowering &l, Operation *op) {
   if (updates->element != data->element || updates->rank() != data->rank())
     return l.fail(op, "updates and data differ in element type or rank");
   FailureOr<int64_t> axis = l.normalizeAxis(op, l.intAttr(op, "axis", 0), data->rank());
-  FailureOr<Combine> how = combination(l, op, data);
-  if (failed(axis) || failed(how) ||
+  FailureOr<std::string> reduction = reductionOf(l, op, data);
+  if (failed(axis) || failed(reduction) ||
       failed(requireWithin(l, op, indices, data, *axis, "indices")))
     return failure();
   for (int64_t d = 0; d < data->rank(); ++d)
     if (failed(l.unify(op, updates->dims[d], indices->dims[d], "dimension " + Twine(d))))
       return failure();
 
+  // Lines along the axis, each with its own indices: [lines, n, 1]. Where the updates
+  // cover only some of the lines, the others get none.
   Location loc = op->getLoc();
   int64_t rank = data->rank();
+  Type element = signless(data->element), i64 = l.builder.getI64Type();
   Value checked = checkedIndices(l, op, indices, data->dims[*axis]);
-  Value source = l.tensor(updates), target = l.tensor(data);
-  // Where the updates are smaller than the data, positions past them are clamped
-  // and do not count; without any update there is nothing to read.
+  Value given = l.tensor(updates), target = l.tensor(data);
+  Dims wide = data->dims; // of the updates, as many lines as the data have
+  wide[*axis] = indices->dims[*axis];
   SmallVector<Value> bounds(rank);
-  SmallVector<OpFoldResult> smaller;
+  bool isPart = false;
   for (int64_t d = 0; d < rank; ++d)
     if (d != *axis && l.resolve(indices->dims[d]) != l.resolve(data->dims[d])) {
       bounds[d] = l.indexValue(indices->dims[d]);
-      smaller.push_back(indices->dims[d]);
+      isPart = true;
     }
-  assertNotEmpty(l, op, smaller, data->dims);
-  // Loops: the dims of the data, then the updates along the axis. The range of the
-  // last loop comes from an operand of its own, whose values are not used.
-  Value range = l.emptyTensor(loc, indices->dims[*axis], l.builder.getI1Type());
-  AffineMap rangeMap = AffineMap::get(rank + 1, 0, l.builder.getAffineDimExpr(rank));
-  Value result = generic(
-      l, loc, Input{range, rangeMap}, Input{target, mapWithout(l, rank + 1, rank)}, rank,
-      [&](Scalars &s, ValueRange args) {
+  if (isPart) {
+    auto widened = [&](Value source, Type type, int64_t absent) {
+      return pointwise(l, loc, {}, wide, type, [&](Scalars &s, ValueRange) {
+        Value zero = s.integer(s.builder.getIndexType(), 0), isInside = s.boolean(true);
         SmallVector<Value> at;
-        Value counts;
         for (int64_t d = 0; d < rank; ++d) {
-          Value i = loopIndex(s, d == *axis ? rank : d);
+          Value i = loopIndex(s, d);
           if (bounds[d]) {
-            Value inside = s.compare(arith::CmpIPredicate::ult, i, bounds[d]);
-            counts = counts ? s.make<arith::AndIOp>(counts, inside) : inside;
-            i = s.select(inside, i, s.integer(s.builder.getIndexType(), 0));
+            Value here = s.compare(arith::CmpIPredicate::ult, i, bounds[d]);
+            isInside = s.make<arith::AndIOp>(isInside, here);
+            i = s.select(here, i, zero);
           }
           at.push_back(i);
         }
-        Value index = s.toIndex(extract(s, checked, at));
-        Value hit = s.compare(arith::CmpIPredicate::eq, index, loopIndex(s, *axis));
-        if (counts)
-          hit = s.make<arith::AndIOp>(hit, counts);
-        Value update = combine(s, *how, args[1], extract(s, source, at), data->isUnsigned());
-        return SmallVector<Value>{s.select(hit, update, args[1])};
-      })[0];
+        Value otherwise = isa<FloatType>(type) ? s.number(type, absent) : s.integer(type, absent);
+        return s.select(isInside, extract(s, source, at), otherwise);
+      });
+    };
+    assertNotEmpty(l, op, indices->dims, wide);
+    checked = widened(checked, i64, -1);
+    given = widened(given, element, 0);
+  }
+  SmallVector<int64_t> perm, back(rank);
+  for (int64_t d = 0; d < rank; ++d)
+    if (d != *axis)
+      perm.push_back(d);
+  perm.push_back(*axis);
+  Dims lines, permuted;
+  for (auto [to, from] : llvm::enumerate(perm)) {
+    back[from] = to;
+    permuted.push_back(data->dims[from]);
+  }
+  OpFoldResult count = l.product(ArrayRef<OpFoldResult>(permuted).drop_back());
+  OpFoldResult size = data->dims[*axis], updateSize = wide[*axis], one = l.indexAttr(1);
+  auto asLines = [&](Value tensor, Dims dims, OpFoldResult length, bool isMatrix) {
+    tensor = l.transpose(loc, tensor, dims, perm);
+    Dims permutedDims;
+    for (int64_t from : perm)
+      permutedDims.push_back(dims[from]);
+    Dims to = {count, length};
+    if (!isMatrix)
+      to.push_back(one);
+    return l.reshape(loc, tensor, permutedDims, to);
+  };
+  Value result = scatter(l, loc, *reduction, asLines(checked, wide, updateSize, true),
+                         asLines(given, wide, updateSize, false),
+                         asLines(target, data->dims, size, false), data->isUnsigned());
+  result = l.reshape(loc, result, {count, size, one}, permuted);
+  result = l.transpose(loc, result, permuted, back);
   l.setTensor(op, 0, result, data->dims, data->element);
   return success();
 }
@@ -337,10 +340,9 @@ LogicalResult lowerScatterElements(Lowering &l, Operation *op) {
 LogicalResult lowerScatterND(Lowering &l, Operation *op) {
   Lowered *data = l.operand(op, 0), *indices = l.operand(op, 1), *updates = l.operand(op, 2);
   FailureOr<int64_t> count = coordinates(l, op, data, indices, 0);
-  FailureOr<Combine> how = combination(l, op, data);
-  if (failed(count) || failed(how))
+  FailureOr<std::string> reduction = reductionOf(l, op, data);
+  if (failed(count) || failed(reduction))
     return failure();
-  int64_t rank = data->rank(), outer = indices->rank() - 1;
   ArrayRef<OpFoldResult> dataDims(data->dims), indexDims(indices->dims);
   Dims expected(indexDims.drop_back());
   expected.append(dataDims.begin() + *count, dataDims.end());
@@ -351,41 +353,32 @@ LogicalResult lowerScatterND(Lowering &l, Operation *op) {
     if (failed(l.unify(op, updates->dims[d], dim, "dimension " + Twine(d) + " of updates")))
       return failure();
 
+  // The coordinates as one number: rows [n, q] of the data.
   Location loc = op->getLoc();
+  Type i64 = l.builder.getI64Type();
   Value checked = checkedIndices(l, op, indices, dataDims.take_front(*count));
-  Value source = l.tensor(updates), target = l.tensor(data);
-  // Loops: the dims of the data, then those of the updates' positions.
-  int64_t loops = rank + outer;
-  SmallVector<AffineExpr> rangeExprs;
-  SmallVector<int64_t> reduced;
-  for (int64_t d = rank; d < loops; ++d) {
-    rangeExprs.push_back(l.builder.getAffineDimExpr(d));
-    reduced.push_back(d);
-  }
-  Value range = l.emptyTensor(loc, indexDims.drop_back(), l.builder.getI1Type());
-  AffineMap rangeMap = AffineMap::get(loops, 0, rangeExprs, l.builder.getContext());
-  Value result = generic(
-      l, loc, Input{range, rangeMap}, Input{target, mapWithout(l, loops, reduced)}, reduced,
-      [&](Scalars &s, ValueRange args) {
-        SmallVector<Value> position;
-        for (int64_t d = 0; d < outer; ++d)
-          position.push_back(loopIndex(s, rank + d));
-        SmallVector<Value> where = position;
-        where.push_back(Value());
-        Value hit = s.boolean(true);
-        for (int64_t c = 0; c < *count; ++c) {
-          where.back() = s.integer(s.builder.getIndexType(), c);
-          Value index = s.toIndex(extract(s, checked, where));
-          Value same = s.compare(arith::CmpIPredicate::eq, index, loopIndex(s, c));
-          hit = s.make<arith::AndIOp>(hit, same);
-        }
-        SmallVector<Value> at = position;
-        for (int64_t d = *count; d < rank; ++d)
-          at.push_back(loopIndex(s, d));
-        Value update = combine(s, *how, args[1], extract(s, source, at), data->isUnsigned());
-        return SmallVector<Value>{s.select(hit, update, args[1])};
-      })[0];
-  l.setTensor(op, 0, result, data->dims, data->element);
+  SmallVector<Value> sizes;
+  for (OpFoldResult dim : dataDims.take_front(*count))
+    sizes.push_back(l.i64Value(dim));
+  int64_t outer = indices->rank() - 1;
+  Value rows = pointwise(l, loc, {}, indexDims.drop_back(), i64, [&](Scalars &s, ValueRange) {
+    SmallVector<Value> at;
+    for (int64_t d = 0; d < outer; ++d)
+      at.push_back(loopIndex(s, d));
+    at.push_back(Value());
+    Value row = s.integer(i64, 0);
+    for (int64_t c = 0; c < *count; ++c) {
+      at.back() = s.integer(s.builder.getIndexType(), c);
+      row = s.add(s.mul(row, s.bring(sizes[c])), extract(s, checked, at));
+    }
+    return row;
+  });
+  OpFoldResult one = l.indexAttr(1), number = l.product(indexDims.drop_back());
+  OpFoldResult n = l.product(dataDims.take_front(*count)), q = l.product(dataDims.drop_front(*count));
+  Value result = scatter(l, loc, *reduction, l.reshape(loc, rows, indexDims.drop_back(), {one, number}),
+                         l.reshape(loc, l.tensor(updates), updates->dims, {one, number, q}),
+                         l.reshape(loc, l.tensor(data), data->dims, {one, n, q}), data->isUnsigned());
+  l.setTensor(op, 0, l.reshape(loc, result, {one, n, q}, data->dims), data->dims, data->element);
   return success();
 }
 

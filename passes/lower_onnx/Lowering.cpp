@@ -244,6 +244,21 @@ LogicalResult Lowering::lowerArguments() {
   return success();
 }
 
+Lowering::Scope::Scope(Lowering &lowering, Block *body)
+    : lowering(lowering), outer(lowering.scope), guard(lowering.builder), facts(lowering.facts),
+      unified(lowering.unified) {
+  lowering.scope = this;
+  lowering.builder.setInsertionPointToEnd(body);
+}
+
+Lowering::Scope::~Scope() {
+  for (auto &[value, as] : before)
+    *value = std::move(as);
+  lowering.facts = std::move(facts);
+  lowering.unified = std::move(unified);
+  lowering.scope = outer;
+}
+
 void Lowering::lowerBlock(Block &block) {
   for (Operation &op : block.without_terminator())
     lowerOp(&op);

@@ -94,6 +94,7 @@ void registerCasts(LoweringTable &table);
 void registerContractions(LoweringTable &table);
 void registerControl(LoweringTable &table);
 void registerIndexing(LoweringTable &table);
+void registerLoops(LoweringTable &table);
 void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
 void registerMicrosoft(LoweringTable &table);
@@ -103,6 +104,7 @@ void registerRearrangement(LoweringTable &table);
 void registerReductions(LoweringTable &table);
 void registerReshape(LoweringTable &table);
 void registerRotary(LoweringTable &table);
+void registerSelection(LoweringTable &table);
 void registerShapes(LoweringTable &table);
 void registerUnary(LoweringTable &table);
 void registerWindows(LoweringTable &table);
@@ -133,6 +135,13 @@ mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir:
 std::optional<llvm::SmallVector<int64_t>> constantIntegers(llvm::ArrayRef<mlir::Value> scalars);
 
 class Lowering {
+  /// What a dim turned out to be equal to: everywhere (checked when a run starts)
+  /// or after an assertion.
+  struct Equal {
+    mlir::OpFoldResult dim;
+    bool isEverywhere;
+  };
+
 public:
   Lowering(mlir::ModuleOp module, mlir::FunctionOpInterface source, const LoweringTable &table);
 
@@ -142,6 +151,32 @@ public:
   /// Lowers the ops of a block (but its terminator) at the insertion point, for
   /// ops with regions whose choice is known. Failures are recorded, not returned.
   void lowerBlock(mlir::Block &block);
+
+  /// While it lives, code goes into a region that may run never or often. At its end
+  /// all is forgotten that holds only there: which scalars exist, which dims are
+  /// equal, the tensors made of values from outside.
+  class Scope {
+  public:
+    Scope(Lowering &lowering, mlir::Block *body);
+    ~Scope();
+
+  private:
+    friend class Lowering;
+    Lowering &lowering;
+    Scope *outer;
+    mlir::OpBuilder::InsertionGuard guard;
+    ScalarFacts facts;
+    llvm::MapVector<mlir::Value, Equal> unified;
+    llvm::DenseMap<Lowered *, Lowered> before; // values as they were
+  };
+  /// The number of failures so far, and back to where there were fewer.
+  size_t numFailures() const { return failures.size(); }
+  void forgetFailures(size_t count) { failures.resize(count, failures.front()); }
+  /// The op failed as something inside it did, which has been recorded.
+  mlir::LogicalResult failInside(mlir::Operation *op) {
+    failedOp = op;
+    return mlir::failure();
+  }
 
   //===--------------------------------------------------------------------===//
   // Operands, results, failures
@@ -201,6 +236,8 @@ public:
   /// names the operand: "shape".
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> knownElements(mlir::Operation *op, unsigned i,
                                                                 llvm::StringRef what);
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>>
+  readElements(mlir::Operation *op, Lowered *value, const llvm::Twine &what);
   /// The same of integers of any type, as i64.
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> knownInts(mlir::Operation *op, unsigned i,
                                                             llvm::StringRef what);
@@ -295,12 +332,13 @@ private:
     Interval range;
     bool limited = false;
   };
-  /// What a dim turned out to be equal to: everywhere (checked when a run starts)
-  /// or after an assertion.
-  struct Equal {
-    mlir::OpFoldResult dim;
-    bool isEverywhere;
-  };
+  friend class Scope;
+  /// Before a form is added to a value.
+  void keep(Lowered *value) {
+    if (scope && owned.contains(value))
+      scope->before.try_emplace(value, *value);
+  }
+
   struct Failure {
     std::string op, reason, firstNode;
     mlir::Location loc;
@@ -325,9 +363,11 @@ private:
   std::vector<Symbol> symbols;
   llvm::MapVector<mlir::Value, Equal> unified;
   std::deque<Lowered> values;
+  llvm::DenseSet<const Lowered *> owned; // those in `values`, not copies of them
   llvm::DenseMap<mlir::Value, Lowered *> map;
   std::vector<Failure> failures;
   mlir::Operation *failedOp = nullptr;
+  Scope *scope = nullptr;
 };
 
 } // namespace sq

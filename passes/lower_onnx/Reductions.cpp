@@ -349,8 +349,7 @@ LogicalResult lowerArg(Lowering &l, Operation *op, bool largest) {
 LogicalResult lowerArgMax(Lowering &l, Operation *op) { return lowerArg(l, op, true); }
 LogicalResult lowerArgMin(Lowering &l, Operation *op) { return lowerArg(l, op, false); }
 
-/// y[i] = sum of x[j] for j <= i (or <, >=, >). Each sum is computed on its own, in
-/// the order of a running sum: quadratic, but a plain parallel generic.
+/// y[i] = sum of x[j] for j <= i (or <, >=, >): a running sum along each line.
 LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0);
   if (!isSupportedFloat(x->element) && !x->isInteger())
@@ -376,23 +375,33 @@ LogicalResult lowerCumSum(Lowering &l, Operation *op) {
   Location loc = op->getLoc();
   Type element = signless(x->element), type = accumulatorType(element);
   int64_t rank = dims.size();
-  // Loops: the dims of the result, then the position along the axis in x.
-  SmallVector<AffineExpr> reads;
-  for (int64_t d = 0; d < rank; ++d)
-    reads.push_back(l.builder.getAffineDimExpr(d == *axis ? rank : d));
-  AffineMap read = AffineMap::get(rank + 1, 0, reads, l.builder.getContext());
+  AffineMap all = AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext());
+  OpFoldResult size = dims[*axis];
+  Value last = l.indexValue(size);
+  // The reverse sum runs along a reversed line, and its result is reversed again.
+  auto reversed = [&](Value source, Type of) {
+    return pointwise(l, loc, {}, dims, of, [&](Scalars &s, ValueRange) {
+      SmallVector<Value> at;
+      for (int64_t d = 0; d < rank; ++d)
+        at.push_back(loopIndex(s, d));
+      at[*axis] = s.sub(s.sub(s.bring(last), s.integer(last.getType(), 1)), at[*axis]);
+      return extract(s, source, at);
+    });
+  };
+  if (reverse)
+    whole = reversed(whole, element);
   Scalars scalars = l.scalars(loc);
   Value zero = x->isFloat() ? scalars.number(type, 0) : scalars.integer(type, 0);
-  Value init = l.filledTensor(loc, dims, zero);
-  Value sum = generic(
-      l, loc, Input{whole, read}, Input{init, mapWithout(l, rank + 1, rank)}, rank,
-      [&](Scalars &s, ValueRange args) {
-        using P = arith::CmpIPredicate;
-        P predicate = reverse ? (exclusive ? P::sgt : P::sge) : (exclusive ? P::slt : P::sle);
-        Value counts = s.compare(predicate, loopIndex(s, rank), loopIndex(s, *axis));
-        Value value = toAccumulator(s, args[0], type, x->isUnsigned());
-        return SmallVector<Value>{s.select(counts, addScalars(s, args[1], value), args[1])};
-      })[0];
+  Value running = l.filledTensor(loc, dimsWithout(dims, *axis), zero);
+  Value init = l.emptyTensor(loc, dims, type);
+  Value sum = generic(l, loc, Input{whole, all}, {{running, mapWithout(l, rank, *axis)}, {init, all}},
+                      *axis, [&](Scalars &s, ValueRange args) {
+                        Value value = toAccumulator(s, args[0], type, x->isUnsigned());
+                        Value next = addScalars(s, args[1], value);
+                        return SmallVector<Value>{next, exclusive ? args[1] : next};
+                      })[1];
+  if (reverse)
+    sum = reversed(sum, type);
   if (type != element)
     sum = pointwise(l, loc,
                     Input{sum, AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext())},

@@ -78,6 +78,7 @@ Lowered *Lowering::set(Value result, Lowered value) {
   for (OpFoldResult &dim : value.dims)
     dim = resolve(dim);
   values.push_back(std::move(value));
+  owned.insert(&values.back());
   return map[result] = &values.back();
 }
 
@@ -113,6 +114,7 @@ Lowered *Lowering::setSplat(Operation *op, unsigned i, Value scalar, Dims dims, 
 Value Lowering::splat(Lowered *value) {
   if (value->splat)
     return value->splat;
+  keep(value);
   if (value->elements && !value->elements->empty() && llvm::all_equal(*value->elements))
     return value->splat = value->elements->front();
   auto dense = dyn_cast_if_present<DenseElementsAttr>(value->constant);
@@ -135,6 +137,7 @@ std::optional<SmallVector<Value>> Lowering::elements(Lowered *value) {
   auto dense = dyn_cast_if_present<DenseElementsAttr>(value->constant);
   if (!dense || !isa<IntegerType, FloatType>(dense.getElementType()))
     return std::nullopt;
+  keep(value);
   Scalars s = scalars(builder.getUnknownLoc());
   SmallVector<Value> result;
   for (Attribute element : dense.getValues<Attribute>())
@@ -167,6 +170,7 @@ static Value materialize(Lowering &l, Location loc, Lowered *value) {
 }
 
 Value Lowering::storedTensor(Lowered *value) {
+  keep(value);
   Location loc = target->getLoc();
   if (!value->tensor) {
     value->stored = value->dims;
@@ -196,6 +200,7 @@ static AffineMap broadcastMap(ArrayRef<OpFoldResult> operand, ArrayRef<OpFoldRes
 }
 
 Value Lowering::tensor(Lowered *value) {
+  keep(value);
   for (OpFoldResult &dim : value->dims)
     dim = resolve(dim);
   Value stored = storedTensor(value);
@@ -224,11 +229,16 @@ FailureOr<SmallVector<Value>> Lowering::knownElements(Operation *op, unsigned i,
   Lowered *value = operand(op, i);
   if (!value)
     return fail(op, "its input `" + what + "` is missing");
+  return readElements(op, value, "its input `" + what + "`");
+}
+
+FailureOr<SmallVector<Value>> Lowering::readElements(Operation *op, Lowered *value,
+                                                     const Twine &what) {
   if (auto known = elements(value))
     return *known;
   auto count = staticCount(value->dims);
   if (!count || *count > maxKnownElements)
-    return fail(op, "its input `" + what + "` has " +
+    return fail(op, what + " has " +
                         (count ? Twine(*count) : Twine("an unknown number of")) +
                         " elements, of which none is known before the run; at most " +
                         Twine(maxKnownElements) + " are read at run time");
@@ -243,6 +253,7 @@ FailureOr<SmallVector<Value>> Lowering::knownElements(Operation *op, unsigned i,
       indices[i] = s.integer(builder.getIndexType(), rest % shape[i]);
     read.push_back(tensor::ExtractOp::create(builder, op->getLoc(), source, indices));
   }
+  keep(value);
   value->elements = read;
   return read;
 }

@@ -124,3 +124,22 @@ func.func @part(%x: memref<4x8xf32>) -> memref<4x2xf32, strided<[8, 1]>> {
 func.func @none(%x: memref<4xf32>) {
   return
 }
+
+// -----
+
+// The type of the buffer, but other sizes: still a view.
+// CHECK-LABEL: func.func @transposed_sizes
+// CHECK: %[[Y:.*]] = sq.output 0({{.*}}) : memref<?x?xf32>
+// CHECK: %[[B:.*]] = memref.reinterpret_cast %[[Y]]
+// CHECK: sq.softmax {{.*}} outs(%[[B]] : memref<?x?xf32>)
+func.func @transposed_sizes(%x: memref<?x?xf32>) -> memref<?x?xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n = memref.dim %x, %c0 : memref<?x?xf32>
+  %m = memref.dim %x, %c1 : memref<?x?xf32>
+  %y = memref.alloc(%n, %m) : memref<?x?xf32>
+  sq.softmax ins(%x : memref<?x?xf32>) outs(%y : memref<?x?xf32>)
+  %flat = memref.collapse_shape %y [[0, 1]] : memref<?x?xf32> into memref<?xf32>
+  %z = memref.expand_shape %flat [[0, 1]] output_shape [%m, %n] : memref<?xf32> into memref<?x?xf32>
+  return %z : memref<?x?xf32>
+}

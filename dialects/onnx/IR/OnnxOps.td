@@ -204,6 +204,8 @@ def Onnx_TopKOp : Onnx_Op<"TopK", (ins Onnx_Int:$axis, Onnx_Int:$largest, Onnx_I
 foreach name = ["Hardmax", "Softmax", "LogSoftmax"] in
   def Onnx_#name#Op : Onnx_Op<name, (ins Onnx_Int:$axis)>;
 def Onnx_NonZeroOp : Onnx_Op<"NonZero">;
+def Onnx_UniqueOp : Onnx_Op<"Unique", (ins Onnx_Int:$axis, Onnx_Int:$sorted)>;
+def Onnx_NonMaxSuppressionOp : Onnx_Op<"NonMaxSuppression", (ins Onnx_Int:$center_point_box)>;
 foreach name = ["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"] in
   def Onnx_#name#Op : Onnx_Op<name, (ins Onnx_Int:$ignore_index, Onnx_Str:$reduction)>;
 

@@ -102,6 +102,26 @@ LogicalResult RmsNormOp::verify() {
   return success();
 }
 
+LogicalResult ScatterOp::verify() {
+  ShapedType indices = shaped(getIndices()), updates = shaped(getUpdates()), y = shaped(getOuts());
+  // scatter_c1
+  if (indices.getRank() != 2 || updates.getRank() != 3 || y.getRank() != 3 ||
+      !dimsAgree(indices.getDimSize(0), updates.getDimSize(0)) ||
+      !dimsAgree(indices.getDimSize(1), updates.getDimSize(1)) ||
+      !dimsAgree(indices.getDimSize(0), y.getDimSize(0)) ||
+      !dimsAgree(updates.getDimSize(2), y.getDimSize(2)))
+    return emitOpError("needs indices [p, r], updates [p, r, q] and outs [p, n, q], got ")
+           << indices << ", " << updates << " and " << y;
+  // scatter_c2
+  if (updates.getElementType() != y.getElementType())
+    return emitOpError("needs updates and outs of one element type, got ") << updates << " and " << y;
+  // scatter_c3
+  if (!llvm::is_contained({"replace", "add", "mul", "max", "min"}, getReduction()))
+    return emitOpError("needs a reduction of replace, add, mul, max or min, got '")
+           << getReduction() << "'";
+  return success();
+}
+
 LogicalResult GeluOp::verify() {
   // gelu_c1
   if (!shapesAgree(shaped(getX()), shaped(getOuts())))
@@ -236,6 +256,7 @@ SQ_DPS(RmsNormOp)
 SQ_DPS(GeluOp)
 SQ_DPS(SiluOp)
 SQ_DPS(EmbeddingOp)
+SQ_DPS(ScatterOp)
 SQ_DPS(RotaryEmbeddingOp)
 SQ_DPS(AttentionOp)
 SQ_DPS(PackedMatmulOp)

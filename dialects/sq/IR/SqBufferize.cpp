@@ -78,6 +78,7 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     LayerNormOp::attachInterface<DpsModel<LayerNormOp>>(*context);
     RmsNormOp::attachInterface<DpsModel<RmsNormOp>>(*context);
     AttentionOp::attachInterface<DpsModel<AttentionOp>>(*context);
+    ScatterOp::attachInterface<DpsModel<ScatterOp>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);
   });

@@ -37,6 +37,10 @@ class Sq_DpsOp<string mnemonic, list<Trait> traits = []>
 def Sq_F32Shaped : AnyTypeOf<[TensorOf<[F32, F64, F16, BF16]>, MemRefOf<[F32, F64, F16, BF16]>],
                              "ranked tensor or memref of floats">;
 
+def Sq_NumberShaped : AnyTypeOf<[TensorOf<[F32, F64, F16, BF16, AnySignlessInteger]>,
+                                 MemRefOf<[F32, F64, F16, BF16, AnySignlessInteger]>],
+                                "ranked tensor or memref of floats or integers">;
+
 def Sq_IndexShaped : AnyTypeOf<[TensorOf<[I64]>, MemRefOf<[I64]>], "ranked tensor or memref of i64">;
 
 #endif

@@ -216,6 +216,36 @@ def Sq_EmbeddingOp : Sq_DpsOp<"embedding", [AttrSizedOperandSegments]> {
   }];
 }
 
+def Sq_ScatterOp : Sq_DpsOp<"scatter"> {
+  let summary = "rows written to computed places";
+  let description = [{
+    For every `p` and `q`, and every `r` in order:
+    `y[p, indices[p, r], q] = combine(y[p, indices[p, r], q], updates[p, r, q])`.
+    An index outside the second dim of `y` writes nothing: -1 leaves an update
+    out. `reduction` is `replace`, `add`, `mul`, `max` or `min`; `is_unsigned` says
+    how integers are ordered. f16 and bf16 are combined in f32 and rounded each time.
+
+    - (C1) `indices` is `[p, r]`, `updates` `[p, r, q]` and `outs` `[p, n, q]`.
+    - (C2) `updates` and `outs` have one element type.
+    - (C3) `reduction` is one of those above.
+
+    Example:
+    ```mlir
+    func.func @example(%i: tensor<1x?xi64>, %u: tensor<1x?x8xf32>, %y: tensor<1x99x8xf32>) -> tensor<1x99x8xf32> {
+      %0 = sq.scatter "add" ins(%i, %u : tensor<1x?xi64>, tensor<1x?x8xf32>) outs(%y : tensor<1x99x8xf32>) -> tensor<1x99x8xf32>
+      return %0 : tensor<1x99x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_IndexShaped:$indices, Sq_NumberShaped:$updates, Sq_NumberShaped:$outs,
+                       StrAttr:$reduction, UnitAttr:$is_unsigned);
+  let results = (outs Variadic<Sq_NumberShaped>:$result);
+  let assemblyFormat = [{
+    $reduction `ins` `(` $indices `,` $updates `:` type($indices) `,` type($updates) `)`
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
 def Sq_RotaryEmbeddingOp : Sq_DpsOp<"rotary_embedding"> {
   let summary = "rotary position embedding of queries or keys";
   let description = [{

@@ -1,18 +1,5 @@
 // RUN: sq-opt %s --allow-unregistered-dialect --sq-plan-arena --split-input-file --verify-diagnostics
 
-func.func @data_dependent(%x: memref<1xindex>) {
-  %c0 = arith.constant 0 : index
-  %first = memref.alloc() : memref<1xindex>
-  "test.kernel"(%x, %first) : (memref<1xindex>, memref<1xindex>) -> ()
-  %n = memref.load %first[%c0] : memref<1xindex>
-  // expected-error@+1 {{the size of a tensor depends on run-time data; only sizes that follow from the dims of the inputs are supported}}
-  %a = memref.alloc(%n) : memref<?xf32>
-  "test.kernel"(%x, %a) : (memref<1xindex>, memref<?xf32>) -> ()
-  return
-}
-
-// -----
-
 func.func @in_kernel(%x: memref<4xf32>) {
   %c1 = arith.constant 1 : index
   sq.parallel "k" %c1, %c1 : index {
@@ -40,5 +27,19 @@ func.func @layout(%x: memref<4xf32>) {
   // expected-error@+1 {{'memref.alloc' op cannot be placed in the arena: 'memref<4x4xf32, strided<[8, 1]>>'}}
   %a = memref.alloc() : memref<4x4xf32, strided<[8, 1]>>
   "test.kernel"(%x, %a) : (memref<4xf32>, memref<4x4xf32, strided<[8, 1]>>) -> ()
+  return
+}
+
+// -----
+
+func.func @passed_on(%x: memref<4xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %a = memref.alloc() : memref<4xf32>
+  // expected-error@+1 {{'scf.for' op passes a buffer on: it should have been written in place}}
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%v = %a) -> memref<4xf32> {
+    "test.kernel"(%x, %v) : (memref<4xf32>, memref<4xf32>) -> ()
+    scf.yield %v : memref<4xf32>
+  }
   return
 }

@@ -171,3 +171,48 @@ func.func @allocated_early(%x: memref<16xf32>) {
 func.func @none(%x: memref<4xf32>) {
   return
 }
+
+// -----
+
+// A size from data: an arena of its own, where the data are known. What comes later
+// and fits there lies in it too.
+// CHECK-LABEL: @data_dependent
+// CHECK: %[[FIRST:.*]] = sq.arena %c64{{.*}} : memref<?xi8>
+// CHECK: %[[N:.*]] = memref.load
+// CHECK: %[[SECOND:.*]] = sq.arena %{{.*}} {index = 1 : i32} : memref<?xi8>
+// CHECK: memref.view %[[SECOND]][%{{.*}}][%[[N]]] : memref<?xi8> to memref<?xf32>
+// CHECK: memref.view %[[SECOND]]
+// CHECK-NOT: memref.alloc
+func.func @data_dependent(%x: memref<1xindex>) {
+  %c0 = arith.constant 0 : index
+  %first = memref.alloc() : memref<1xindex>
+  "test.kernel"(%x, %first) : (memref<1xindex>, memref<1xindex>) -> ()
+  %n = memref.load %first[%c0] : memref<1xindex>
+  %a = memref.alloc(%n) : memref<?xf32>
+  "test.kernel"(%x, %a) : (memref<1xindex>, memref<?xf32>) -> ()
+  %b = memref.alloc(%n) : memref<?xf32>
+  "test.kernel"(%a, %b) : (memref<?xf32>, memref<?xf32>) -> ()
+  return
+}
+
+// -----
+
+// What a loop does not write anew lives through all of it: the two of its body share
+// no memory with the one from outside, but with each other.
+// CHECK-LABEL: @in_loop
+// CHECK: sq.arena %c128{{.*}} : memref<?xi8>
+func.func @in_loop(%x: memref<4xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %state = memref.alloc() : memref<4xf32>
+  "test.kernel"(%x, %state) : (memref<4xf32>, memref<4xf32>) -> ()
+  scf.for %i = %c0 to %n step %c1 {
+    %a = memref.alloc() : memref<4xf32>
+    "test.kernel"(%state, %a) : (memref<4xf32>, memref<4xf32>) -> ()
+    "test.kernel"(%a, %state) : (memref<4xf32>, memref<4xf32>) -> ()
+    %b = memref.alloc() : memref<4xf32>
+    "test.kernel"(%state, %b) : (memref<4xf32>, memref<4xf32>) -> ()
+    "test.kernel"(%b, %state) : (memref<4xf32>, memref<4xf32>) -> ()
+  }
+  return
+}

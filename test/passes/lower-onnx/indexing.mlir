@@ -65,9 +65,7 @@ func.func @main(%x: tensor<4x5xf32>, %i: tensor<3x2xi64>) -> tensor<3xf32> {
 // Each element of the result looks for its updates.
 // CHECK-LABEL: func.func @main
 // CHECK: cf.assert %{{.*}}, "ScatterElements: index out of range"
-// CHECK: iterator_types = ["parallel", "parallel", "reduction"]
-// CHECK: arith.addf
-// CHECK: arith.select
+// CHECK: sq.scatter "add" ins(%{{.*}}, %{{.*}} : tensor<4x2xi64>, tensor<4x2x1xf32>) outs(%{{.*}} : tensor<4x5x1xf32>)
 func.func @main(%x: tensor<4x5xf32>, %i: tensor<4x2xi64>, %u: tensor<4x2xf32>) -> tensor<4x5xf32> {
   %y = onnx.ScatterElements(%x, %i, %u) {axis = 1 : i64, reduction = "add"} : (tensor<4x5xf32>, tensor<4x2xi64>, tensor<4x2xf32>) -> tensor<4x5xf32>
   return %y : tensor<4x5xf32>

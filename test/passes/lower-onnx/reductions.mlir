@@ -83,11 +83,29 @@ func.func @main(%x: tensor<4x8xui8>) -> tensor<4x1xi64> {
 
 // -----
 
+// A running sum; of the exclusive one the value before is stored. The line is read, and
+// the result written, backwards.
 // CHECK-LABEL: func.func @main
-// CHECK: iterator_types = ["parallel", "parallel", "reduction"]
-// CHECK: arith.cmpi sgt, %{{.*}}, %{{.*}} : index
+// CHECK: %[[REVERSED:.*]] = linalg.generic {{.*}} ["parallel", "parallel"]
+// CHECK: linalg.generic {{.*}} ["parallel", "reduction"]} ins(%[[REVERSED]] : tensor<4x8xf32>) outs(%{{.*}}, %{{.*}} : tensor<4xf32>, tensor<4x8xf32>)
+// CHECK: ^bb0(%[[X:.*]]: f32, %[[SUM:.*]]: f32, %{{.*}}: f32):
+// CHECK: %[[NEXT:.*]] = arith.addf %[[SUM]], %[[X]]
+// CHECK: linalg.yield %[[NEXT]], %[[SUM]]
 func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %axis = onnx.Constant() {value = dense<1> : tensor<i64>} : () -> tensor<i64>
   %y = onnx.CumSum(%x, %axis) {exclusive = 1 : i64, reverse = 1 : i64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<4x8xf32>
   return %y : tensor<4x8xf32>
+}
+
+// -----
+
+// Axes that only the run knows: each dim becomes a pair, what stays and what is reduced.
+// CHECK-LABEL: func.func @main
+// CHECK: tensor.extract %arg1
+// CHECK: cf.assert %{{.*}}, "ReduceSum: an axis is outside the rank 2"
+// CHECK: tensor.expand_shape {{.*}} into tensor<?x?x?x?xf32>
+// CHECK: linalg.generic {{.*}} ["parallel", "reduction", "parallel", "reduction"]
+func.func @main(%x: tensor<4x8xf32>, %axes: tensor<1xi64>) -> tensor<?x?xf32> {
+  %y = onnx.ReduceSum(%x, %axes) : (tensor<4x8xf32>, tensor<1xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
 }

@@ -10,14 +10,6 @@ func.func @main(%a: tensor<4x3xf32>, %b: tensor<5x2xf32>) -> tensor<4x2xf32> {
 
 // -----
 
-func.func @main(%x: tensor<4x8xf32>, %axes: tensor<1xi64>) -> tensor<4x1xf32> {
-  // expected-error @below {{cannot lower ReduceSum: its input `axes` depends on run-time data; make it an initializer or compute it from the shapes of inputs (node 'ReduceSum')}}
-  %y = onnx.ReduceSum(%x, %axes) : (tensor<4x8xf32>, tensor<1xi64>) -> tensor<4x1xf32>
-  return %y : tensor<4x1xf32>
-}
-
-// -----
-
 func.func @main(%x: tensor<3x5xf32>) -> tensor<3xf32> {
   %i = onnx.Constant() {value = dense<5> : tensor<i64>} : () -> tensor<i64>
   // expected-error @below {{cannot lower Gather: index 5 is outside the dimension of size 5 (node 'Gather')}}
@@ -46,18 +38,6 @@ func.func @main(%x: tensor<1x2x5xf32>) -> tensor<1x2x1xf32> {
 func.func @main(%a: tensor<4x3xf32>) -> tensor<4xf32> {
   // expected-error @below {{cannot lower Einsum: equation 'ijk->i' does not fit an operand of rank 2 (node 'Einsum')}}
   %y = onnx.Einsum(%a) {equation = "ijk->i"} : (tensor<4x3xf32>) -> tensor<4xf32>
-  return %y : tensor<4xf32>
-}
-
-// -----
-
-func.func @main(%x: tensor<4xf32>, %c: tensor<i1>) -> tensor<4xf32> {
-  // expected-error @below {{cannot lower If: the condition depends on run-time data; only a constant one is supported (node 'If')}}
-  %y = onnx.If(%c) attributes {region_names = ["then_branch", "else_branch"]} : (tensor<i1>) -> tensor<4xf32> {
-    onnx.Yield %x : tensor<4xf32>
-  }, {
-    onnx.Yield %x : tensor<4xf32>
-  }
   return %y : tensor<4xf32>
 }
 

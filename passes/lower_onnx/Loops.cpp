@@ -1,0 +1,580 @@
+/// Loop and Scan: loops of the schedule, around kernels. A Loop whose carried values
+/// change their shapes is unrolled if the number of iterations is known.
+
+#include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/Regions.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace sq;
+
+namespace {
+
+/// Unrolling more iterations would make programs that take minutes to compile.
+constexpr int64_t maxUnrolled = 256;
+
+/// One loop under construction. Its iterator and the carried values are arguments of
+/// the body's block; `draft` is a loop without any, which holds the block until the
+/// types are known.
+class LoopBuilder {
+public:
+  LoopBuilder(Lowering &l, Operation *op) : l(l), op(op), loc(op->getLoc()) {
+    Value zero = index(0), one = index(1);
+    draft = scf::ForOp::create(l.builder, loc, zero, zero, one);
+    draft.getBody()->clear();
+  }
+  ~LoopBuilder() {
+    if (draft)
+      draft.erase();
+  }
+
+  Block *body() { return draft.getBody(); }
+  Value iterator() { return draft.getInductionVar(); }
+
+  /// A value that each iteration gives to the next; what the first one gets. Returns
+  /// what the body sees.
+  Lowered carry(Lowered *initial);
+  /// Carried value `i` at the end of an iteration. Fails when its shape changed;
+  /// `changedShape` is then true and nothing has been reported.
+  LogicalResult setNext(unsigned i, Lowered *value);
+  /// Overwrites the carried values: last in an iteration, when all has been read.
+  void writeNext();
+  bool changedShape = false;
+  /// Iteration `position` writes `value` to this place of dim `axis` of a result that
+  /// has `count` of them.
+  LogicalResult collect(Lowered *value, int64_t axis, OpFoldResult count, Value position);
+
+  /// Ends a loop of `count` iterations.
+  void finish(Value count);
+  /// Ends a loop of at most `count` (null: any number of) iterations, which another one
+  /// follows when `next` is true; `first`: whether there is one.
+  void finishWhile(Value count, Value first, Value next);
+
+  Lowered carried(unsigned i) { return result(carriedValues[i]); }
+  Lowered collected(unsigned i) { return result(collectedValues[i]); }
+  /// After finishWhile: how many iterations there were.
+  Value iterations;
+
+private:
+  struct Carried {
+    Type element;
+    Dims dims;
+    SmallVector<Value> initial; // one tensor, or scalars
+    SmallVector<Value> arguments, next;
+    SmallVector<Value> results;
+    bool isScalars;
+    Lowered source = {}; // of `next`, when it is to be written
+  };
+  Value index(int64_t i) { return l.scalars(loc).integer(l.builder.getIndexType(), i); }
+  Lowered asLowered(const Carried &carried, ArrayRef<Value> values);
+  Lowered result(const Carried &carried) { return asLowered(carried, carried.results); }
+  SmallVector<Value> all(SmallVector<Value> Carried::*values);
+  void setResults(ValueRange values);
+
+  Lowering &l;
+  Operation *op;
+  Location loc;
+  scf::ForOp draft;
+  std::deque<Carried> carriedValues, collectedValues;
+};
+
+Lowered LoopBuilder::asLowered(const Carried &carried, ArrayRef<Value> values) {
+  Lowered value;
+  value.element = carried.element;
+  value.dims = carried.dims;
+  if (carried.isScalars) {
+    value.elements = SmallVector<Value>(values);
+  } else {
+    value.tensor = values.front();
+    value.stored = carried.dims;
+  }
+  return value;
+}
+
+Lowered LoopBuilder::carry(Lowered *initial) {
+  Carried carried{initial->element, initial->dims, {}, {}, {}, {}, travelsAsScalars(l, initial)};
+  for (OpFoldResult &dim : carried.dims)
+    dim = l.resolve(dim);
+  OpBuilder::InsertionGuard guard(l.builder);
+  l.builder.setInsertionPoint(draft);
+  if (carried.isScalars) {
+    carried.initial = *l.elements(initial);
+  } else {
+    // A copy: the loop overwrites it.
+    Value memory = l.emptyTensor(loc, carried.dims, carried.element);
+    carried.initial = {writeTo(l, loc, initial, memory)};
+  }
+  for (Value value : carried.initial)
+    carried.arguments.push_back(body()->addArgument(value.getType(), loc));
+  carriedValues.push_back(carried);
+  return asLowered(carried, carried.arguments);
+}
+
+/// What `tensor` is a view of.
+Value viewedBy(Value tensor) {
+  while (Operation *view = tensor.getDefiningOp()) {
+    if (!isa<tensor::CastOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp,
+             tensor::ExtractSliceOp, tensor::ReshapeOp>(view))
+      break;
+    tensor = view->getOperand(0);
+  }
+  return tensor;
+}
+
+LogicalResult LoopBuilder::setNext(unsigned i, Lowered *value) {
+  Carried &carried = carriedValues[i];
+  if (value->element != carried.element || value->rank() != int64_t(carried.dims.size())) {
+    if (value->element != carried.element)
+      return l.fail(op, "carried value " + Twine(i) + " changes its element type");
+    changedShape = true;
+    return failure();
+  }
+  for (auto [dim, next] : llvm::zip(carried.dims, value->dims)) {
+    OpFoldResult a = l.resolve(dim), b = l.resolve(next);
+    if (a == b)
+      continue;
+    // Equal by chance at most: unless unrolled, the run must find them equal.
+    if (staticDim(a) && staticDim(b)) {
+      changedShape = true;
+      return failure();
+    }
+    if (failed(l.unify(op, a, b, "a dimension of carried value " + Twine(i))))
+      return failure();
+  }
+  if (carried.isScalars) {
+    auto elements = l.readElements(op, value, "carried value " + Twine(i));
+    if (failed(elements))
+      return failure();
+    carried.next = *elements;
+    return success();
+  }
+  Value argument = carried.arguments.front(), tensor = l.tensor(value);
+  if (tensor == argument) {
+    carried.next = {argument};
+    return success();
+  }
+  Lowered source = *value;
+  source.tensor = tensor;
+  source.stored = value->dims;
+  if (auto viewed = dyn_cast<BlockArgument>(viewedBy(tensor)); viewed && viewed.getOwner() == body()) {
+    // It may be overwritten before it is read.
+    Value memory = l.emptyTensor(loc, value->dims, value->element);
+    source.tensor = writeTo(l, loc, &source, memory);
+  }
+  carried.source = source;
+  return success();
+}
+
+void LoopBuilder::writeNext() {
+  for (Carried &carried : carriedValues)
+    if (carried.source.tensor)
+      carried.next = {writeTo(l, loc, &carried.source, carried.arguments.front())};
+}
+
+LogicalResult LoopBuilder::collect(Lowered *value, int64_t axis, OpFoldResult count,
+                                   Value position) {
+  std::optional<Dims> dims = dimsBefore(l, value->dims, draft, draft);
+  if (!dims)
+    return l.fail(op, "the shape of a scan output changes from iteration to iteration, or depends "
+                      "on data that only an iteration computes");
+  Carried carried{value->element, *dims, {}, {}, {}, {}, false};
+  carried.dims.insert(carried.dims.begin() + axis, count);
+  {
+    OpBuilder::InsertionGuard guard(l.builder);
+    l.builder.setInsertionPoint(draft);
+    carried.initial = {l.emptyTensor(loc, carried.dims, carried.element)};
+  }
+  carried.arguments = {body()->addArgument(carried.initial.front().getType(), loc)};
+  Dims offsets(carried.dims.size(), l.indexAttr(0)), strides(carried.dims.size(), l.indexAttr(1));
+  Dims sizes = carried.dims;
+  offsets[axis] = position;
+  sizes[axis] = l.indexAttr(1);
+  Value part = l.tensor(value);
+  if (auto type = tensorType(*dims, value->element); part.getType() != type)
+    part = tensor::CastOp::create(l.builder, loc, type, part);
+  carried.next = {tensor::InsertSliceOp::create(l.builder, loc, part, carried.arguments.front(),
+                                                offsets, sizes, strides)};
+  collectedValues.push_back(carried);
+  return success();
+}
+
+SmallVector<Value> LoopBuilder::all(SmallVector<Value> Carried::*values) {
+  SmallVector<Value> result;
+  for (auto *list : {&carriedValues, &collectedValues})
+    for (Carried &carried : *list)
+      llvm::append_range(result, carried.*values);
+  return result;
+}
+
+void LoopBuilder::setResults(ValueRange values) {
+  for (auto *list : {&carriedValues, &collectedValues}) {
+    for (Carried &carried : *list) {
+      carried.results = llvm::to_vector(values.take_front(carried.initial.size()));
+      values = values.drop_front(carried.initial.size());
+    }
+  }
+}
+
+void LoopBuilder::finish(Value count) {
+  auto loop = scf::ForOp::create(l.builder, loc, index(0), count, index(1), all(&Carried::initial));
+  loop.getRegion().takeBody(draft.getRegion());
+  OpBuilder end = OpBuilder::atBlockEnd(loop.getBody());
+  scf::YieldOp::create(end, loc, all(&Carried::next));
+  draft.erase();
+  draft = nullptr;
+  setResults(loop.getResults());
+}
+
+void LoopBuilder::finishWhile(Value count, Value first, Value next) {
+  SmallVector<Value> initial = {index(0), first};
+  llvm::append_range(initial, all(&Carried::initial));
+  SmallVector<Type> types = llvm::map_to_vector(initial, [](Value v) { return v.getType(); });
+  Value one = index(1);
+  Block *block = body();
+  block->insertArgument(1u, l.builder.getI1Type(), loc);
+  auto loop = scf::WhileOp::create(l.builder, loc, types, initial);
+  loop.getAfter().takeBody(draft.getRegion());
+  {
+    OpBuilder end = OpBuilder::atBlockEnd(block);
+    SmallVector<Value> yields = {arith::AddIOp::create(end, loc, block->getArgument(0), one), next};
+    llvm::append_range(yields, all(&Carried::next));
+    scf::YieldOp::create(end, loc, yields);
+  }
+  OpBuilder::InsertionGuard guard(l.builder);
+  Block *before = l.builder.createBlock(&loop.getBefore(), {}, types,
+                                        SmallVector<Location>(types.size(), loc));
+  Value goesOn = before->getArgument(1);
+  if (count)
+    goesOn = arith::AndIOp::create(
+        l.builder, loc, goesOn,
+        arith::CmpIOp::create(l.builder, loc, arith::CmpIPredicate::slt, before->getArgument(0),
+                              count));
+  scf::ConditionOp::create(l.builder, loc, goesOn, before->getArguments());
+  draft.erase();
+  draft = nullptr;
+  iterations = loop.getResult(0);
+  setResults(loop.getResults().drop_front(2));
+}
+
+//===----------------------------------------------------------------------===//
+// Loop
+//===----------------------------------------------------------------------===//
+
+/// The operands of a Loop.
+struct LoopOperands {
+  Value count;     // i64, at least 0; null: any number of iterations
+  Value condition; // i1
+  SmallVector<Lowered *> carried;
+};
+
+FailureOr<LoopOperands> loopOperands(Lowering &l, Operation *op) {
+  LoopOperands result;
+  Scalars s = l.scalars(op->getLoc());
+  if (l.operand(op, 0)) {
+    FailureOr<SmallVector<Value>> count = l.knownInts(op, 0, "M");
+    if (failed(count))
+      return failure();
+    if (count->size() != 1)
+      return l.fail(op, "M is not one integer");
+    result.count = s.max(count->front(), s.integer(l.builder.getI64Type(), 0));
+  }
+  result.condition = s.boolean(true);
+  if (Lowered *condition = l.operand(op, 1)) {
+    if (!condition->isBool() || staticCount(condition->dims).value_or(1) != 1)
+      return l.fail(op, "the condition is not one bool");
+    result.condition = readScalar(l, op->getLoc(), condition);
+  }
+  for (unsigned i = 2; i < op->getNumOperands(); ++i) {
+    result.carried.push_back(l.operand(op, i));
+    if (!result.carried.back())
+      return l.fail(op, "its carried value " + Twine(i - 2) + " is missing");
+  }
+  return result;
+}
+
+Lowered scalarOf(Lowering &l, Value scalar) {
+  Lowered value;
+  value.element = scalar.getType();
+  value.splat = scalar;
+  return value;
+}
+
+/// What the body gives, as it is at the end of an iteration; empty after a failure.
+SmallVector<Lowered *> lowerBody(Lowering &l, Block &source) {
+  size_t failures = l.numFailures();
+  l.lowerBlock(source);
+  if (l.numFailures() != failures)
+    return {};
+  SmallVector<Lowered *> results;
+  for (Value operand : source.getTerminator()->getOperands()) {
+    results.push_back(l.lowered(operand));
+    if (!results.back())
+      return {};
+  }
+  return results;
+}
+
+/// Iteration after iteration, each with shapes of its own.
+LogicalResult unroll(Lowering &l, Operation *op, Block &source, const LoopOperands &given,
+                     int64_t count) {
+  Scalars s = l.scalars(op->getLoc());
+  SmallVector<Lowered *> carried = given.carried;
+  size_t outputs = op->getNumResults() - carried.size();
+  SmallVector<SmallVector<Lowered *>> collected(outputs);
+  for (int64_t i = 0; i < count; ++i) {
+    l.set(source.getArgument(0), scalarOf(l, s.integer(l.builder.getI64Type(), i)));
+    l.set(source.getArgument(1), scalarOf(l, s.boolean(true)));
+    for (auto [argument, value] : llvm::zip(source.getArguments().drop_front(2), carried))
+      l.alias(argument, value);
+    SmallVector<Lowered *> results = lowerBody(l, source);
+    if (results.empty())
+      return l.failInside(op);
+    auto goesOn = dyn_cast_or_null<IntegerAttr>(l.constantScalar(results[0]));
+    if (!goesOn)
+      return l.fail(op, "its carried values change their shapes, and when it ends depends on data");
+    for (size_t c = 0; c < carried.size(); ++c)
+      carried[c] = results[1 + c];
+    for (size_t c = 0; c < outputs; ++c)
+      collected[c].push_back(results[1 + carried.size() + c]);
+    if (goesOn.getValue().isZero())
+      break;
+  }
+  for (auto [i, value] : llvm::enumerate(carried))
+    l.alias(op->getResult(i), value);
+  for (auto [i, parts] : llvm::enumerate(collected)) {
+    unsigned result = carried.size() + i;
+    if (op->getResult(result).use_empty())
+      continue;
+    if (parts.empty())
+      return l.fail(op, "no iteration gives scan output " + Twine(i) + " a shape");
+    Dims dims = parts.front()->dims;
+    for (Lowered *part : parts)
+      for (auto [d, dim] : llvm::enumerate(part->dims))
+        if (failed(l.unify(op, dims[d], dim, "a dimension of a scan output")))
+          return failure();
+    dims.insert(dims.begin(), l.indexAttr(parts.size()));
+    Value whole = l.emptyTensor(op->getLoc(), dims, parts.front()->element);
+    Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1)), sizes = dims;
+    sizes[0] = l.indexAttr(1);
+    for (auto [at, part] : llvm::enumerate(parts)) {
+      offsets[0] = l.indexAttr(at);
+      whole = tensor::InsertSliceOp::create(l.builder, op->getLoc(), l.tensor(part), whole, offsets,
+                                            sizes, strides);
+    }
+    l.setTensor(op, result, whole, dims, parts.front()->element);
+  }
+  return success();
+}
+
+/// As a loop; `changesShape` tells that it cannot be one.
+LogicalResult lowerAsLoop(Lowering &l, Operation *op, Block &source, const LoopOperands &given,
+                          bool &changesShape) {
+  OpFoldResult count;
+  if (given.count)
+    count = l.toDim(given.count);
+  LoopBuilder loop(l, op);
+  Type i64 = l.builder.getI64Type();
+  Value next;
+  {
+    std::vector<Lowered> arguments;
+    for (Lowered *initial : given.carried)
+      arguments.push_back(loop.carry(initial));
+    Lowering::Scope scope(l, loop.body());
+    Scalars s = l.scalars(op->getLoc());
+    l.facts.ranges[loop.iterator()] = {0, INT64_MAX};
+    l.set(source.getArgument(0), scalarOf(l, s.toI64(loop.iterator())));
+    l.set(source.getArgument(1), scalarOf(l, s.boolean(true)));
+    for (auto [argument, value] : llvm::zip(source.getArguments().drop_front(2), arguments))
+      l.set(argument, value);
+    SmallVector<Lowered *> results = lowerBody(l, source);
+    if (results.empty())
+      return l.failInside(op);
+    if (!results[0]->isBool() || staticCount(results[0]->dims).value_or(1) != 1)
+      return l.fail(op, "the condition of its body is not one bool");
+    next = readScalar(l, op->getLoc(), results[0]);
+    for (size_t i = 0; i < given.carried.size(); ++i)
+      if (failed(loop.setNext(i, results[1 + i]))) {
+        changesShape = loop.changedShape;
+        return failure();
+      }
+    for (size_t i = given.carried.size(); i < op->getNumResults(); ++i) {
+      if (!given.count)
+        return l.fail(op, "it has scan outputs, but no M that bounds their length");
+      if (failed(loop.collect(results[1 + i], 0, count, loop.iterator())))
+        return failure();
+    }
+    loop.writeNext();
+  }
+
+  Scalars s = l.scalars(op->getLoc());
+  OpFoldResult length;
+  if (constantInteger(next) == 1 && given.count) {
+    Value runs = s.select(given.condition, given.count, s.integer(i64, 0));
+    loop.finish(s.toIndex(runs));
+    length = l.toDim(runs);
+  } else {
+    loop.finishWhile(given.count ? s.toIndex(given.count) : Value(), given.condition, next);
+    l.facts.ranges[loop.iterations] = {0, INT64_MAX};
+    length = loop.iterations;
+  }
+  for (size_t i = 0; i < given.carried.size(); ++i)
+    l.set(op->getResult(i), loop.carried(i));
+  for (size_t i = given.carried.size(); i < op->getNumResults(); ++i) {
+    Lowered whole = loop.collected(i - given.carried.size());
+    Dims dims = whole.dims;
+    dims[0] = length;
+    if (l.resolve(whole.dims[0]) != l.resolve(length)) {
+      Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1));
+      whole.tensor = tensor::ExtractSliceOp::create(
+          l.builder, op->getLoc(), tensorType(dims, whole.element), whole.tensor, offsets, dims,
+          strides);
+    }
+    l.setTensor(op, i, whole.tensor, dims, whole.element);
+  }
+  return success();
+}
+
+LogicalResult lowerLoop(Lowering &l, Operation *op) {
+  Block *source = regionOf(l, op, "body");
+  if (!source)
+    return failure();
+  FailureOr<LoopOperands> given = loopOperands(l, op);
+  if (failed(given))
+    return failure();
+  size_t carried = given->carried.size();
+  if (source->getNumArguments() != carried + 2 || op->getNumResults() < carried ||
+      source->getTerminator()->getNumOperands() != op->getNumResults() + 1)
+    return l.fail(op, "its body does not fit: it has " + Twine(carried) + " carried values and " +
+                          Twine(op->getNumResults()) + " results, the body " +
+                          Twine(source->getNumArguments()) + " inputs and " +
+                          Twine(source->getTerminator()->getNumOperands()) + " outputs");
+  bool changesShape = false;
+  size_t failures = l.numFailures();
+  if (succeeded(lowerAsLoop(l, op, *source, *given, changesShape)))
+    return success();
+  if (!changesShape)
+    return failure();
+  l.forgetFailures(failures);
+  auto count = given->count ? constantInteger(given->count) : std::nullopt;
+  if (!count || *count > maxUnrolled || constantInteger(given->condition) != 1)
+    return l.fail(op, "a carried value changes its shape from iteration to iteration; this needs a "
+                      "constant M of at most " + Twine(maxUnrolled));
+  return unroll(l, op, *source, *given, *count);
+}
+
+//===----------------------------------------------------------------------===//
+// Scan
+//===----------------------------------------------------------------------===//
+
+/// Attribute `name`, a number for each of `count` things; all 0 when absent.
+FailureOr<SmallVector<int64_t>> numbersFor(Lowering &l, Operation *op, StringRef name,
+                                           int64_t count) {
+  SmallVector<int64_t> numbers = l.intsAttr(op, name).value_or(SmallVector<int64_t>(count, 0));
+  if (int64_t(numbers.size()) != count)
+    return l.fail(op, "its attribute `" + name + "` has " + Twine(numbers.size()) +
+                          " numbers for " + Twine(count));
+  return numbers;
+}
+
+LogicalResult lowerScan(Lowering &l, Operation *op) {
+  if (l.opset() < 9)
+    return l.fail(op, "the batched form of opset 8 is not supported; convert the model to opset 9");
+  Block *source = regionOf(l, op, "body");
+  if (!source)
+    return failure();
+  int64_t inputs = l.intAttr(op, "num_scan_inputs", 0), states = op->getNumOperands() - inputs;
+  int64_t outputs = op->getNumResults() - states;
+  if (inputs < 1 || states < 0 || outputs < 0 ||
+      source->getNumArguments() != op->getNumOperands() ||
+      source->getTerminator()->getNumOperands() != op->getNumResults())
+    return l.fail(op, "its body does not fit its inputs and outputs");
+  auto inputAxes = numbersFor(l, op, "scan_input_axes", inputs);
+  auto inputDirections = numbersFor(l, op, "scan_input_directions", inputs);
+  auto outputAxes = numbersFor(l, op, "scan_output_axes", outputs);
+  auto outputDirections = numbersFor(l, op, "scan_output_directions", outputs);
+  if (failed(inputAxes) || failed(inputDirections) || failed(outputAxes) ||
+      failed(outputDirections))
+    return failure();
+
+  Location loc = op->getLoc();
+  OpFoldResult count;
+  SmallVector<Lowered *> operands;
+  SmallVector<Value> tensors;
+  for (int64_t i = 0; i < states + inputs; ++i) {
+    operands.push_back(l.operand(op, i));
+    if (!operands[i])
+      return l.fail(op, "its input " + Twine(i) + " is missing");
+    if (i < states)
+      continue;
+    int64_t &axis = (*inputAxes)[i - states];
+    auto normal = l.normalizeAxis(op, axis, operands[i]->rank());
+    if (failed(normal))
+      return failure();
+    axis = *normal;
+    OpFoldResult dim = operands[i]->dims[axis];
+    auto common = count ? l.unify(op, count, dim, "the length to scan") : FailureOr<OpFoldResult>(dim);
+    if (failed(common))
+      return failure();
+    count = *common;
+    tensors.push_back(l.tensor(operands[i]));
+  }
+  count = l.resolve(count);
+  Value length = l.indexValue(count);
+
+  LoopBuilder loop(l, op);
+  {
+    std::vector<Lowered> arguments;
+    for (int64_t i = 0; i < states; ++i)
+      arguments.push_back(loop.carry(operands[i]));
+    Lowering::Scope scope(l, loop.body());
+    Scalars s = l.scalars(loc);
+    l.facts.ranges[loop.iterator()] = {0, INT64_MAX};
+    Value backwards = s.sub(s.sub(length, s.integer(length.getType(), 1)), loop.iterator());
+    for (int64_t i = 0; i < states; ++i)
+      l.set(source->getArgument(i), arguments[i]);
+    for (int64_t i = 0; i < inputs; ++i) {
+      Lowered *x = operands[states + i];
+      int64_t axis = (*inputAxes)[i];
+      Dims offsets(x->rank(), l.indexAttr(0)), strides(x->rank(), l.indexAttr(1)), sizes = x->dims;
+      offsets[axis] = (*inputDirections)[i] ? backwards : loop.iterator();
+      sizes[axis] = l.indexAttr(1);
+      Dims dims = x->dims;
+      dims.erase(dims.begin() + axis);
+      Lowered slice;
+      slice.element = x->element;
+      slice.dims = slice.stored = dims;
+      slice.tensor = tensor::ExtractSliceOp::create(l.builder, loc, tensorType(dims, x->element),
+                                                    tensors[i], offsets, sizes, strides);
+      l.set(source->getArgument(states + i), slice);
+    }
+    SmallVector<Lowered *> results = lowerBody(l, *source);
+    if (results.empty())
+      return l.failInside(op);
+    for (int64_t i = 0; i < states; ++i)
+      if (failed(loop.setNext(i, results[i])))
+        return loop.changedShape ? l.fail(op, "state " + Twine(i) + " changes its shape") : failure();
+    for (int64_t i = 0; i < outputs; ++i) {
+      Lowered *value = results[states + i];
+      auto axis = l.normalizeAxis(op, (*outputAxes)[i], value->rank() + 1);
+      if (failed(axis) || failed(loop.collect(value, *axis, count,
+                                              (*outputDirections)[i] ? backwards : loop.iterator())))
+        return failure();
+    }
+    loop.writeNext();
+  }
+  loop.finish(length);
+  for (int64_t i = 0; i < states; ++i)
+    l.set(op->getResult(i), loop.carried(i));
+  for (int64_t i = 0; i < outputs; ++i)
+    l.set(op->getResult(states + i), loop.collected(i));
+  return success();
+}
+
+} // namespace
+
+void sq::registerLoops(LoweringTable &table) {
+  table.add("Loop", 0, lowerLoop);
+  table.add("Scan", 1, lowerScan);
+}
