@@ -128,7 +128,9 @@ def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
     additive mask, or `causal`: that is proved by evaluating the mask's elements
     from their definition, whatever it is. Heads of k and v that were repeated
     are repeated no more. Transpositions are added where [b, h, s, d] is not a
-    transposed [b, s, h, d].
+    transposed [b, s, h, d], and go where they meet one that undoes them, also
+    through slices and what is put together of them. Where batch and heads were
+    merged into one dim, as torch.bmm wants it, they are taken apart first.
 
     ```
     q [b,s,h,d] -> transpose [0,2,1,3] (-> * c) --+

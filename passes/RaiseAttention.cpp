@@ -15,9 +15,12 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/MoveTransposes.h"
 #include "passes/Passes.h"
+#include "passes/UnflattenHeads.h"
 #include "passes/analysis/CausalMask.h"
 #include "passes/analysis/Elementwise.h"
+#include "passes/analysis/MaskParts.h"
 #include "passes/analysis/PeelHeads.h"
 
 namespace sq {
@@ -33,19 +36,10 @@ namespace {
 // Between the products
 //===----------------------------------------------------------------------===//
 
-/// A tensor that is added to the scores or, boolean, selects them.
-struct MaskPart {
-  Value tensor;
-  AffineMap map; // of [b, h, s, t]
-  /// Of a boolean: what hidden scores become. None: the tensor is added.
-  std::optional<double> fill;
-  bool keepsOnTrue = true;
-};
-
 struct Scores {
   sq::MatmulOp product;
   double scale = 1.0;
-  SmallVector<MaskPart, 0> masks;
+  SmallVector<sq::MaskPart, 0> masks;
 };
 
 /// A hidden score of this size is 0 after softmax beside any score that is seen.
@@ -72,8 +66,23 @@ bool isScores(Value v, int depth = 8) {
   return false;
 }
 
+/// `x` of `x + 0`, as a mask that hides nothing becomes, or null.
+Value matchPlusZero(Value v) {
+  auto generic = v.getDefiningOp<linalg::GenericOp>();
+  auto sum = dyn_cast_or_null<arith::AddFOp>(sq::singleBodyOp(generic));
+  if (!sum || generic.getNumDpsInputs() != 1 || !generic.getIndexingMapsArray()[0].isIdentity())
+    return nullptr;
+  bool isX = (matchPattern(sum.getRhs(), m_AnyZeroFloat()) && sq::inputRead(generic, sum.getLhs())) ||
+             (matchPattern(sum.getLhs(), m_AnyZeroFloat()) && sq::inputRead(generic, sum.getRhs()));
+  return isX ? generic.getDpsInputs()[0] : nullptr;
+}
+
 /// One step from the softmax towards the product; false when there is none.
 bool peelScores(Value &value, Scores &scores) {
+  if (Value x = matchPlusZero(value)) {
+    value = x;
+    return true;
+  }
   if (auto scaled = sq::matchScaled(value)) {
     value = scaled->first;
     scores.scale *= scaled->second;
@@ -148,23 +157,6 @@ Value pointwise(PatternRewriter &rewriter, Location loc, ValueRange inputs, Arra
                                      linalg::YieldOp::create(b, l, body(b, args.drop_back()));
                                    })
       .getResult(0);
-}
-
-/// A map of the scores' loops to a tensor whose dims follow them, aligned at the last:
-/// whether each of the four is used. None for any other map.
-std::optional<std::array<bool, 4>> usedLoops(AffineMap map, RankedTensorType type) {
-  std::array<bool, 4> used = {};
-  int64_t missing = 4 - type.getRank();
-  if (missing < 0 || map.getNumDims() != 4)
-    return std::nullopt;
-  for (auto [i, e] : llvm::enumerate(map.getResults())) {
-    auto dim = dyn_cast<AffineDimExpr>(e);
-    bool isBroadcast = isa<AffineConstantExpr>(e) && type.getDimSize(i) == 1;
-    if (!isBroadcast && !(dim && dim.getPosition() == i + missing))
-      return std::nullopt;
-    used[i + missing] = static_cast<bool>(dim);
-  }
-  return used;
 }
 
 struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
@@ -264,8 +256,10 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
   /// Drops the masks that are causality, and refuses what cannot be added.
   static LogicalResult simplifyMasks(sq::MatmulOp op, Scores &scores, ArrayRef<OpFoldResult> sizes,
                                      bool &isCausal, PatternRewriter &rewriter) {
-    SmallVector<MaskPart, 0> kept;
-    for (MaskPart &part : scores.masks) {
+    SmallVector<sq::MaskPart, 0> parts, kept;
+    for (const sq::MaskPart &part : scores.masks)
+      sq::splitMask(part, parts);
+    for (const sq::MaskPart &part : parts) {
       sq::CausalValues values = sq::evaluateCausal(part.tensor, part.map, sizes[2], sizes[3]);
       bool isPart = false;
       if (part.fill)
@@ -278,7 +272,7 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
         continue;
       }
       auto type = dyn_cast<RankedTensorType>(part.tensor.getType());
-      if (!type || !usedLoops(part.map, type))
+      if (!type || !sq::usedLoops(part.map, type))
         return rewriter.notifyMatchFailure(op, "a mask does not broadcast to [b, h, s, t]");
       if (part.fill && !(*part.fill <= hiddenAnyway))
         return rewriter.notifyMatchFailure(op, "a boolean mask selects a value that is not hidden");
@@ -301,8 +295,8 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
     std::array<bool, 4> used = {false, false, false, true};
     SmallVector<Value> tensors;
     SmallVector<AffineMap> maps;
-    for (const MaskPart &part : scores.masks) {
-      std::array<bool, 4> own = *usedLoops(part.map, cast<RankedTensorType>(part.tensor.getType()));
+    for (const sq::MaskPart &part : scores.masks) {
+      std::array<bool, 4> own = *sq::usedLoops(part.map, cast<RankedTensorType>(part.tensor.getType()));
       for (int i = 0; i < 4; ++i)
         used[i] |= own[i];
       tensors.push_back(part.tensor);
@@ -330,9 +324,9 @@ struct RaiseAttention : OpRewritePattern<sq::MatmulOp> {
   }
 
   /// A mask as it is, with dims of 1 before it; null if it does not run over the keys.
-  static Value asRankFour(const MaskPart &part, Location loc, PatternRewriter &rewriter) {
+  static Value asRankFour(const sq::MaskPart &part, Location loc, PatternRewriter &rewriter) {
     auto type = cast<RankedTensorType>(part.tensor.getType());
-    std::array<bool, 4> used = *usedLoops(part.map, type);
+    std::array<bool, 4> used = *sq::usedLoops(part.map, type);
     if (!used[3])
       return Value();
     int64_t missing = 4 - type.getRank();
@@ -355,6 +349,8 @@ struct RaiseAttentionPass : sq::impl::RaiseAttentionPassBase<RaiseAttentionPass>
     RewritePatternSet patterns(&getContext());
     patterns.add<RaiseAttention>(&getContext());
     linalg::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
+    sq::populateMoveTransposes(patterns);
+    sq::populateUnflattenHeads(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

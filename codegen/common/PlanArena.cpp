@@ -30,6 +30,8 @@
 #include "lib/support/SizeText.h"
 #include "passes/analysis/SymbolicSize.h"
 
+#include <map>
+
 namespace sq {
 #define GEN_PASS_DEF_PLANARENAPASS
 #include "codegen/common/Passes.h.inc"
@@ -70,20 +72,45 @@ struct Plan {
   double typical = 0;        // size of the arena
 };
 
-double typicalSize(const sq::SymbolicSize &size) {
-  double value = 0;
-  sq::evaluateSize(
-      size.text(),
-      [](const std::string &name, double &v) {
-        v = name == "threads()" ? 2 : kTypicalDim;
-        return true;
-      },
-      value);
-  return value;
-}
+/// Sizes of which it is not known which is larger.
+class Maxima {
+public:
+  /// With every dim being kTypicalDim.
+  double typical(const sq::SymbolicSize &size) const {
+    double value = 0;
+    sq::evaluateSize(
+        size.text(),
+        [&](const std::string &name, double &v) {
+          auto maximum = typicals.find(name);
+          v = maximum != typicals.end() ? maximum->second : name == "threads()" ? 2 : kTypicalDim;
+          return true;
+        },
+        value);
+    return value;
+  }
+
+  /// The larger of both; a symbol of its own where that is not known: a formula would
+  /// double with each buffer that lies behind two others.
+  sq::SymbolicSize larger(const sq::SymbolicSize &a, const sq::SymbolicSize &b) {
+    if (a.atLeast(b))
+      return a;
+    if (b.atLeast(a))
+      return b;
+    std::string &name = names[{a.text(), b.text()}];
+    if (name.empty()) {
+      name = "larger_" + std::to_string(names.size());
+      typicals[name] = std::max(typical(a), typical(b));
+    }
+    return sq::SymbolicSize::symbol(name);
+  }
+
+private:
+  std::map<std::pair<std::string, std::string>, std::string> names;
+  std::map<std::string, double> typicals;
+};
 
 /// Places the buffers in `order`.
-Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order) {
+Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order, Maxima &maxima) {
   Plan plan;
   plan.places.resize(buffers.size());
   std::vector<bool> placed(buffers.size());
@@ -98,7 +125,7 @@ Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order) {
       place.behind.push_back(other);
     }
     for (unsigned other : place.behind)
-      place.offset = sq::SymbolicSize::max(place.offset, end(other));
+      place.offset = maxima.larger(place.offset, end(other));
     return place;
   };
   for (unsigned i : order) {
@@ -108,7 +135,7 @@ Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order) {
         around.push_back(other);
     std::vector<std::pair<double, Place>> candidates = {{0, Place()}};
     for (unsigned other : around)
-      candidates.push_back({typicalSize(end(other)), {{other}, end(other)}});
+      candidates.push_back({maxima.typical(end(other)), {{other}, end(other)}});
     llvm::sort(candidates, [](auto &a, auto &b) {
       return std::pair(a.first, a.second.behind) < std::pair(b.first, b.second.behind);
     });
@@ -128,26 +155,27 @@ Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order) {
     for (unsigned below : place.behind)
       llvm::erase(last, below);
   plan.end = behindAll(last);
-  plan.typical = typicalSize(plan.end.offset);
+  plan.typical = maxima.typical(plan.end.offset);
   plan.order = std::move(order);
   return plan;
 }
 
 /// The best of a few orders.
 Plan placeBuffers(ArrayRef<Buffer> buffers) {
+  Maxima maxima;
   std::vector<unsigned> schedule(llvm::seq<unsigned>(0, buffers.size()).begin(),
                                  llvm::seq<unsigned>(0, buffers.size()).end());
   auto sorted = [&](auto key) {
     std::vector<unsigned> order = schedule;
     llvm::sort(order, [&](unsigned a, unsigned b) { return std::pair(key(a), a) < std::pair(key(b), b); });
-    return placeInOrder(buffers, std::move(order));
+    return placeInOrder(buffers, std::move(order), maxima);
   };
   Plan bySize = sorted([&](unsigned i) { return std::pair(-buffers[i].typical, 0); });
   // Of equal size those first that stand in the way of few: the others go
   // behind the larger of two whose sizes cannot be compared.
   Plan byConflicts =
       sorted([&](unsigned i) { return std::pair(-buffers[i].typical, static_cast<int>(buffers[i].overlapping.size())); });
-  Plan inOrder = placeInOrder(buffers, schedule);
+  Plan inOrder = placeInOrder(buffers, schedule, maxima);
   Plan *best = &bySize;
   for (Plan *plan : {&byConflicts, &inOrder})
     if (plan->typical < best->typical)
@@ -248,7 +276,7 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     // A size without a formula is a symbol of its own, equal only to itself.
     if (!buffer.bytes.size.isKnown())
       buffer.bytes.size = sq::SymbolicSize::symbol("size_" + std::to_string(opaque.try_emplace(buffer.bytes.value, opaque.size()).first->second));
-    buffer.typical = typicalSize(buffer.bytes.size);
+    buffer.typical = Maxima().typical(buffer.bytes.size);
     return success();
   }
 

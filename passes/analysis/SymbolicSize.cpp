@@ -88,6 +88,9 @@ bool SymbolicSize::atLeast(const SymbolicSize &other) const {
          llvm::all_of(difference.terms, [](auto &term) { return term.second > 0; });
 }
 
+/// Maxima of maxima may double with each: beyond this a formula tells nobody anything.
+constexpr size_t maxText = 4096;
+
 SymbolicSize SymbolicSize::call(const char *name, const SymbolicSize &a, const SymbolicSize &b) {
   if (!a.known || !b.known)
     return unknown();
@@ -96,7 +99,8 @@ SymbolicSize SymbolicSize::call(const char *name, const SymbolicSize &a, const S
   bool nested = a.terms.size() == 1 && a.terms.begin()->second == 1 && a.terms.begin()->first.size() == 1;
   if (nested && (head == "max(" || head == "min(") && list.compare(0, head.size(), head) == 0)
     list = list.substr(head.size(), list.size() - head.size() - 1);
-  return symbol(head + list + ", " + b.text() + ")");
+  std::string text = head + list + ", " + b.text() + ")";
+  return text.size() <= maxText ? symbol(std::move(text)) : unknown();
 }
 
 SymbolicSize SymbolicSize::max(const SymbolicSize &a, const SymbolicSize &b) {

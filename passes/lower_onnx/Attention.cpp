@@ -205,20 +205,19 @@ static FailureOr<Value> additiveMask(Lowering &l, Operation *op, const Masking &
 // Attention
 //===----------------------------------------------------------------------===//
 
-/// [b, g, t, d] with each head h / g times.
-static Heads repeatHeads(Lowering &l, Location loc, Heads x, int64_t heads) {
-  int64_t own = *staticDim(x.dims[1]);
-  if (own == heads)
+/// [b, g, t, d] with each head h / g times; h and g are the same or static.
+static Heads repeatHeads(Lowering &l, Location loc, Heads x, OpFoldResult heads) {
+  if (l.resolve(x.dims[1]) == l.resolve(heads))
     return x;
   Dims five = x.dims;
-  five.insert(five.begin() + 2, l.indexAttr(heads / own));
+  five.insert(five.begin() + 2, l.indexAttr(*staticDim(heads) / *staticDim(x.dims[1])));
   SmallVector<AffineExpr> from;
   for (unsigned i : {0, 1, 3, 4})
     from.push_back(l.builder.getAffineDimExpr(i));
   Value repeated =
       pointwise(l, loc, Input{x.tensor, AffineMap::get(5, 0, from, l.builder.getContext())}, five,
                 x.element, [](Scalars &, ValueRange args) { return args[0]; });
-  x.dims[1] = l.indexAttr(heads);
+  x.dims[1] = heads;
   x.tensor = l.reshape(loc, repeated, five, x.dims);
   return x;
 }
@@ -227,7 +226,7 @@ static Heads repeatHeads(Lowering &l, Location loc, Heads x, int64_t heads) {
 static FailureOr<Heads> attendInSteps(Lowering &l, Operation *op, Heads q, Heads k, Heads v,
                                       Value mask, double scale, const AttentionExtras &extras) {
   Location loc = op->getLoc();
-  int64_t heads = *staticDim(q.dims[2]);
+  OpFoldResult heads = q.dims[2];
   q = swapHeads(l, loc, q);
   k = repeatHeads(l, loc, swapHeads(l, loc, k), heads);
   v = repeatHeads(l, loc, swapHeads(l, loc, v), heads);
@@ -300,9 +299,10 @@ FailureOr<Heads> sq::attend(Lowering &l, Operation *op, Heads q, Heads k, Heads 
   k = refine(l, op->getLoc(), k);
   v = refine(l, op->getLoc(), v);
   std::optional<int64_t> heads = staticDim(q.dims[2]), own = staticDim(k.dims[2]);
-  if (!heads || !own || *own == 0 || *heads % *own)
-    return l.fail(op, "the number of heads must be static, and that of keys and values divide "
-                      "that of queries");
+  bool areGrouped = l.resolve(q.dims[2]) != l.resolve(k.dims[2]);
+  if (areGrouped && (!heads || !own || *own == 0 || *heads % *own))
+    return l.fail(op, "the number of heads of keys and values must be that of queries, or both be static and "
+                      "the one divide the other");
   Location loc = op->getLoc();
   Dims scores = {q.dims[0], q.dims[2], q.dims[1], k.dims[1]};
   bool isComposite = k.dims[3] == v.dims[3] && staticDim(q.dims[3]) && extras.softcap <= 0 &&

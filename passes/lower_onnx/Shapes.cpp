@@ -149,12 +149,14 @@ static LogicalResult lowerExpand(Lowering &l, Operation *op) {
   FailureOr<Dims> shape = l.sizesFrom(op, 1, "shape");
   if (failed(shape))
     return failure();
-  // A size read at run time may turn out to be 1: then the data's own counts.
+  // A size read at run time may turn out to be 1, as may that of a slice of at most one
+  // row: then the data's own counts.
   Scalars s = l.scalars(op->getLoc());
   for (int64_t i = 1; i <= std::min<int64_t>(data->rank(), shape->size()); ++i) {
     OpFoldResult &size = (*shape)[shape->size() - i], dim = data->dims[data->rank() - i];
     Value wanted = (*l.elements(l.operand(op, 1)))[shape->size() - i];
-    if (!isOne(dim) && l.facts.interval(wanted).min < 0)
+    Interval range = l.facts.interval(wanted);
+    if (!isOne(dim) && !isOne(size) && (range.min < 0 || range.max <= 1))
       size = selectDim(l, s.compare(arith::CmpIPredicate::eq, wanted,
                                     s.integer(s.builder.getI64Type(), 1)),
                        dim, size);

@@ -16,9 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Those of onnx.backend.test.runner.
-constexpr double rtol = 1e-3, atol = 1e-7;
-
 struct DataSet {
   std::vector<Tensor> inputs, outputs;
 };
@@ -83,12 +80,13 @@ bool contradictsItsModel(llvm::StringRef name, const DataSet &set) {
 
 /// The imaginary parts of an inverse DFT that are 0 hold the rounding of numpy's f32
 /// FFT in the data: up to 2e-7 of values up to 50.
-double absoluteTolerance(llvm::StringRef name) {
-  return name.starts_with("test_dft_inverse") ? 4e-7 : atol;
+double roundingOfData(llvm::StringRef name) {
+  return name.starts_with("test_dft_inverse") ? 4e-7 : 0;
 }
 
 /// Empty when `actual` is right.
-std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Tensors expected) {
+std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Tensors expected,
+                          test::Tolerance tolerance) {
   if (actual.size() != expected.size())
     return std::to_string(actual.size()) + " outputs, expected " + std::to_string(expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
@@ -100,8 +98,9 @@ std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Ten
     // onnx 1.12 made its bf16 data by cutting f32, the standard rounds: one
     // unit of the last place, 2^-7, between the two.
     bool isBF16 = actual[i].dtype == numerics::DType::BF16;
-    std::string difference = test::mismatch(actual[i], expected[i], isBF16 ? 1.0 / 128 : rtol,
-                                            absoluteTolerance(testCase.name));
+    std::string difference =
+        test::mismatch(actual[i], expected[i], isBF16 ? 1.0 / 128 : tolerance.rtol,
+                       std::max(tolerance.atol, roundingOfData(testCase.name)));
     if (!difference.empty())
       return "output " + std::to_string(i) + ": " + difference;
   }
@@ -111,7 +110,8 @@ std::string firstMismatch(const test::Case &testCase, const Tensors &actual, Ten
 /// The verdict of run(inputs) on all data sets; `inputTypes` are the model's.
 template <typename Run>
 test::Outcome compareAll(const test::Case &testCase,
-                         const std::vector<std::optional<numerics::DType>> &inputTypes, Run run) {
+                         const std::vector<std::optional<numerics::DType>> &inputTypes, test::Tolerance tolerance,
+                         Run run) {
   using test::Verdict;
   llvm::Expected<std::vector<DataSet>> sets = readDataSets(testCase);
   if (!sets)
@@ -125,7 +125,7 @@ test::Outcome compareAll(const test::Case &testCase,
     llvm::Expected<Tensors> actual = run(set.inputs);
     if (!actual)
       return {Verdict::Wrong, "the run failed: " + llvm::toString(actual.takeError())};
-    std::string difference = firstMismatch(testCase, *actual, set.outputs);
+    std::string difference = firstMismatch(testCase, *actual, set.outputs, tolerance);
     if (!difference.empty())
       return {Verdict::Wrong, difference};
   }
@@ -145,7 +145,8 @@ std::vector<test::Case> test::findCases(const std::string &root) {
   return cases;
 }
 
-test::Outcome test::runCompiled(const Case &testCase, const std::string &artifact, RunOn where) {
+test::Outcome test::runCompiled(const Case &testCase, const std::string &artifact, RunOn where,
+                                Tolerance tolerance) {
   CompileOptions options;
   options.output = artifact;
   options.levels = {"x86-64-v3"};
@@ -166,18 +167,18 @@ test::Outcome test::runCompiled(const Case &testCase, const std::string &artifac
   std::vector<std::optional<numerics::DType>> inputTypes;
   for (int32_t i = 0; i < program->numInputs(); ++i)
     inputTypes.push_back(program->inputType(i));
-  return compareAll(testCase, inputTypes,
+  return compareAll(testCase, inputTypes, tolerance,
                     [&](const Tensors &inputs) { return program->run(inputs); });
 }
 
-test::Outcome test::runReference(const Case &testCase) {
+test::Outcome test::runReference(const Case &testCase, Tolerance tolerance) {
   llvm::Expected<ImportedModel> model = ImportedModel::import(testCase.directory + "/model.onnx");
   if (!model)
     return {Verdict::Refused, llvm::toString(model.takeError())};
   std::vector<std::optional<numerics::DType>> inputTypes;
   for (const reference::Argument &argument : reference::inputsOf(model->module()))
     inputTypes.push_back(argument.dtype);
-  Outcome outcome = compareAll(testCase, inputTypes, [&](const Tensors &inputs) {
+  Outcome outcome = compareAll(testCase, inputTypes, tolerance, [&](const Tensors &inputs) {
     llvm::Expected<Tensors> outputs = reference::run(model->module(), inputs);
     // The oracle does not round its results; the stored ones are rounded.
     if (outputs)

@@ -23,15 +23,20 @@ enum class RunOn {
   Emulator  // CUDA kernels in test/cuda/emulator, whose libcuda.so.1 must be found
 };
 
-/// Compiles the model, runs it on every data set and compares
-/// with the tolerances of ONNX's own runner (rtol 1e-3, atol 1e-7; integers
-/// exactly). Of random operators only types and shapes are compared. Refused:
+/// How far a float may be from the stored one; those of ONNX's own runner.
+struct Tolerance {
+  double rtol = 1e-3, atol = 1e-7;
+};
+
+/// Compiles the model, runs it on every data set and compares, integers
+/// exactly. Of random operators only types and shapes are compared. Refused:
 /// the compiler said that it does not support the model. `artifact` is where
 /// the compiled model may lie meanwhile.
-Outcome runCompiled(const Case &testCase, const std::string &artifact, RunOn where);
+Outcome runCompiled(const Case &testCase, const std::string &artifact, RunOn where,
+                    Tolerance tolerance);
 
 /// The same with lib/reference in place of the compiler: a check of the oracle.
-Outcome runReference(const Case &testCase);
+Outcome runReference(const Case &testCase, Tolerance tolerance);
 
 } // namespace sq::test
 

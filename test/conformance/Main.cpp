@@ -56,6 +56,11 @@ llvm::cl::opt<unsigned> sample("sample", llvm::cl::init(0), llvm::cl::value_desc
                                llvm::cl::desc("Only so many cases of the list, always the same random ones"));
 llvm::cl::opt<int> limit("time-limit", llvm::cl::init(60), llvm::cl::value_desc("seconds"),
                          llvm::cl::desc("For one case; default 60"), llvm::cl::cat(category));
+llvm::cl::opt<double> relative("rtol", llvm::cl::init(Tolerance().rtol), llvm::cl::value_desc("ratio"),
+                           llvm::cl::desc("How far floats may be from the stored ones, relatively; default 1e-3"),
+                           llvm::cl::cat(category));
+llvm::cl::opt<double> absolute("atol", llvm::cl::init(Tolerance().atol), llvm::cl::value_desc("number"),
+                           llvm::cl::desc("and beside that absolutely; default 1e-7"), llvm::cl::cat(category));
 llvm::cl::opt<bool> verbose("verbose", llvm::cl::desc("Keep what compiler and runtime print"),
                             llvm::cl::cat(category));
 
@@ -82,7 +87,7 @@ void readList(const std::string &path, Reasons &reasons) {
 
 void writeList(const std::string &path, const Reasons &reasons) {
   std::ofstream file(path);
-  file << "# ONNX node tests that are refused, and why; written by sq-conformance --update.\n";
+  file << "# The cases that are refused, and why; written by sq-conformance --update.\n";
   for (const auto &[name, reason] : reasons)
     file << name << ": " << reason << "\n";
   if (!file.flush()) {
@@ -139,7 +144,9 @@ int main(int argc, char **argv) {
     // In the child: refusals are expected, and hundreds of them hide the rest.
     if (!verbose)
       dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-    return reference ? runReference(cases[i]) : runCompiled(cases[i], directory.file("case.so"), target);
+    Tolerance tolerance = {relative, absolute};
+    return reference ? runReference(cases[i], tolerance)
+                     : runCompiled(cases[i], directory.file("case.so"), target, tolerance);
   };
   std::set<std::string> broken;
   Reasons refused;

@@ -50,6 +50,14 @@ TEST(SymbolicSize, Unknown) {
   EXPECT_FALSE(none == none);
 }
 
+/// A formula that would double with each step ends as one that nobody knows.
+TEST(SymbolicSize, DoesNotDoubleForEver) {
+  SymbolicSize size = b;
+  for (int i = 0; i < 100; ++i)
+    size = SymbolicSize::max(size + b, SymbolicSize::min(size + s, s * i));
+  EXPECT_EQ(size.text(), "?");
+}
+
 /// What is simplified evaluates to the same, here for all small dims.
 TEST(SymbolicSize, EvaluatesAsBuilt) {
   for (double n = 0; n < 9; ++n)
