@@ -288,7 +288,9 @@ void Lowering::lowerOp(Operation *op) {
   // Unknown ops are all named, those that follow another failure too.
   auto rule = table.find(ruleName(op));
   if (rule == table.end()) {
-    (void)fail(op, "not supported yet");
+    bool trains = StringRef(opTitle(op)).starts_with("ai.onnx.preview.training.");
+    (void)fail(op, trains ? "operators that train are not supported; export the model for inference"
+                          : "not supported yet");
     return;
   }
   // The cause has been recorded where it arose.

@@ -401,7 +401,8 @@ LogicalResult lowerBatchNormalization(Lowering &l, Operation *op) {
     Dims channels = {x->dims[1]};
     double momentum = l.floatAttr(op, "momentum", 0.9);
     Value batches[] = {moments.mean, moments.variance};
-    for (auto [i, batch] : llvm::enumerate(batches)) {
+    for (unsigned i : {0, 1}) {
+      Value batch = batches[i];
       Lowered *running = l.operand(op, 3 + i);
       Type type = accumulatorType(running->element);
       auto define = [&](unsigned result, ScalarFn fn) {
