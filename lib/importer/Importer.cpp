@@ -11,6 +11,7 @@
 #include "dialects/onnx/IR/OnnxOps.h"
 #include "lib/importer/ExternalData.h"
 #include "lib/importer/GraphBuilder.h"
+#include "lib/importer/GuardedSchemas.h"
 #include "lib/importer/Messages.h"
 #include "lib/importer/Structure.h"
 #include "lib/importer/Tensors.h"
@@ -275,7 +276,7 @@ LogicalResult inferShapes(ModelProto &model, Location loc) {
     ::onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1,
                                           /*data_prop=*/true);
     ::onnx::shape_inference::DataValueMap values;
-    ::onnx::shape_inference::InferShapes(model, ::onnx::OpSchemaRegistry::Instance(), options,
+    ::onnx::shape_inference::InferShapes(model, &guardedSchemas(), options,
                                          &values);
     return success();
   } catch (const std::exception &exception) {
