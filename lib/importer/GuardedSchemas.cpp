@@ -95,6 +95,8 @@ void checkAttributes(llvm::StringRef op, const InferenceContext &context) {
     if (axis < -rank || axis >= rank)
       fail_shape_inference("axis ", axis, " is outside the rank ", rank);
   }
+  if (op == "GatherND" && integer("batch_dims", 0) < 0)
+    fail_shape_inference("batch_dims is ", integer("batch_dims", 0), "; expected at least 0");
   if (op == "Attention")
     for (const char *heads : {"q_num_heads", "kv_num_heads"})
       if (integer(heads, 1) <= 0)
