@@ -5,6 +5,7 @@
 #include "test/fuzz/CheckModel.h"
 #include "test/fuzz/Mutate.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"

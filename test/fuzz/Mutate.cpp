@@ -188,7 +188,8 @@ void Mutator::changeAttribute(NodeProto &node) {
   }
   switch (attribute->type()) {
   case AttributeProto::INT:
-    attribute->set_i(chance(50) ? attribute->i() + (chance(50) ? 1 : -1) : oddInteger());
+    attribute->set_i(chance(50) ? int64_t(uint64_t(attribute->i()) + (chance(50) ? 1 : -1))
+                                : oddInteger());
     break;
   case AttributeProto::FLOAT:
     attribute->set_f(oddFloat());
