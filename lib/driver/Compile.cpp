@@ -52,9 +52,9 @@ public:
           if (d.getSeverity() == DiagnosticSeverity::Remark)
             return success();
           llvm::raw_string_ostream os(text);
-          append(os, d);
+          append(os, d, UnknownLoc::get(d.getLocation().getContext()));
           for (Diagnostic &note : d.getNotes())
-            append(os, note);
+            append(os, note, d.getLocation());
           return success();
         }) {}
 
@@ -66,11 +66,15 @@ public:
   }
 
 private:
-  static void append(raw_ostream &os, Diagnostic &d) {
+  /// `known`: the place that has just been named.
+  static void append(raw_ostream &os, Diagnostic &d, Location known) {
+    // One line per message; what belongs to it is indented.
+    if (d.getSeverity() == DiagnosticSeverity::Note)
+      os << "  ";
     const char *kind = d.getSeverity() == DiagnosticSeverity::Note      ? "note: "
                        : d.getSeverity() == DiagnosticSeverity::Warning ? "warning: "
                                                                         : "";
-    if (!isa<UnknownLoc>(d.getLocation())) {
+    if (!isa<UnknownLoc>(d.getLocation()) && d.getLocation() != known) {
       std::string where;
       llvm::raw_string_ostream ls(where);
       d.getLocation().print(ls);

@@ -293,6 +293,8 @@ static LogicalResult lowerGroupQueryAttention(Lowering &l, Operation *op) {
   Heads q = parts[0], presentKey, presentValue;
   if (!lengths || lengths->rank() != 1 || !lengths->isInteger())
     return l.fail(op, "seqlens_k is not one integer per row");
+  if (pastKey && pastKey->rank() != 4)
+    return l.fail(op, "past_key has rank " + Twine(pastKey->rank()) + "; it must be 4");
   OpFoldResult past = pastKey ? pastKey->dims[2] : l.indexAttr(0);
 
   // Rows may differ in length only in a prompt, where what lies behind a row's
