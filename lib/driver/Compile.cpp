@@ -29,6 +29,8 @@
 #include <mutex>
 #include <set>
 
+#include <sys/resource.h>
+
 using namespace mlir;
 using namespace sq;
 
@@ -205,6 +207,36 @@ struct Compiler {
     return {};
   }
 
+  /// The weights as the model has them; with 16 bits a number they will be half as large.
+  uint64_t constantBytes(ModuleOp module) const {
+    llvm::DenseSet<Attribute> seen;
+    uint64_t bytes = 0;
+    module.walk([&](Operation *op) {
+      auto value = op->getAttrOfType<ElementsAttr>("value");
+      if (!value || !seen.insert(value).second || !value.getElementType().isIntOrFloat() || value.isSplat())
+        return;
+      uint64_t bits = value.getElementType().getIntOrFloatBitWidth();
+      bool isHalved = weightPrecision() != "f32" && value.getElementType().isF32();
+      bytes += value.getNumElements() * (isHalved ? bits / 2 : bits) / 8;
+    });
+    return bytes;
+  }
+
+  /// Refuses when the most that was in use so far and `weights` bytes exceed --max-memory.
+  CompileResult checkMemory(uint64_t weights) {
+    rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+    uint64_t used = uint64_t(usage.ru_maxrss) * 1024;
+    if (!options.maxMemory || used + weights <= options.maxMemory)
+      return {};
+    return fail(ExitCode::Lacking,
+                llvm::formatv("the compile needs at least {0:f1} MB of memory ({1:f1} MB in use and {2:f1} MB of weights "
+                              "to write), --max-memory allows {3:f1} MB; allow more, or halve the weights with "
+                              "--precision=bf16",
+                              (used + weights) / 1e6, used / 1e6, weights / 1e6, options.maxMemory / 1e6)
+                    .str());
+  }
+
   CompileResult compile() {
     begin("import");
     OwningOpRef<ModuleOp> module = loadModel(path, context);
@@ -214,6 +246,8 @@ struct Compiler {
       return r;
     if (options.emit == "onnx")
       return writeModule(*module);
+    if (CompileResult r = checkMemory(constantBytes(*module)); r.code != ExitCode::Done)
+      return r;
 
     begin("normalise");
     if (failed(run(*module, buildOnnxToGraph)))
@@ -294,6 +328,8 @@ struct Compiler {
     }
     if (reportOnly)
       return {};
+    if (CompileResult r = checkMemory(spec.weightsSize); r.code != ExitCode::Done)
+      return r;
 
     begin("write");
     std::vector<WeightPiece> pieces = collectWeights(module);
