@@ -15,6 +15,10 @@ namespace sq {
 using namespace mlir;
 
 namespace {
+/// A fused body is copied whenever one more op joins it, so that long chains would take quadratic
+/// time. No layer has as many; what lies between two parts of a chain costs one pass over memory.
+constexpr size_t kLargestBody = 256;
+
 struct FuseElementwisePass : sq::impl::FuseElementwisePassBase<FuseElementwisePass> {
   /// Checks of indices in loops of their own: an op with a check is never dead, so
   /// it would be left behind by fusion, and its check, fused as well, would keep
@@ -37,7 +41,13 @@ struct FuseElementwisePass : sq::impl::FuseElementwisePassBase<FuseElementwisePa
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *fused) {
       Operation *producer = fused->get().getDefiningOp();
-      return producer && producer->hasOneUse();
+      if (!producer || !producer->hasOneUse())
+        return false;
+      size_t size = 0;
+      for (Operation *op : {producer, fused->getOwner()})
+        if (auto generic = dyn_cast<linalg::GenericOp>(op))
+          size += generic.getBody()->getOperations().size();
+      return size <= kLargestBody;
     });
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

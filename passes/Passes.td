@@ -189,7 +189,8 @@ def FuseElementwisePass : Pass<"sq-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "fuse chains of elementwise ops";
   let description = [{
     Upstream's elementwise fusion of linalg, for producers with one user only,
-    so that nothing is computed twice. Checks (`cf.assert`) of indices stay behind
+    so that nothing is computed twice, and bodies of at most 256 ops, as each step
+    copies them. Checks (`cf.assert`) of indices stay behind
     in a loop of their own, and what they guard, clamped indices, fuses without them.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect"];

@@ -76,8 +76,12 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
         inside.map(v, b.clone(*v.getDefiningOp())->getResult(0));
     Value thread = LLVM::SExtOp::create(b, i64, entry->getArgument(3));
     Region &body = op.getBody();
-    for (Value v : captured)
-      replaceAllUsesInRegionWith(v, inside.lookup(v), body);
+    // By the operands of the body: a value may have uses in every kernel of the model.
+    body.walk([&](Operation *inner) {
+      for (OpOperand &operand : inner->getOpOperands())
+        if (Value replacement = inside.lookupOrNull(operand.get()))
+          operand.set(replacement);
+    });
     Block *first = &body.front();
     Value range[] = {entry->getArgument(1), entry->getArgument(2), thread};
     for (auto [arg, value] : llvm::zip(first->getArguments(), range))

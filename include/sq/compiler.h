@@ -45,6 +45,10 @@ struct CompileOptions {
   /// Every node's floating-point tensors become outputs called "node:" and the
   /// node's name, for sq-diff.
   bool keepIntermediates = false;
+  /// Bytes of resident memory that the compile may take; 0: any. It is refused as soon as what is
+  /// in use and the weights still to be written exceed them. What passes and LLVM will need beside
+  /// is not foreseen, so this is no hard limit.
+  uint64_t maxMemory = 0;
   bool sanitize = false;                   // AddressSanitizer in generated code, .so only
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
   bool emulateCuda = false;                // kernels for the emulator of test/cuda, for tests

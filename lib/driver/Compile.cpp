@@ -30,6 +30,8 @@
 
 #include <mutex>
 
+#include <sys/resource.h>
+
 using namespace mlir;
 using namespace sq;
 
@@ -53,9 +55,9 @@ public:
           if (d.getSeverity() == DiagnosticSeverity::Remark)
             return success();
           llvm::raw_string_ostream os(text);
-          append(os, d);
+          append(os, d, UnknownLoc::get(d.getLocation().getContext()));
           for (Diagnostic &note : d.getNotes())
-            append(os, note);
+            append(os, note, d.getLocation());
           return success();
         }) {}
 
@@ -67,11 +69,15 @@ public:
   }
 
 private:
-  static void append(raw_ostream &os, Diagnostic &d) {
+  /// `known`: the place that has just been named.
+  static void append(raw_ostream &os, Diagnostic &d, Location known) {
+    // One line per message; what belongs to it is indented.
+    if (d.getSeverity() == DiagnosticSeverity::Note)
+      os << "  ";
     const char *kind = d.getSeverity() == DiagnosticSeverity::Note      ? "note: "
                        : d.getSeverity() == DiagnosticSeverity::Warning ? "warning: "
                                                                         : "";
-    if (!isa<UnknownLoc>(d.getLocation())) {
+    if (!isa<UnknownLoc>(d.getLocation()) && d.getLocation() != known) {
       std::string where;
       llvm::raw_string_ostream ls(where);
       d.getLocation().print(ls);
@@ -173,6 +179,36 @@ struct Compiler {
     return write(ArrayRef<char>(text.data(), text.size()));
   }
 
+  /// The weights as the model has them; with 16 bits a number they will be half as large.
+  uint64_t constantBytes(ModuleOp module) const {
+    llvm::DenseSet<Attribute> seen;
+    uint64_t bytes = 0;
+    module.walk([&](Operation *op) {
+      auto value = op->getAttrOfType<ElementsAttr>("value");
+      if (!value || !seen.insert(value).second || !value.getElementType().isIntOrFloat() || value.isSplat())
+        return;
+      uint64_t bits = value.getElementType().getIntOrFloatBitWidth();
+      bool isHalved = weightPrecision() != "f32" && value.getElementType().isF32();
+      bytes += value.getNumElements() * (isHalved ? bits / 2 : bits) / 8;
+    });
+    return bytes;
+  }
+
+  /// Refuses when the most that was in use so far and `weights` bytes exceed --max-memory.
+  CompileResult checkMemory(uint64_t weights) {
+    rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+    uint64_t used = uint64_t(usage.ru_maxrss) * 1024;
+    if (!options.maxMemory || used + weights <= options.maxMemory)
+      return {};
+    return fail(ExitCode::Lacking,
+                llvm::formatv("the compile needs at least {0:f1} MB of memory ({1:f1} MB in use and {2:f1} MB of weights "
+                              "to write), --max-memory allows {3:f1} MB; allow more, or halve the weights with "
+                              "--precision=bf16",
+                              (used + weights) / 1e6, used / 1e6, weights / 1e6, options.maxMemory / 1e6)
+                    .str());
+  }
+
   CompileResult compile() {
     begin("import");
     OwningOpRef<ModuleOp> module = loadModel(path, context);
@@ -182,6 +218,8 @@ struct Compiler {
       return fail(ExitCode::Refused, "--shape does not fit the model");
     if (options.emit == "onnx")
       return writeModule(*module);
+    if (CompileResult r = checkMemory(constantBytes(*module)); r.code != ExitCode::Done)
+      return r;
 
     begin("normalise");
     if (failed(run(*module, [&](OpPassManager &pm) {
@@ -266,6 +304,8 @@ struct Compiler {
     }
     if (reportOnly)
       return {};
+    if (CompileResult r = checkMemory(spec.weightsSize); r.code != ExitCode::Done)
+      return r;
 
     begin("write");
     std::vector<WeightPiece> pieces = collectWeights(module);

@@ -8,8 +8,10 @@
 #include "onnx/shape_inference/implementation.h"
 
 #include "dialects/onnx/IR/OnnxOps.h"
+#include "lib/importer/Contradictions.h"
 #include "lib/importer/ExternalData.h"
 #include "lib/importer/GraphBuilder.h"
+#include "lib/importer/GuardedSchemas.h"
 #include "lib/importer/Messages.h"
 #include "lib/importer/Protobuf.h"
 #include "lib/importer/Structure.h"
@@ -44,6 +46,7 @@ private:
       if (failed(inlineExternal(tensor, loc, "initializer " + quoted(tensor.name()), files)))
         return failure();
     setSparseAside(graph);
+    nameNodes(graph);
     for (NodeProto &node : *graph.mutable_node()) {
       Location nodeLoc = nodeLocation(node, loc.getContext());
       for (AttributeProto &attribute : *node.mutable_attribute()) {
@@ -104,48 +107,16 @@ private:
   Location loc;
 };
 
-/// onnx collects "(op_type:MatMul, node name: m): [ShapeInferenceError] text" line by line. The
-/// first is the cause, later ones often follow from it.
-LogicalResult reportInference(std::string message, Location loc) {
-  for (StringRef noise : {"[ShapeInferenceError] ", "[TypeInferenceError] ",
-                          "Inference error(s): "})
-    for (size_t at; (at = message.find(noise.str())) != std::string::npos;)
-      message.erase(at, noise.size());
-  SmallVector<StringRef> lines;
-  StringRef(message).split(lines, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
-  // Bodies of onnx's own functions have such constants in opsets that did not know them yet; the
-  // model's constants are checked when they become ops.
-  llvm::erase_if(lines, [](StringRef line) { return line.contains("for a Constant node"); });
-  if (lines.empty())
-    return success();
-  Location where = loc;
-  StringRef op, text = lines.front();
-  if (text.consume_front("(op_type:")) {
-    StringRef node;
-    std::tie(node, text) = text.split("): ");
-    std::tie(op, node) = node.split(", node name: ");
-    if (!node.empty())
-      where = NameLoc::get(StringAttr::get(loc.getContext(), node));
-  }
-  InFlightDiagnostic error = emitError(where) << "shapes or types contradict each other";
-  if (!op.empty())
-    error << " at " << quoted(op);
-  error << ": " << text;
-  if (lines.size() > 1)
-    error.attachNote(loc) << lines.size() - 1 << " more of this kind";
-  return error;
-}
-
 LogicalResult inferShapes(ModelProto &model, Location loc) {
   try {
     ::onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1,
                                           /*data_prop=*/true);
     ::onnx::shape_inference::DataValueMap values;
-    ::onnx::shape_inference::InferShapes(model, ::onnx::OpSchemaRegistry::Instance(), options,
+    ::onnx::shape_inference::InferShapes(model, &guardedSchemas(), options,
                                          &values);
     return success();
   } catch (const std::exception &exception) {
-    return reportInference(exception.what(), loc);
+    return reportContradiction(exception.what(), model, loc);
   }
 }
 

@@ -62,6 +62,9 @@ Heads sq::sliceLast(Lowering &l, Location loc, const Heads &x, int64_t offset, i
   offsets.back() = l.indexAttr(offset);
   Dims dims = x.dims;
   dims.back() = l.indexAttr(size);
+  // (extract_slice refuses an offset at the end even of nothing.)
+  if (isStaticallyEmpty(dims))
+    return {l.emptyTensor(loc, dims, x.element), dims, x.element};
   return {tensor::ExtractSliceOp::create(l.builder, loc, x.tensor, offsets, dims, strides), dims,
           x.element};
 }
@@ -76,8 +79,9 @@ static Heads refine(Lowering &l, Location loc, Heads x) {
   return x;
 }
 
-Value sq::insertAt(Lowering &l, Location loc, const Heads &x, Value into, int64_t axis,
-                      OpFoldResult offset) {
+Value sq::insertAt(Lowering &l, Location loc, const Heads &part, Value into, int64_t axis,
+                   OpFoldResult offset) {
+  Heads x = refine(l, loc, part);
   Dims offsets(x.dims.size(), l.indexAttr(0)), strides(x.dims.size(), l.indexAttr(1));
   offsets[axis] = offset;
   return tensor::InsertSliceOp::create(l.builder, loc, x.tensor, into, offsets, x.dims, strides);

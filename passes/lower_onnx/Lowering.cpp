@@ -58,7 +58,7 @@ Lowering::Lowering(ModuleOp module, FunctionOpInterface source, const LoweringTa
 // Failures
 //===----------------------------------------------------------------------===//
 
-LogicalResult Lowering::fail(Operation *op, const Twine &reason) {
+LogicalResult Lowering::fail(Operation *op, const Twine &reason, std::vector<std::string> notes) {
   failedOp = op;
   std::string title = opTitle(op), text = reason.str();
   for (Failure &failure : failures) {
@@ -67,7 +67,7 @@ LogicalResult Lowering::fail(Operation *op, const Twine &reason) {
       return mlir::failure();
     }
   }
-  failures.push_back({title, text, nodeName(op), op->getLoc(), 1});
+  failures.push_back({title, text, nodeName(op), op->getLoc(), 1, std::move(notes)});
   return mlir::failure();
 }
 
@@ -83,6 +83,8 @@ void Lowering::reportFailures() {
       error << " (node '" << failure.firstNode << "')";
     else
       error << " (" << failure.count << " nodes, the first is '" << failure.firstNode << "')";
+    for (const std::string &note : failure.notes)
+      error.attachNote(loc) << note;
   }
 }
 

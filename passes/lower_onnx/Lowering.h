@@ -260,7 +260,9 @@ public:
 
   /// Records why `op` cannot be lowered: what, why and what to do, without the name
   /// of the op or node (they are added, equal reasons are counted).
-  mlir::LogicalResult fail(mlir::Operation *op, const llvm::Twine &reason);
+  /// `notes` say more about the first node that fails so.
+  mlir::LogicalResult fail(mlir::Operation *op, const llvm::Twine &reason,
+                           std::vector<std::string> notes = {});
 
   //===--------------------------------------------------------------------===//
   // Attributes (one of the wrong kind fails the op and reads as absent)
@@ -403,6 +405,7 @@ private:
     std::string op, reason, firstNode;
     mlir::Location loc;
     unsigned count = 0;
+    std::vector<std::string> notes;
   };
 
   void lowerOp(mlir::Operation *op);
@@ -413,6 +416,13 @@ private:
   void eraseDead();
   void reportFailures();
   Symbol *symbolOf(mlir::OpFoldResult dim);
+  /// "3", the name of a symbol, or "?".
+  std::string dimText(mlir::OpFoldResult dim);
+  /// "3 is dimension 1 of constant 'w'": where dim `place` of a value was first there.
+  std::string dimOrigin(mlir::Value value, size_t place);
+  /// The shapes of the operands, and where two dims that differ come from.
+  std::vector<std::string> describeContradiction(mlir::Operation *op, mlir::OpFoldResult a,
+                                                 mlir::OpFoldResult b);
   /// Gives a symbol a smaller maximum; false when its minimum is above.
   bool limit(Symbol &symbol, int64_t max);
 

@@ -79,7 +79,11 @@ static Lowered halfOf(Lowering &l, Location loc, Lowered *past, int64_t i) {
   Dims offsets(5, l.indexAttr(0)), strides(5, l.indexAttr(1)), dims = past->dims;
   offsets[0] = l.indexAttr(i);
   dims[0] = l.indexAttr(1);
-  Value slice = tensor::ExtractSliceOp::create(l.builder, loc, l.tensor(past), offsets, dims, strides);
+  Value slice = isStaticallyEmpty(dims)
+                    ? l.emptyTensor(loc, dims, past->element)
+                    : tensor::ExtractSliceOp::create(l.builder, loc, l.tensor(past), offsets, dims,
+                                                     strides)
+                          .getResult();
   Lowered half;
   half.element = past->element;
   half.dims.assign(dims.begin() + 1, dims.end());
@@ -290,6 +294,8 @@ static LogicalResult lowerGroupQueryAttention(Lowering &l, Operation *op) {
   Heads q = parts[0], presentKey, presentValue;
   if (!lengths || lengths->rank() != 1 || !lengths->isInteger())
     return l.fail(op, "seqlens_k is not one integer per row");
+  if (pastKey && pastKey->rank() != 4)
+    return l.fail(op, "past_key has rank " + Twine(pastKey->rank()) + "; it must be 4");
   OpFoldResult past = pastKey ? pastKey->dims[2] : l.indexAttr(0);
 
   // Rows may differ in length only in a prompt, where what lies behind a row's

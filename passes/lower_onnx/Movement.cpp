@@ -397,7 +397,7 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
     Location loc = op->getLoc();
     Value source = l.tensor(data);
     result.stored = result.dims;
-    if (count == 0) {
+    if (isStaticallyEmpty(result.dims) || isStaticallyEmpty(data->dims)) {
       // (extract_slice refuses an offset at the end even of nothing.)
       result.tensor = l.emptyTensor(loc, result.dims, data->element);
     } else if (isReversed) {

@@ -13,9 +13,12 @@ FailureOr<Heads> sq::rotate(Lowering &l, Operation *op, Heads x, Lowered *cos, L
   std::optional<int64_t> size = staticDim(l.resolve(x.dims[3]));
   std::optional<int64_t> angles = staticDim(l.resolve(cos->dims.back()));
   if (!size || !angles || *angles <= 0 || 2 * *angles > *size || cos->element != x.element ||
-      sin->element != x.element || cos->rank() != (positions ? 2 : 3) || sin->rank() != cos->rank())
+      sin->element != x.element || cos->rank() != (positions ? 2 : 3) ||
+      sin->rank() != cos->rank() || staticDim(l.resolve(sin->dims.back())) != angles)
     return l.fail(op, "the tables of cosines and sines are not of the input's type, or not half "
                       "as wide as what is rotated");
+  if (positions && (positions->rank() != 2 || !positions->isInteger()))
+    return l.fail(op, "the positions are not integers [batch, sequence]");
   SmallVector<Heads, 2> tables;
   for (Lowered *table : {cos, sin}) {
     Dims dims = table->dims;

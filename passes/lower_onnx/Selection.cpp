@@ -42,6 +42,9 @@ struct Chosen {
 };
 
 Chosen choose(Lowering &l, Location loc, Value mask, OpFoldResult length) {
+  // (extract_slice refuses to take nothing out of nothing.)
+  if (isStaticallyEmpty(length))
+    return {l.emptyTensor(loc, length, l.builder.getI64Type()), length};
   Scalars scalars = l.scalars(loc);
   Type i64 = l.builder.getI64Type();
   Value none = scalars.integer(i64, -1);

@@ -76,6 +76,9 @@ struct Options {
                   "weights; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
   cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
                             cl::desc("threads of the compiler (0: all allowed cores)")};
+  cl::opt<std::string> maxMemory{"max-memory", cl::cat(category), cl::value_desc("SIZE"),
+         cl::desc("refuse the model when what is in use and its weights exceed so many bytes (suffix K, M or G: "
+                  "of 1024), as soon as that is known; no hard limit, as LLVM's needs are not foreseen")};
   cl::opt<std::string> progress{"progress", cl::init("auto"), cl::cat(category),
                                      cl::value_desc("auto|plain|json|none"),
                                      cl::desc("phases on stderr; auto: when it is a terminal")};
@@ -84,6 +87,18 @@ struct Options {
 static int usage(const Twine &message) {
   errs() << "sq-compile: " << message << "\nTry sq-compile --help\n";
   return static_cast<int>(ExitCode::Usage);
+}
+
+/// Bytes of "2G", "512M", "1000"; false for what is no size.
+static bool parseSize(StringRef text, uint64_t &bytes) {
+  unsigned shift = text.consume_back_insensitive("k")   ? 10
+                   : text.consume_back_insensitive("m") ? 20
+                   : text.consume_back_insensitive("g") ? 30
+                                                        : 0;
+  if (text.getAsInteger(10, bytes) || bytes == 0 || bytes > UINT64_MAX >> shift)
+    return false;
+  bytes <<= shift;
+  return true;
 }
 
 int main(int argc, char **argv) {
@@ -125,6 +140,8 @@ int main(int argc, char **argv) {
     return usage("--tile=" + cli.tile + ": " + wrong);
   if (none_of(sq::hostTargets(), [&](const sq::HostTarget &target) { return sq::fitTiles(target, tiles); }))
     return usage("--tile=" + cli.tile + ": rows x vectors do not fit the registers of any CPU level");
+  if (cli.maxMemory.getNumOccurrences() && !parseSize(cli.maxMemory, options.maxMemory))
+    return usage("--max-memory=" + cli.maxMemory + " is no size; give bytes, or a number with K, M or G");
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
   static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj", "ptx"};

@@ -40,7 +40,7 @@ func.func @main(%x: tensor<4xf32>, %c: tensor<i1>) -> tensor<*xf32> {
 
 func.func @main(%x: tensor<2xf32>, %count: tensor<i64>) -> tensor<*xf32> {
   %true = onnx.Constant() {value = dense<true> : tensor<i1>} : () -> tensor<i1>
-  // expected-error @below {{cannot lower Loop: a carried value changes its shape from iteration to iteration; this needs a constant M of at most 256 (node 'Loop')}}
+  // expected-error @below {{cannot lower Loop: a carried value is a sequence, or changes its shape from iteration to iteration; this needs a constant M of at most 256 (node 'Loop')}}
   %y = onnx.Loop(%count, %true, %x) attributes {region_names = ["body"]} : (tensor<i64>, tensor<i1>, tensor<2xf32>) -> tensor<*xf32> {
   ^bb0(%i: tensor<i64>, %c: tensor<i1>, %v: tensor<?xf32>):
     %n = onnx.Concat(%v, %x) {axis = 0 : i64} : (tensor<?xf32>, tensor<2xf32>) -> tensor<?xf32>
