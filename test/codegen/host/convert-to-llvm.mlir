@@ -16,7 +16,7 @@
 // CHECK: llvm.getelementptr %[[WEIGHTS]][128] : (!llvm.ptr) -> !llvm.ptr, i8
 // CHECK: %[[ARENAP:.*]] = llvm.getelementptr %[[CTX]][16] : (!llvm.ptr) -> !llvm.ptr, i8
 // CHECK: %[[ARENAF:.*]] = llvm.load %[[ARENAP]]
-// CHECK: %[[MEM:.*]] = llvm.call %[[ARENAF]](%[[CTX]], %[[N]]) : !llvm.ptr, (!llvm.ptr, i64) -> !llvm.ptr
+// CHECK: %[[MEM:.*]] = llvm.call %[[ARENAF]](%[[CTX]], %[[ZERO]], %[[N]]) : !llvm.ptr, (!llvm.ptr, i32, i64) -> !llvm.ptr
 // CHECK: %[[OK:.*]] = llvm.icmp "ne" %[[MEM]], %[[NULL]]
 // CHECK: llvm.cond_br %[[OK]], ^[[GO:bb[0-9]+]], ^[[STOP:bb[0-9]+]]
 // CHECK: ^[[STOP]]:

@@ -6,7 +6,7 @@
 // CHECK: %[[C:.*]] = tensor.extract
 // CHECK: %[[THEN:.*]] = arith.select %[[C]], %c1, %c0
 // CHECK: %[[ELSE:.*]] = arith.select %[[C]], %c0, %c1
-// CHECK: %[[DEST:.*]] = tensor.empty(%{{.*}}) : tensor<?xf32>
+// CHECK: %[[DEST:.*]] = bufferization.alloc_tensor(%{{.*}}) : tensor<?xf32>
 // CHECK: %[[FIRST:.*]] = scf.for {{.*}} to %[[THEN]] {{.*}} iter_args(%[[ARG:.*]] = %[[DEST]])
 // CHECK: bufferization.materialize_in_destination %[[X]] in %[[ARG]]
 // CHECK: scf.for {{.*}} to %[[ELSE]] {{.*}} iter_args(%{{.*}} = %[[FIRST]])
