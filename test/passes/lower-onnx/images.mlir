@@ -54,7 +54,7 @@ func.func @main(%x: tensor<?x?x4xf32> {onnx.dims = ["t", "n", ""]}, %l: tensor<?
 // An axis that only the run knows: the dims before, of and after it.
 // CHECK-LABEL: func.func @main
 // CHECK: cf.assert %{{.*}}, "CumProd: an axis is outside the rank 2"
-// CHECK: linalg.generic {{.*}}"parallel", "parallel", "parallel", "reduction"]} {{.*}} outs(%{{.*}} : tensor<?x?x?xf64>)
+// CHECK: linalg.generic {{.*}}["parallel", "reduction", "parallel"]} {{.*}} outs(%{{.*}}, %{{.*}} : tensor<?x?xf64>, tensor<?x?x?xf64>)
 // CHECK: arith.mulf
 func.func @main(%x: tensor<3x5xf64>, %axis: tensor<i64>) -> tensor<*xf64> {
   %y = onnx.CumProd(%x, %axis) : (tensor<3x5xf64>, tensor<i64>) -> tensor<*xf64>
