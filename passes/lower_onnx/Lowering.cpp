@@ -301,7 +301,7 @@ void Lowering::lowerOp(Operation *op) {
       return;
   for (unsigned i = 0; i < op->getNumOperands(); ++i) {
     Lowered *value = operand(op, i);
-    if (value && isStorageOnly(value->element) && !movesOrConverts(rule->first())) {
+    if (value && value->isTensor() && isStorageOnly(value->element) && !movesOrConverts(rule->first())) {
       (void)fail(op, "it is not defined for elements of type " + dtypeName(value->element) +
                          "; cast or dequantise them");
       return;

@@ -1,4 +1,4 @@
-// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics
+// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics=only-expected
 
 func.func @main(%x: tensor<1x3x8x9xf32>, %p: tensor<1x3x8x9xi1>, %g: tensor<1x5x6x2xf32>, %volume: tensor<1x5x6x3xf32>, %i: tensor<1x5x6x2xi32>, %flat: tensor<5x2xf32>) -> tensor<*xf32> {
   // expected-error @below {{cannot lower GridSample: mode 'area' is not known; use nearest, linear or cubic (node 'GridSample')}}

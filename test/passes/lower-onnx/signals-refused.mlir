@@ -1,4 +1,4 @@
-// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics
+// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics=only-expected
 
 module attributes {onnx.opset_imports = {"ai.onnx" = 20 : i64}} {
   func.func @main(%x: tensor<2x16x1xf32>, %three: tensor<2x16x3xf32>, %flat: tensor<2xf32>) -> tensor<*xf32> {
