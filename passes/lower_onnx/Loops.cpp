@@ -437,14 +437,22 @@ LogicalResult lowerLoop(Lowering &l, Operation *op) {
   size_t failures = l.numFailures();
   if (!changesShape && succeeded(lowerAsLoop(l, op, *source, *given, changesShape)))
     return success();
-  if (!changesShape)
+  auto count = given->count ? constantInteger(given->count) : std::nullopt;
+  bool isCounted = count && *count <= maxUnrolled && constantInteger(given->condition) == 1;
+  if (!isCounted && !changesShape)
     return failure();
   l.forgetFailures(failures);
-  auto count = given->count ? constantInteger(given->count) : std::nullopt;
-  if (!count || *count > maxUnrolled || constantInteger(given->condition) != 1)
+  if (!isCounted)
     return l.fail(op, "a carried value is a sequence, or changes its shape from iteration to "
                       "iteration; this needs a constant M of at most " + Twine(maxUnrolled));
-  return unroll(l, op, *source, *given, *count);
+  // What a loop cannot (a position in a list must be known), an iteration may.
+  if (changesShape)
+    return unroll(l, op, *source, *given, *count);
+  if (succeeded(unroll(l, op, *source, *given, *count)))
+    return success();
+  // Told once, not for each iteration.
+  l.forgetFailures(failures);
+  return lowerAsLoop(l, op, *source, *given, changesShape);
 }
 
 //===----------------------------------------------------------------------===//

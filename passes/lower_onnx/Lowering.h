@@ -229,7 +229,7 @@ public:
   };
   /// The number of failures so far, and back to where there were fewer.
   size_t numFailures() const { return failures.size(); }
-  void forgetFailures(size_t count) { failures.resize(count, failures.front()); }
+  void forgetFailures(size_t count) { failures.erase(failures.begin() + count, failures.end()); }
   /// The op failed as something inside it did, which has been recorded.
   mlir::LogicalResult failInside(mlir::Operation *op) {
     failedOp = op;

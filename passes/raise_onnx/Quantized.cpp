@@ -125,11 +125,13 @@ LogicalResult qLinearUnary(Expansion &e) {
 
 /// QLinearConcat(Y scale, Y zero, then (X, scale, zero) ..)
 LogicalResult qLinearConcat(Expansion &e) {
+  // (Nothing is written before a refusal.)
+  for (unsigned i = 2; i < std::max(e.op->getNumOperands(), 4u); i += 3)
+    if (!e.operand(i) || !e.operand(i + 1))
+      return e.refuse("an input without a tensor or scale");
   SmallVector<Value> parts;
-  for (unsigned i = 2; i + 1 < e.op->getNumOperands(); i += 3)
+  for (unsigned i = 2; i < e.op->getNumOperands(); i += 3)
     parts.push_back(dequantize(e, i));
-  if (parts.empty())
-    return e.refuse("nothing to concatenate");
   Value y = e.makeOf("Concat", parts, e.rewriter.getF32Type(), e.copied({"axis"}));
   return e.replace(quantize(e, y, e.operand(0), e.operand(1), e.operand(2)));
 }
