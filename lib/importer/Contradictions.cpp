@@ -1,5 +1,6 @@
 #include "lib/importer/Contradictions.h"
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 
 #include "lib/importer/Messages.h"

@@ -252,9 +252,10 @@ Value Recurrence::initialState(unsigned i, unsigned d) {
   Dims dims = {batch, l.indexAttr(hidden)};
   Lowered initial;
   if (Lowered *given = l.operand(op, i)) {
-    Dims offsets(3, l.indexAttr(0)), strides(3, l.indexAttr(1)), sizes = given->dims;
+    // Not `given->dims`: its batch may have become known only by that of X.
+    Dims offsets(3, l.indexAttr(0)), strides(3, l.indexAttr(1)), sizes = dims;
     offsets[directionAxis()] = l.indexAttr(d);
-    sizes[directionAxis()] = l.indexAttr(1);
+    sizes.insert(sizes.begin() + directionAxis(), l.indexAttr(1));
     initial = asLowered(
         tensor::ExtractSliceOp::create(l.builder, loc, tensorType(dims, element), l.tensor(given),
                                        offsets, sizes, strides),

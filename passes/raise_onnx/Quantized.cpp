@@ -4,6 +4,8 @@
 /// Source: ContribOperators.md of onnxruntime.
 #include "passes/raise_onnx/Expansion.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
 using namespace sq;
 

@@ -43,23 +43,23 @@ llvm::cl::opt<bool> keepStderr("stderr", llvm::cl::desc("keep what crashing case
 constexpr uint64_t maxSeedSize = 64 << 10;
 
 std::vector<std::string> readSeeds() {
-  std::vector<std::string> paths, seeds;
+  std::vector<std::string> seeds;
   for (const std::string &root : roots) {
-    if (!llvm::sys::fs::is_directory(root)) {
+    std::vector<std::string> paths;
+    if (!llvm::sys::fs::is_directory(root))
       paths.push_back(root);
-      continue;
-    }
     std::error_code error;
     for (llvm::sys::fs::recursive_directory_iterator it(root, error), end; it != end && !error;
          it.increment(error))
       if (llvm::StringRef(it->path()).ends_with(".onnx"))
         paths.push_back(it->path());
+    // A directory has no order; where it lies must not change which case is which.
+    std::sort(paths.begin(), paths.end());
+    for (const std::string &path : paths)
+      if (auto buffer = llvm::MemoryBuffer::getFile(path, false, false))
+        if ((*buffer)->getBufferSize() <= maxSeedSize)
+          seeds.push_back((*buffer)->getBuffer().str());
   }
-  std::sort(paths.begin(), paths.end()); // a directory has no order
-  for (const std::string &path : paths)
-    if (auto buffer = llvm::MemoryBuffer::getFile(path, false, false))
-      if ((*buffer)->getBufferSize() <= maxSeedSize)
-        seeds.push_back((*buffer)->getBuffer().str());
   return seeds;
 }
 
