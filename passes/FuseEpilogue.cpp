@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
@@ -29,8 +30,10 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
       return rewriter.notifyMatchFailure(op, "not elementwise on tensors");
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     auto type = cast<RankedTensorType>(op.getResultTypes().front());
-    if (!maps.back().isIdentity() || !type.getElementType().isF32())
-      return rewriter.notifyMatchFailure(op, "the result is permuted or not f32");
+    Type element = type.getElementType();
+    if (!maps.back().isIdentity() || !element.isIntOrFloat() || element.getIntOrFloatBitWidth() > 32 ||
+        element.getIntOrFloatBitWidth() < 8)
+      return rewriter.notifyMatchFailure(op, "the result is permuted or not of 8 to 32 bits");
     if (!op.getMatchingBlockArgument(op.getDpsInitOperand(0)).use_empty())
       return rewriter.notifyMatchFailure(op, "the body reads its output");
     for (Operation &inner : op.getBody()->without_terminator()) {
@@ -51,6 +54,8 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
         position = i;
       }
     }
+    if (product && !product.isOfBytes() && !element.isF32())
+      return rewriter.notifyMatchFailure(op, "products of floats have kernels for f32 only");
     if (!product)
       return rewriter.notifyMatchFailure(op, "no operand is a product with this user only");
     SmallVector<Value> extras(product.getExtras());
@@ -66,7 +71,9 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
     auto fused = sq::PackedMatmulOp::create(
         rewriter, rewriter.getFusedLoc({product.getLoc(), op.getLoc()}), type, product.getX(),
         product.getWeight(), extras, op.getOutputs().front());
-    SmallVector<Type> scalars(1 + extras.size(), rewriter.getF32Type());
+    SmallVector<Type> scalars = {product.getEpilogue().front().getArgument(0).getType()};
+    for (Value extra : extras)
+      scalars.push_back(getElementTypeOrSelf(extra.getType()));
     SmallVector<Location> locs(scalars.size(), op.getLoc());
     Block *body = rewriter.createBlock(&fused.getEpilogue(), {}, scalars, locs);
     IRMapping map;

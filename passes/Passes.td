@@ -166,6 +166,23 @@ def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
     "::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def LowerQuantizedPass : Pass<"sq-lower-quantized", "::mlir::func::FuncOp"> {
+  let summary = "turn quantised elements into the integers that store them";
+  let description = [{
+    `sq.quantize` and `sq.dequantize` become elementwise loops, which fuse; a
+    `sq.linear` of quantised operands becomes `sq.packed_matmul` on bytes, with
+    what zero points add, the scales and the bias as its epilogue.
+
+    ```mlir
+    %y = sq.linear ins(%x, %w : tensor<?x64x!quant.uniform<u8:f32, 0.1:128>>, tensor<64x8x!quant.uniform<i8:f32, 0.2>>) ..
+    ==>
+    %y = sq.packed_matmul ins(%x, %w : tensor<?x64xi8>, tensor<1x16x64xi8>) extras(%zero_times_sums, %scales) ..
+    ```
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   let summary = "pack the weights of linear layers into column panels";
   let description = [{

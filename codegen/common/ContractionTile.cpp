@@ -22,9 +22,14 @@ SmallVector<Value> sq::emitContractionTile(ImplicitLocOpBuilder &b, const Contra
         for (int64_t v = 0; v < tile.vectors; ++v)
           rhs.push_back(tile.rhs(ib, k, v));
         for (int64_t r = 0; r < tile.rows; ++r) {
-          Value lhs = vector::BroadcastOp::create(ib, tile.vectorType, tile.lhs(ib, r, k));
-          for (int64_t v = 0; v < tile.vectors; ++v)
-            next.push_back(vector::FMAOp::create(ib, lhs, rhs[v], acc[r * tile.vectors + v]));
+          Value lhs = tile.lhs(ib, r, k);
+          if (!tile.multiply)
+            lhs = vector::BroadcastOp::create(ib, tile.vectorType, lhs);
+          for (int64_t v = 0; v < tile.vectors; ++v) {
+            Value sum = acc[r * tile.vectors + v];
+            next.push_back(tile.multiply ? tile.multiply(ib, lhs, rhs[v], sum)
+                                         : Value(vector::FMAOp::create(ib, lhs, rhs[v], sum)));
+          }
         }
         scf::YieldOp::create(ib, next);
       });

@@ -9,8 +9,8 @@
 namespace sq {
 
 /// A tile of `rows` x `vectors` accumulators of `vectorType`. The callbacks
-/// emit one element of the left operand (row, k) as a scalar and one vector of
-/// the right operand (k, vector).
+/// emit one element of the left operand (row, k) as a scalar (or as `multiply`
+/// takes it) and one vector of the right operand (k, vector).
 struct ContractionTile {
   int64_t rows, vectors;
   mlir::VectorType vectorType;
@@ -19,6 +19,9 @@ struct ContractionTile {
   llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value k, int64_t vector)> rhs;
   /// What the sums begin with, row by row; empty: zeros.
   llvm::ArrayRef<mlir::Value> init = {};
+  /// acc + lhs * rhs; null: of floats, the left element broadcast.
+  llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value lhs, mlir::Value rhs, mlir::Value acc)>
+      multiply = nullptr;
   /// What else a step of k does, before its products: prefetches. May be null.
   llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, mlir::Value k)> step = nullptr;
 };

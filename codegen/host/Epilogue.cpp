@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace sq;
 
 EpilogueEmitter::EpilogueEmitter(ImplicitLocOpBuilder &b, PackedMatmulOp op, const TiledTarget &target)
-    : op(op), target(target), vectorType(VectorType::get({target.lanes}, b.getF32Type())),
+    : op(op), target(target), vectorType(VectorType::get({target.lanes}, op.isOfBytes() ? Type(b.getI32Type()) : Type(b.getF32Type()))),
       out(asRows(b, op.getOuts())) {
   for (Value extra : op.getExtras()) {
     Value dense = denseMemref(b, extra);
@@ -21,9 +21,9 @@ EpilogueEmitter::EpilogueEmitter(ImplicitLocOpBuilder &b, PackedMatmulOp op, con
   }
 }
 
-bool EpilogueEmitter::isCheap() {
-  constexpr int64_t kCheapOps = 4;
-  return llvm::range_size(op.getEpilogue().front().without_terminator()) <= kCheapOps &&
+bool EpilogueEmitter::isCheap(size_t most) {
+  auto isOperation = [](Operation &inner) { return !isa<arith::ConstantOp>(inner); };
+  return size_t(llvm::count_if(op.getEpilogue().front().without_terminator(), isOperation)) <= most &&
          llvm::none_of(op.getEpilogue().front(), [](Operation &inner) {
            return inner.getName().getDialectNamespace() == "math";
          });
@@ -69,10 +69,11 @@ Value EpilogueEmitter::apply(ImplicitLocOpBuilder &b, Value sum, Value row, Valu
 }
 
 Value EpilogueEmitter::load(ImplicitLocOpBuilder &b, Value memref, ValueRange at, int64_t lanes) {
+  auto type = VectorType::get({target.lanes}, cast<MemRefType>(memref.getType()).getElementType());
   if (lanes == target.lanes)
-    return vector::LoadOp::create(b, vectorType, memref, at);
-  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vectorType));
-  return vector::MaskedLoadOp::create(b, vectorType, memref, at, laneMask(b, lanes), zero);
+    return vector::LoadOp::create(b, type, memref, at);
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  return vector::MaskedLoadOp::create(b, type, memref, at, laneMask(b, lanes), zero);
 }
 
 void EpilogueEmitter::store(ImplicitLocOpBuilder &b, Value value, Value memref, ValueRange at, int64_t lanes) {

@@ -14,22 +14,23 @@ namespace sq {
 struct EpilogueEmitter {
   PackedMatmulOp op;
   const TiledTarget &target;
-  mlir::VectorType vectorType;             // f32
+  mlir::VectorType vectorType;             // f32, or i32 for sums of bytes
   mlir::Value out;                         // [rows, n]
   llvm::SmallVector<mlir::Value> extras;   // [n] or [rows, n]
 
   /// Flattens the leading dims of `outs` and extras, copying strided extras.
   EpilogueEmitter(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op, const TiledTarget &target);
 
-  /// Few operations, none of them transcendental: done on sums in registers.
-  /// Otherwise one copy of the code for each column vector keeps it short.
-  bool isCheap();
+  /// At most `most` operations, none of them transcendental: done on sums in
+  /// registers. Otherwise one copy of the code for each column vector keeps it short.
+  bool isCheap(size_t most = 4);
 
   /// epilogue(sum, extras...) for the vector at row, column n, of which the
   /// first `lanes` exist.
   mlir::Value apply(mlir::ImplicitLocOpBuilder &b, mlir::Value sum, mlir::Value row, mlir::Value n,
                     int64_t lanes);
 
+  /// A vector of elements of `memref`, of which the first `lanes` exist.
   mlir::Value load(mlir::ImplicitLocOpBuilder &b, mlir::Value memref, mlir::ValueRange at, int64_t lanes);
   void store(mlir::ImplicitLocOpBuilder &b, mlir::Value value, mlir::Value memref, mlir::ValueRange at,
              int64_t lanes);

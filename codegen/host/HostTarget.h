@@ -24,6 +24,7 @@ struct HostTarget {
   int64_t lanes;              // f32 in a vector register
   int64_t registers;          // of that size
   int64_t l1, l2;             // bytes of data cache of a core, what the least of the level have
+  bool vnni;                  // a product of bytes is one instruction
   bool amx;                   // products with bf16 weights run on its tiles
 };
 

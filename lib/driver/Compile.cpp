@@ -16,6 +16,7 @@
 #include "mlir/Pass/PassManager.h"
 
 #include "codegen/host/EmitObject.h"
+#include "dialects/sq/IR/SqOps.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/Manifest.h"
 #include "lib/driver/Report.h"
@@ -239,7 +240,10 @@ struct Compiler {
   }
 
   CompileResult generate(ModuleOp module) {
-    SmallVector<Target> targets = chooseTargets(options);
+    bool ofBytes = module.walk([](PackedMatmulOp op) {
+      return op.isOfBytes() ? WalkResult::interrupt() : WalkResult::advance();
+    }).wasInterrupted();
+    SmallVector<Target> targets = chooseTargets(options, ofBytes);
     if (targets.empty())
       return fail(ExitCode::Usage, "no CPU level or architecture to compile for");
     std::vector<std::string> levels;

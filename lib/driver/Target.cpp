@@ -12,7 +12,7 @@
 using namespace mlir;
 using namespace sq;
 
-SmallVector<Target> sq::chooseTargets(const CompileOptions &options) {
+SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofBytes) {
   SmallVector<Target> targets;
   for (const CudaTarget &cuda : cudaTargets())
     if (llvm::is_contained(options.cuda, cuda.arch)) {
@@ -25,8 +25,10 @@ SmallVector<Target> sq::chooseTargets(const CompileOptions &options) {
   if (!options.cuda.empty())
     return targets;
   for (const HostTarget &host : hostTargets())
-    // Without bf16 the AMX level would hold the code of AVX-512 once more.
-    if (options.levels.empty() ? !host.amx || options.precision == "bf16"
+    // A level that nothing in the program makes use of would hold the code of the one below once more.
+    if (options.levels.empty() ? host.amx    ? options.precision == "bf16"
+                                 : host.vnni ? ofBytes
+                                             : true
                                : llvm::is_contained(options.levels, host.level))
       targets.push_back({host, std::nullopt});
   return targets;

@@ -20,7 +20,7 @@ struct Target {
 };
 
 /// The variants that `options` ask for.
-llvm::SmallVector<Target> chooseTargets(const CompileOptions &options);
+llvm::SmallVector<Target> chooseTargets(const CompileOptions &options, bool ofBytes = false);
 
 /// Passes from buffers to the LLVM dialect, as text for sq-opt.
 std::string codePipeline(const Target &target, llvm::StringRef tile);

@@ -97,6 +97,20 @@ static LogicalResult writePairs(WeightOp op, const float *source, uint16_t *out)
   return success();
 }
 
+/// i8 [ceil(n / 16)][16 ceil(k / 64)][16 columns][4], the rest zero.
+static void writeQuads(WeightOp op, const char *source, char *out) {
+  constexpr int64_t kColumns = 16, kRow = 4 * kColumns;
+  int64_t rows = cast<ShapedType>(op.getResult().getType()).getDimSize(1);
+  auto [depth, columns] = op.matrixSize();
+  int64_t stepK = op.getTranspose() ? 1 : columns, stepN = op.getTranspose() ? depth : 1;
+  std::memset(out, 0, llvm::divideCeil(columns, kColumns) * rows * kRow);
+  for (int64_t n = 0; n < columns; ++n) {
+    char *to = out + n / kColumns * rows * kRow + n % kColumns * 4;
+    for (int64_t k = 0; k < depth; ++k)
+      to[k / 4 * kRow + k % 4] = source[k * stepK + n * stepN];
+  }
+}
+
 LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
   WeightOp op = piece.op;
   ElementsAttr value = op.getValue();
@@ -108,6 +122,10 @@ LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
     if (bytes->size() != piece.size)
       return op.emitOpError("is ") << bytes->size() << " bytes long, its place " << piece.size;
     std::memcpy(out, bytes->data(), bytes->size());
+    return success();
+  }
+  if (cast<ShapedType>(op.getResult().getType()).getElementType().isInteger(8)) {
+    writeQuads(op, bytes->data(), out);
     return success();
   }
   if (op.widenedType())

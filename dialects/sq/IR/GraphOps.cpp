@@ -65,6 +65,15 @@ LogicalResult LinearOp::verify() {
     if (b.getRank() != 1 || !dimsAgree(b.getDimSize(0), y.getShape().back()))
       return emitOpError("needs a bias as long as the last dimension of ") << y << ", got " << b;
   }
+  // linear_c4
+  Type xElement = x.getElementType(), wElement = w.getElementType();
+  auto perColumn = dyn_cast<quant::UniformQuantizedPerAxisType>(wElement);
+  bool isQuantized = isa<quant::UniformQuantizedType>(xElement) &&
+                     (isa<quant::UniformQuantizedType>(wElement) ||
+                      (perColumn && perColumn.getQuantizedDimension() == !transposed));
+  if (!isQuantized && (isa<quant::QuantizedType>(xElement) || isa<quant::QuantizedType>(wElement)))
+    return emitOpError("needs x of one scale and a weight of one scale or one per column, got ")
+           << xElement << " and " << wElement;
   return success();
 }
 

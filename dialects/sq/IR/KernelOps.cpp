@@ -18,13 +18,27 @@ std::optional<MemRefType> WeightOp::widenedType() {
   return MemRefType::get({int64_t(llvm::divideCeil(n, kColumns)), k, kColumns}, Float32Type::get(getContext()));
 }
 
+bool PackedMatmulOp::isOfBytes() {
+  return cast<ShapedType>(getWeight().getType()).getElementType().isInteger(8);
+}
+
 LogicalResult PackedMatmulOp::verify() {
   auto shaped = [](Value v) { return cast<ShapedType>(v.getType()); };
   ShapedType x = shaped(getX()), w = shaped(getWeight()), y = shaped(getOuts());
   // packed_matmul_c1
   bool pairs = w.getRank() == 4 && w.getElementType().isBF16() && w.getShape().back() == 2;
   int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
-  if ((w.getRank() != 3 && !pairs) || !w.hasStaticShape() || x.getRank() < 1 || y.getRank() != x.getRank() ||
+  if (isOfBytes()) {
+    constexpr int64_t kColumns = 16, kRow = 64, kDepth = 64;
+    if (w.getRank() != 3 || !w.hasStaticShape() || w.getDimSize(2) != kRow || k % 4 != 0 ||
+        !x.getElementType().isInteger(8) || y.getRank() != x.getRank() ||
+        w.getDimSize(1) != int64_t(llvm::divideCeil(k, kDepth)) * 16 ||
+        w.getDimSize(0) != int64_t(llvm::divideCeil(n, kColumns)))
+      return emitOpError("needs a weight [ceil(n / 16), 16 ceil(k / 64), 64] and x of i8 whose k is a multiple of 4 for x ")
+             << x << " and outs " << y << ", got " << w;
+  } else if (!isa<FloatType>(w.getElementType()) || !isa<FloatType>(x.getElementType())) {
+    return emitOpError("multiplies floats, or i8 by i8, got ") << x << " and " << w;
+  } else if ((w.getRank() != 3 && !pairs) || !w.hasStaticShape() || x.getRank() < 1 || y.getRank() != x.getRank() ||
       w.getDimSize(1) != (pairs ? int64_t(llvm::divideCeil(k, 32)) * 16 : k) ||
       w.getDimSize(0) != (n + w.getDimSize(2) - 1) / w.getDimSize(2))
     return emitOpError("needs a weight [ceil(n / N), k, N] or bf16 [ceil(n / N), 16 ceil(k / 32), N, 2] for x ")
@@ -38,9 +52,16 @@ LogicalResult PackedMatmulOp::verify() {
   }
   // packed_matmul_c3
   Block &body = getEpilogue().front();
-  if (body.getNumArguments() != 1 + getExtras().size() ||
-      cast<YieldOp>(body.getTerminator()).getValues().size() != 1)
+  auto yielded = cast<YieldOp>(body.getTerminator()).getValues();
+  if (body.getNumArguments() != 1 + getExtras().size() || yielded.size() != 1)
     return emitOpError("needs an epilogue of ") << 1 + getExtras().size() << " arguments and one result";
+  Builder b(getContext());
+  if (body.getArgument(0).getType() != (isOfBytes() ? Type(b.getI32Type()) : Type(b.getF32Type())) ||
+      yielded[0].getType() != y.getElementType())
+    return emitOpError("needs an epilogue from ") << (isOfBytes() ? "i32" : "f32") << " to " << y.getElementType();
+  for (auto [extra, argument] : llvm::zip(getExtras(), body.getArguments().drop_front()))
+    if (shaped(extra).getElementType() != argument.getType())
+      return emitOpError("hands elements of ") << extra.getType() << " to an epilogue that takes " << argument.getType();
   return success();
 }
 

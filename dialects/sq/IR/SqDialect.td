@@ -15,7 +15,7 @@ def Sq_Dialect : Dialect {
     Composites come in destination-passing style, like `linalg`: `ins` are read,
     `outs` gives the shape of the result (and, once bufferized, its memory).
   }];
-  let dependentDialects = ["arith::ArithDialect", "tensor::TensorDialect"];
+  let dependentDialects = ["arith::ArithDialect", "tensor::TensorDialect", "quant::QuantDialect"];
 }
 
 class Sq_Op<string mnemonic, list<Trait> traits = []>
@@ -36,6 +36,14 @@ class Sq_DpsOp<string mnemonic, list<Trait> traits = []>
 
 def Sq_F32Shaped : AnyTypeOf<[TensorOf<[F32, F64, F16, BF16]>, MemRefOf<[F32, F64, F16, BF16]>],
                              "ranked tensor or memref of floats">;
+
+// Upstream's !quant.uniform, any of its kinds. Graphs have them, kernels their storage.
+def Sq_Quantized : Type<CPred<"::llvm::isa<::mlir::quant::QuantizedType>($_self)">, "quantised element">;
+
+def Sq_QuantizedTensor : TensorOf<[Sq_Quantized]>;
+
+def Sq_FloatOrQuantizedShaped : AnyTypeOf<[Sq_F32Shaped, Sq_QuantizedTensor],
+                                          "ranked tensor or memref of floats, or tensor of quantised elements">;
 
 def Sq_NumberShaped : AnyTypeOf<[TensorOf<[F32, F64, F16, BF16, AnySignlessInteger]>,
                                  MemRefOf<[F32, F64, F16, BF16, AnySignlessInteger]>],

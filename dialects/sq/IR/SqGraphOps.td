@@ -33,11 +33,13 @@ def Sq_LinearOp : Sq_DpsOp<"linear"> {
   let summary = "matrix product with a constant weight";
   let description = [{
     `y[.., n] = sum_k x[.., k] * w[k, n] + bias[n]`; with `transpose_weight`,
-    `w` is `[n, k]`. All leading dims of `x` are rows.
+    `w` is `[n, k]`. All leading dims of `x` are rows. Quantised elements stand for the floats that
+    they express; their products are summed exactly, as integers.
 
     - (C1) `w` is a matrix whose k equals the last dim of `x` and whose n that of `outs`.
     - (C2) `bias`, when given, is `[n]`.
     - (C3) `x` and `outs` have one rank, and equal leading dims.
+    - (C4) both `x` and `w` are quantised or none; `x` then with one scale, `w` with one or one per n.
 
     Example:
     ```mlir
@@ -47,8 +49,8 @@ def Sq_LinearOp : Sq_DpsOp<"linear"> {
     }
     ```
   }];
-  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$weight, Optional<Sq_F32Shaped>:$bias,
-                       Sq_F32Shaped:$outs, UnitAttr:$transpose_weight);
+  let arguments = (ins Sq_FloatOrQuantizedShaped:$x, Sq_FloatOrQuantizedShaped:$weight,
+                       Optional<Sq_F32Shaped>:$bias, Sq_F32Shaped:$outs, UnitAttr:$transpose_weight);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`

@@ -15,7 +15,10 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
     `[n, k]`. A result of bf16 `[ceil(n / N)][16 ceil(k / 32)][N][2]` is the
     layout of AMX tiles: f32 rounded to nearest even, element (k, n) at panel
     n / N, pair k / 2, column n mod N, position k mod 2; what is past k or n is zero.
-    CPU levels without AMX read an f32 copy instead, which the loader makes:
+    A result of i8 `[ceil(n / 16)][16 ceil(k / 64)][64]` (`pack = 16`) is the layout that
+    VNNI and AMX tiles of bytes share: element (k, n) at group n / 16, row k / 4, byte
+    4 (n mod 16) + k mod 4, the rest zero.
+    Of bf16, CPU levels without AMX read an f32 copy instead, which the loader makes:
     `wide_offset` is its place in that memory (64-byte aligned), and with
     `widened` the result is that copy, in panels of f32.
 
@@ -50,11 +53,15 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     element of `outs`. An extra of rank 1 is indexed by n, one of the rank of
     `outs` by r and n.
 
+    Sums are f32. Of bytes they are i32 and exact: `x` is i8 read as unsigned, `w` i8 read as
+    signed (what vpdpbusd and tdpbusd multiply), and zero points are the epilogue's.
+
     - (C1) `w` is `[panels, k, N]` with k the last dim of `x` and `panels = ceil(n / N)`,
       or bf16 `[panels, 16 ceil(k / 32), N, 2]` (`sq.weight`): `x` is then rounded to bf16
-      or not, as the target likes; sums are f32 in any case.
+      or not, as the target likes; or i8 `[ceil(n / 16), 16 ceil(k / 64), 64]`, and `x` i8 with
+      a k that is a multiple of 4.
     - (C2) an extra is `[n]`, or shaped like `outs`.
-    - (C3) the region takes 1 + |extras| scalars and yields one.
+    - (C3) the region takes a sum and an element of each extra, and yields an element of `outs`.
 
     Example:
     ```mlir
@@ -68,10 +75,14 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     }
     ```
   }];
-  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$weight, Variadic<Sq_F32Shaped>:$extras,
-                       Sq_F32Shaped:$outs);
-  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let arguments = (ins Sq_NumberShaped:$x, Sq_NumberShaped:$weight, Variadic<Sq_NumberShaped>:$extras,
+                       Sq_NumberShaped:$outs);
+  let results = (outs Variadic<Sq_NumberShaped>:$result);
   let regions = (region SizedRegion<1>:$epilogue);
+  let extraClassDeclaration = dpsDeclaration # [{
+    /// A product of bytes, whose sums are i32.
+    bool isOfBytes();
+  }];
   let assemblyFormat = [{
     `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`
     (`extras` `(` $extras^ `:` type($extras) `)`)? `outs` `(` $outs `:` type($outs) `)`

@@ -2,6 +2,7 @@
 #ifndef SQ_DIALECTS_SQ_IR_SQOPS_H
 #define SQ_DIALECTS_SQ_IR_SQOPS_H
 
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"

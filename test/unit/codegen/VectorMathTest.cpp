@@ -74,7 +74,7 @@ public:
   Sweep(const MathFunction &function, const Bound &bound)
       : function(function), bound(bound) {
     for (const std::string &level : runnableLevels())
-      for (int lanes : {0, level == "avx512" ? 16 : 8}) {
+      for (int lanes : {0, int(findHostTarget(level)->lanes)}) {
         auto code = compileMath(function, level, lanes, lowerMath);
         if (!code) {
           ADD_FAILURE() << level << ": " << llvm::toString(code.takeError());

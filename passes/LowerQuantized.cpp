@@ -1,0 +1,306 @@
+//===-- LowerQuantized.cpp - quantised elements become integers ---------------===//
+//
+// From here on a quantised tensor is its storage. A product of bytes sums x * w
+// with x unsigned and w signed, as the machine has it, so that signed activations
+// and unsigned weights are moved by 128 first; with zero points zx and zw
+//   sum (x - zx)(w - zw) = sum x w - zx (sum w - K zw) - zw sum x,
+// where all but the first and the last sum are known now.
+//
+//===--------------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Quant/IR/Quant.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include "dialects/sq/IR/SqOps.h"
+#include "passes/Passes.h"
+
+namespace sq {
+#define GEN_PASS_DEF_LOWERQUANTIZEDPASS
+#include "passes/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+using quant::QuantizedType;
+using quant::UniformQuantizedPerAxisType;
+using quant::UniformQuantizedType;
+
+namespace {
+
+/// Adding it to a small float rounds that to an integer, which is then in the low bits.
+constexpr double kRounder = 12582912.0; // 1.5 * 2^23
+
+QuantizedType quantizedOf(Value v) { return cast<QuantizedType>(getElementTypeOrSelf(v.getType())); }
+
+/// Elements of less than 8 bits lie in bytes.
+Type storageOf(QuantizedType type) {
+  unsigned width = type.getStorageTypeIntegralWidth();
+  return IntegerType::get(type.getContext(), width <= 8 ? 8 : 16);
+}
+
+RankedTensorType storageType(Value v) {
+  return cast<RankedTensorType>(v.getType()).clone(storageOf(quantizedOf(v)));
+}
+
+struct Lowering {
+  ImplicitLocOpBuilder b;
+
+  Value number(double x) { return arith::ConstantOp::create(b, b.getF32FloatAttr(x)); }
+
+  Value empty(Value like, Type element) {
+    return tensor::EmptyOp::create(b, tensor::getMixedSizes(b, b.getLoc(), like), element);
+  }
+
+  /// One element each of `ins`, like the result or (rank 1) along its last dim.
+  Value pointwise(ValueRange ins, Value init, function_ref<Value(ImplicitLocOpBuilder &, ValueRange)> body) {
+    auto type = cast<RankedTensorType>(init.getType());
+    int64_t rank = type.getRank();
+    SmallVector<AffineMap> maps(ins.size() + 1, b.getMultiDimIdentityMap(rank));
+    SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
+    return linalg::GenericOp::create(b, TypeRange(type), ins, ValueRange(init), maps, loops,
+                                     [&](OpBuilder &o, Location l, ValueRange args) {
+                                       ImplicitLocOpBuilder ib(l, o);
+                                       linalg::YieldOp::create(ib, body(ib, args.drop_back()));
+                                     })
+        .getResult(0);
+  }
+
+  /// The storage of a quantised value.
+  Value storage(Value v) {
+    auto type = storageType(v);
+    if (auto cast = v.getDefiningOp<quant::StorageCastOp>(); cast && cast.getInput().getType() == type)
+      return cast.getInput();
+    return quant::StorageCastOp::create(b, type, v);
+  }
+
+  //===-- quantize, dequantize -----------------------------------------------===//
+
+  static Value toF32(ImplicitLocOpBuilder &b, Value v) {
+    return v.getType().isF32() ? v : Value(arith::ExtFOp::create(b, b.getF32Type(), v));
+  }
+
+  /// In f32: x / scale + kRounder + zero point, clamped, and its low bits.
+  Value quantized(ImplicitLocOpBuilder &ib, Value x, double scale, int64_t zero, QuantizedType type) {
+    auto constant = [&](double v) { return arith::ConstantOp::create(ib, ib.getF32FloatAttr(v)); };
+    Value y = arith::MulFOp::create(ib, toF32(ib, x), constant(1.0 / scale));
+    y = arith::AddFOp::create(ib, y, constant(kRounder + zero));
+    Value low = constant(kRounder + type.getStorageTypeMin()), high = constant(kRounder + type.getStorageTypeMax());
+    // One vmaxps and one vminps; a NaN becomes `low`.
+    y = arith::SelectOp::create(ib, arith::CmpFOp::create(ib, arith::CmpFPredicate::OGT, y, low), y, low);
+    y = arith::SelectOp::create(ib, arith::CmpFOp::create(ib, arith::CmpFPredicate::OLT, y, high), y, high);
+    Value bits = arith::BitcastOp::create(ib, ib.getI32Type(), y);
+    return arith::TruncIOp::create(ib, storageOf(type), bits);
+  }
+
+  LogicalResult lower(sq::QuantizeOp op) {
+    auto type = dyn_cast<UniformQuantizedType>(quantizedOf(op.getResult()));
+    if (!type)
+      return op.emitOpError("has no kernel for ") << op.getType() << "; only one scale for all of a tensor";
+    Value bits = pointwise(op.getX(), empty(op.getX(), storageOf(type)), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+      return quantized(ib, args[0], type.getScale(), type.getZeroPoint(), type);
+    });
+    op.replaceAllUsesWith(quant::StorageCastOp::create(b, op.getType(), bits).getResult());
+    op.erase();
+    return success();
+  }
+
+  static Value widen(ImplicitLocOpBuilder &b, Value v, QuantizedType type) {
+    return type.isSigned() ? Value(arith::ExtSIOp::create(b, b.getI32Type(), v))
+                           : Value(arith::ExtUIOp::create(b, b.getI32Type(), v));
+  }
+
+  LogicalResult lower(sq::DequantizeOp op) {
+    auto type = dyn_cast<UniformQuantizedType>(quantizedOf(op.getX()));
+    if (!type)
+      return op.emitOpError("has no kernel for ") << op.getX().getType() << "; only one scale for all of a tensor";
+    Type element = getElementTypeOrSelf(op.getType());
+    Value y = pointwise(storage(op.getX()), empty(op.getX(), element), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+      Value q = widen(ib, args[0], type);
+      if (type.getZeroPoint())
+        q = arith::SubIOp::create(ib, q, arith::ConstantOp::create(ib, ib.getI32IntegerAttr(type.getZeroPoint())));
+      Value f = arith::MulFOp::create(ib, arith::SIToFPOp::create(ib, ib.getF32Type(), q),
+                                      arith::ConstantOp::create(ib, ib.getF32FloatAttr(type.getScale())));
+      return element.isF32() ? f : Value(arith::TruncFOp::create(ib, element, f));
+    });
+    op.replaceAllUsesWith(y);
+    op.erase();
+    return success();
+  }
+
+  //===-- linear -------------------------------------------------------------===//
+
+  /// What is known of a weight: per column its sum, scale and zero point.
+  struct Columns {
+    std::vector<int32_t> sums, zeros;
+    std::vector<float> scales;
+  };
+
+  static Columns describe(ArrayRef<int8_t> w, int64_t k, int64_t n, bool transposed, QuantizedType type, int64_t moved) {
+    Columns columns{std::vector<int32_t>(n), std::vector<int32_t>(n), std::vector<float>(n)};
+    auto one = dyn_cast<UniformQuantizedType>(type);
+    auto each = dyn_cast<UniformQuantizedPerAxisType>(type);
+    for (int64_t c = 0; c < n; ++c) {
+      columns.scales[c] = one ? one.getScale() : each.getScales()[c];
+      columns.zeros[c] = (one ? one.getZeroPoint() : each.getZeroPoints()[c]) - moved;
+    }
+    for (int64_t r = 0; r < k; ++r)
+      for (int64_t c = 0; c < n; ++c)
+        columns.sums[c] += w[transposed ? c * k + r : r * n + c];
+    return columns;
+  }
+
+  template <typename T> Value vectorOf(ArrayRef<T> values, Type element) {
+    auto type = RankedTensorType::get({int64_t(values.size())}, element);
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(type, values));
+  }
+
+  /// x as unsigned bytes, k rounded up to a multiple of 4.
+  Value unsignedBytes(Value x, bool isSigned) {
+    auto type = cast<RankedTensorType>(x.getType());
+    if (isSigned)
+      x = pointwise(x, empty(x, b.getI8Type()), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+        return arith::XOrIOp::create(ib, args[0], arith::ConstantOp::create(ib, ib.getI8IntegerAttr(-128)));
+      });
+    int64_t k = type.getShape().back(), padded = llvm::alignTo(k, 4);
+    if (padded == k)
+      return x;
+    SmallVector<OpFoldResult> low(type.getRank(), b.getIndexAttr(0)), high = low;
+    high.back() = b.getIndexAttr(padded - k);
+    SmallVector<int64_t> shape(type.getShape());
+    shape.back() = padded;
+    Value zero = arith::ConstantOp::create(b, b.getI8IntegerAttr(0));
+    return tensor::PadOp::create(b, type.clone(shape), x, low, high, zero);
+  }
+
+  /// The weight as signed bytes; null when it is not constant.
+  ElementsAttr signedWeight(sq::LinearOp op, ArrayRef<int8_t> &bytes, bool isSigned) {
+    ElementsAttr value;
+    if (!matchPattern(storage(op.getWeight()), m_Constant(&value)))
+      return nullptr;
+    auto type = cast<ShapedType>(value.getType());
+    std::vector<char> all;
+    ArrayRef<char> raw;
+    if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+      if (!resource.getRawHandle().getBlob())
+        return nullptr;
+      raw = resource.getRawHandle().getBlob()->getData();
+    } else if (auto dense = dyn_cast<DenseElementsAttr>(value); dense && dense.isSplat()) {
+      all.assign(type.getNumElements(), dense.getRawData().front());
+      raw = all;
+    } else if (dense) {
+      raw = dense.getRawData();
+    } else {
+      return nullptr;
+    }
+    if (!isSigned || !all.empty()) {
+      AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(raw, /*align=*/64, /*dataIsMutable=*/true);
+      if (!isSigned)
+        for (char &c : blob.getMutableData())
+          c ^= char(0x80);
+      auto moved = DenseResourceElementsAttr::get(type, "signed", std::move(blob));
+      raw = moved.getRawHandle().getBlob()->getData();
+      value = moved;
+    }
+    bytes = ArrayRef(reinterpret_cast<const int8_t *>(raw.data()), raw.size());
+    return value;
+  }
+
+  LogicalResult lower(sq::LinearOp op) {
+    QuantizedType wType = quantizedOf(op.getWeight());
+    auto xType = cast<UniformQuantizedType>(quantizedOf(op.getX()));
+    auto shape = cast<RankedTensorType>(op.getWeight().getType());
+    bool transposed = op.getTransposeWeight();
+    if (!shape.hasStaticShape() || storageOf(xType).getIntOrFloatBitWidth() != 8 ||
+        storageOf(wType).getIntOrFloatBitWidth() != 8 || !getElementTypeOrSelf(op.getOuts()).isF32())
+      return op.emitOpError("has no kernel for ") << op.getX().getType() << " and " << shape
+                                                  << "; both need at most 8 bits, and the result f32";
+    int64_t k = shape.getDimSize(transposed), n = shape.getDimSize(!transposed);
+    constexpr int64_t kMostDepth = (int64_t(1) << 31) / (255 * 128) - 1; // sums of i32 are exact
+    if (k > kMostDepth)
+      return op.emitOpError("sums ") << k << " products in 32 bits; at most " << kMostDepth << " are sure to fit";
+    ArrayRef<int8_t> bytes;
+    ElementsAttr weight = signedWeight(op, bytes, wType.isSigned());
+    if (!weight)
+      return op.emitOpError("needs a constant weight");
+    Columns columns = describe(bytes, k, n, transposed, wType, wType.isSigned() ? 0 : 128);
+    if (llvm::any_of(columns.zeros, [](int32_t z) { return z != 0; }))
+      return op.emitOpError("has no kernel for a weight with zero points: ") << wType;
+    int64_t zeroX = xType.getZeroPoint() + (xType.isSigned() ? 128 : 0);
+
+    auto packed = RankedTensorType::get({int64_t(llvm::divideCeil(n, 16)), int64_t(llvm::divideCeil(k, 64)) * 16, 64},
+                                        b.getI8Type());
+    Value panels = sq::WeightOp::create(b, op.getWeight().getLoc(), packed, weight, /*pack=*/16, transposed,
+                                        /*offset=*/nullptr, /*wide_offset=*/nullptr, /*widened=*/false);
+    SmallVector<Value> extras;
+    std::vector<int32_t> offset(n);
+    std::vector<float> scale(n);
+    for (int64_t c = 0; c < n; ++c) {
+      offset[c] = zeroX * columns.sums[c];
+      scale[c] = xType.getScale() * columns.scales[c];
+    }
+    if (zeroX)
+      extras.push_back(vectorOf<int32_t>(offset, b.getI32Type()));
+    extras.push_back(vectorOf<float>(scale, b.getF32Type()));
+    if (op.getBias())
+      extras.push_back(op.getBias());
+    auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), unsignedBytes(storage(op.getX()), xType.isSigned()),
+                                              panels, extras, op.getOuts());
+    SmallVector<Type> scalars = {b.getI32Type()};
+    for (Value extra : extras)
+      scalars.push_back(getElementTypeOrSelf(extra.getType()));
+    OpBuilder::InsertionGuard guard(b);
+    Block *body = b.createBlock(&product.getEpilogue(), {}, scalars, SmallVector<Location>(scalars.size(), b.getLoc()));
+    unsigned next = 0;
+    Value sum = body->getArgument(next++);
+    if (zeroX)
+      sum = arith::SubIOp::create(b, sum, body->getArgument(next++));
+    Value y = arith::MulFOp::create(b, arith::SIToFPOp::create(b, b.getF32Type(), sum), body->getArgument(next++));
+    if (op.getBias())
+      y = arith::AddFOp::create(b, y, body->getArgument(next++));
+    sq::YieldOp::create(b, y);
+    op->replaceAllUsesWith(product);
+    op.erase();
+    return success();
+  }
+};
+
+struct LowerQuantizedPass : sq::impl::LowerQuantizedPassBase<LowerQuantizedPass> {
+  void runOnOperation() override {
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      auto isQuantized = [](Type t) { return isa<QuantizedType>(getElementTypeOrSelf(t)); };
+      if (llvm::any_of(op->getOperandTypes(), isQuantized) || llvm::any_of(op->getResultTypes(), isQuantized))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      Lowering l{ImplicitLocOpBuilder(op->getLoc(), op)};
+      LogicalResult done = success();
+      if (auto o = dyn_cast<sq::QuantizeOp>(op))
+        done = l.lower(o);
+      else if (auto o = dyn_cast<sq::DequantizeOp>(op))
+        done = l.lower(o);
+      else if (auto o = dyn_cast<sq::LinearOp>(op))
+        done = l.lower(o);
+      else if (!isa<quant::StorageCastOp>(op))
+        done = op->emitOpError("has no lowering of quantised operands");
+      if (failed(done))
+        return signalPassFailure();
+    }
+    for (Operation *op : llvm::reverse(ops))
+      if (isa<quant::StorageCastOp>(op) && op->use_empty())
+        op->erase();
+    getOperation().walk([](quant::StorageCastOp op) {
+      if (op->use_empty())
+        op->erase();
+    });
+  }
+};
+
+} // namespace
