@@ -24,6 +24,27 @@ def KeepIntermediatesPass : Pass<"sq-keep-intermediates", "::mlir::ModuleOp"> {
   }];
 }
 
+def ObservePass : Pass<"sq-observe", "::mlir::ModuleOp"> {
+  let summary = "make the activations whose ranges are gathered results of the program";
+  let description = [{
+    For calibration (`sq-calibrate`): every float tensor of @main that `analysis/ObservedValues.h`
+    selects, arguments aside, becomes a result called `observed:` and the name of the ONNX node that
+    it came from. The quantisation passes look ranges up by the same names. Before: the graph level,
+    as `--sq-onnx-to-graph` leaves it. What the program computes is the same up to rounding; less of
+    it can be fused.
+
+    ```mlir
+    %0 = sq.linear ins(%x, %w : ...) ... loc("fc")
+    %1 = sq.gelu ins(%0 : ...) ... loc("act")
+    return %1 // {sq.name = "y"}
+    ==>
+    return %1, %0, %1 // {sq.name = "y"}, {sq.name = "observed:fc"}, {sq.name = "observed:act"}
+    ```
+
+    Running it twice changes nothing.
+  }];
+}
+
 def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
   let summary = "turn exporters' spellings of one op into that op";
   let description = [{

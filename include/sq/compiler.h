@@ -45,6 +45,12 @@ struct CompileOptions {
   /// Every node's floating-point tensors become outputs called "node:" and the
   /// node's name, for sq-diff.
   bool keepIntermediates = false;
+  /// Every tensor whose range calibration gathers becomes an output called "observed:" and its
+  /// name (passes/analysis/ObservedValues.h), for sq-calibrate.
+  bool observe = false;
+  /// Called with the module as imported, before --shape ("import"), and at graph level, before
+  /// what it computes is turned into buffers ("normalise"). It must not be changed.
+  std::function<void(const std::string &phase, mlir::ModuleOp module)> inspect;
   /// Bytes of resident memory that the compile may take; 0: any. It is refused as soon as what is
   /// in use and the weights still to be written exceed them. What passes and LLVM will need beside
   /// is not foreseen, so this is no hard limit.

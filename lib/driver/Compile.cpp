@@ -125,7 +125,8 @@ struct Compiler {
     bool file = !options.output.empty() && options.output != "-" && options.output != "/dev/null";
     std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
     SmallVector<Target> targets = chooseTargets(options);
-    std::string pipeline = "builtin.module(" + std::string(options.keepIntermediates ? "sq-keep-intermediates," : "") + "sq-onnx-to-graph," + graphPipeline() + "," +
+    std::string pipeline = "builtin.module(" + std::string(options.keepIntermediates ? "sq-keep-intermediates," : "") + "sq-onnx-to-graph," +
+                           (options.observe ? "sq-observe," : "") + graphPipeline() + "," +
                            codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets.back(), options.tile) + ")";
     if (writeReproducer(path, pipeline, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
@@ -215,6 +216,8 @@ struct Compiler {
     OwningOpRef<ModuleOp> module = loadModel(path, context);
     if (!module)
       return fail(ExitCode::Refused, "cannot read " + path);
+    if (options.inspect)
+      options.inspect("import", *module);
     if (failed(applyShapes(*module, options.shape)))
       return fail(ExitCode::Refused, "--shape does not fit the model");
     if (options.emit == "onnx")
@@ -227,8 +230,12 @@ struct Compiler {
           if (options.keepIntermediates)
             pm.addPass(createKeepIntermediatesPass());
           buildOnnxToGraph(pm);
+          if (options.observe)
+            pm.addPass(createObservePass());
         })))
       return fail(ExitCode::Refused, "the model could not be normalised");
+    if (options.inspect)
+      options.inspect("normalise", *module);
     if (options.emit == "sq")
       return writeModule(*module);
 

@@ -1,0 +1,58 @@
+/// Stats files: what sq-calibrate writes and the quantisation passes read.
+///
+/// 24 bytes in front (the text "SQSTATS1", the size of the rest, its XXH3-64, little endian), then
+/// a FlatBuffer of stats.fbs. The same statistics give the same bytes.
+#ifndef SQ_LIB_CALIBRATION_STATSFILE_H
+#define SQ_LIB_CALIBRATION_STATSFILE_H
+
+#include <string>
+#include <utility>
+
+#include "lib/calibration/TensorStats.h"
+#include "lib/tensorio/Tensor.h"
+
+namespace sq::calibration {
+
+/// Of a model's content, see lib/driver/ModelHash.h.
+struct ModelHash {
+  uint64_t low = 0, high = 0;
+  bool operator==(const ModelHash &other) const { return low == other.low && high == other.high; }
+  bool operator!=(const ModelHash &other) const { return !(*this == other); }
+};
+
+struct Stats {
+  ModelHash model;
+  std::string source;     // "data/calibration: 256 samples", "random token ids ..."
+  uint64_t orderSeed = 0; // 0: samples in the order in which they lie
+  int64_t batch = 1;
+  int64_t samples = 0;    // that count
+  int64_t leftOut = 0;    // for NaN or infinity
+  int64_t position = 0;   // how many samples of the source were looked at
+  uint64_t dataHash = 0;  // of them, in their order
+  bool isComplete = true; // false: calibration was interrupted, --resume goes on
+  std::vector<std::pair<std::string, TensorStats>> tensors; // in program order
+
+  /// Null when there is none of that name.
+  const TensorStats *find(const std::string &name) const;
+};
+
+std::string serialize(const Stats &stats);
+/// `what` starts the messages.
+Status parseStats(const uint8_t *data, size_t size, const std::string &what, Stats &stats);
+
+/// Refuses with one message what is truncated, damaged, no stats file, of another format version,
+/// or holds what no calibration can have found.
+Status readStats(const std::string &path, Stats &stats);
+/// The whole file or nothing, see writeFile.
+Status writeStats(const std::string &path, const Stats &stats);
+
+/// Refuses the stats of another model. `path` is that of the stats file, for the message.
+Status checkModel(const Stats &stats, const std::string &path, const ModelHash &model);
+
+/// As if the samples of `other` had come after those of `stats`. Refused when the two are of
+/// different models; `path` and `otherPath` are for the message.
+Status merge(Stats &stats, const std::string &path, const Stats &other, const std::string &otherPath);
+
+} // namespace sq::calibration
+
+#endif

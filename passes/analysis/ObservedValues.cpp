@@ -1,0 +1,137 @@
+#include "passes/analysis/ObservedValues.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/IR/LinalgInterfaces.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#include "dialects/sq/IR/SqOps.h"
+
+using namespace mlir;
+
+namespace {
+
+bool isFloatTensor(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(tensor.getElementType());
+}
+
+/// The same elements in the same order under another shape.
+bool isReshape(Operation *op) { return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op); }
+
+bool isElementwise(Operation *op) {
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  return linalgOp && !isa<linalg::FillOp>(op) && linalgOp.getNumParallelLoops() == linalgOp.getNumLoops();
+}
+
+/// The ops that quantisation is about.
+bool isAnchor(Operation *op) {
+  if (op->getName().getDialectNamespace() == "sq")
+    return true;
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  return linalgOp &&
+         (linalg::isaContractionOpInterface(linalgOp) || linalg::isaConvolutionOpInterface(linalgOp));
+}
+
+/// Whether `use` reads the tensor's elements: no shape arithmetic, no destination that is overwritten.
+bool readsElements(OpOperand &use) {
+  Operation *user = use.getOwner();
+  if (isa<tensor::DimOp>(user))
+    return false;
+  auto destination = dyn_cast<DestinationStyleOpInterface>(user);
+  if (!destination || !destination.isDpsInit(&use))
+    return true;
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(user);
+  return linalgOp && linalgOp.payloadUsesValueFromOperand(&use);
+}
+
+class Selection {
+public:
+  /// Whether all that becomes of `v` are masks of attention and operands of a softmax.
+  bool isMask(Value v) {
+    auto [known, fresh] = masks.try_emplace(v, false);
+    if (!fresh)
+      return known->second;
+    bool isUsed = false, result = true;
+    for (OpOperand &use : v.getUses()) {
+      if (!readsElements(use))
+        continue;
+      isUsed = true;
+      Operation *user = use.getOwner();
+      if (auto attention = dyn_cast<sq::AttentionOp>(user))
+        result &= attention.getMask() == v && attention.getQ() != v && attention.getK() != v && attention.getV() != v;
+      else if (isReshape(user) || isElementwise(user))
+        result &= isMask(user->getResult(0));
+      else
+        result &= isa<sq::SoftmaxOp>(user);
+    }
+    return masks[v] = isUsed && result;
+  }
+
+  bool isObserved(Operation *op) {
+    if (op->getNumResults() != 1 || !isFloatTensor(op->getResult(0).getType()))
+      return false;
+    if (isAnchor(op))
+      return true;
+    return isElementwise(op) && (followsAnchor(op) || isReadByAnchor(op->getResult(0))) && !isMask(op->getResult(0));
+  }
+
+private:
+  bool followsAnchor(Operation *op) {
+    return llvm::any_of(op->getOperands(), [](Value v) {
+      Operation *source = v.getDefiningOp();
+      while (source && isReshape(source))
+        source = source->getOperand(0).getDefiningOp();
+      return source && isAnchor(source) && isFloatTensor(source->getResult(0).getType());
+    });
+  }
+
+  bool isReadByAnchor(Value v) {
+    return llvm::any_of(v.getUses(), [&](OpOperand &use) {
+      Operation *user = use.getOwner();
+      if (!readsElements(use))
+        return false;
+      if (isReshape(user))
+        return isReadByAnchor(user->getResult(0));
+      return isAnchor(user) || user->hasTrait<OpTrait::ReturnLike>();
+    });
+  }
+
+  llvm::DenseMap<Value, bool> masks;
+};
+
+std::string nameOf(Operation *op) {
+  auto name = op->getLoc()->findInstanceOf<NameLoc>();
+  return name ? name.getName().str() : op->getName().stripDialect().str();
+}
+
+int64_t channelsOf(Value v) {
+  auto type = cast<RankedTensorType>(v.getType());
+  if (type.getRank() == 0 || type.isDynamicDim(type.getRank() - 1))
+    return 0;
+  int64_t last = type.getShape().back();
+  return last > 0 && last <= sq::kMaxChannels ? last : 0;
+}
+
+} // namespace
+
+std::vector<sq::ObservedValue> sq::observedValues(FunctionOpInterface main) {
+  std::vector<ObservedValue> observed;
+  llvm::StringMap<int> used;
+  auto add = [&](Value v, std::string name) {
+    if (int count = ++used[name]; count > 1)
+      name += "#" + std::to_string(count);
+    observed.push_back({v, std::move(name), channelsOf(v)});
+  };
+  Selection selection;
+  for (BlockArgument argument : main.getArguments())
+    if (isFloatTensor(argument.getType()) && !selection.isMask(argument)) {
+      auto name = main.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "sq.name");
+      add(argument, name ? name.getValue().str() : "arg" + std::to_string(argument.getArgNumber()));
+    }
+  for (Operation &op : main.getFunctionBody().front())
+    if (selection.isObserved(&op))
+      add(op.getResult(0), nameOf(&op));
+  return observed;
+}
