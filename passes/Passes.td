@@ -169,6 +169,34 @@ def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
     "::mlir::linalg::LinalgDialect", "::mlir::arith::ArithDialect"];
 }
 
+def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
+  let summary = "linear layers to 8 bits, from calibration";
+  let description = [{
+    A `sq.linear` with a constant f32 weight whose `x` the statistics know multiplies
+    quantised operands: activations of 8 bits with one scale and zero point, weights
+    of 8 bits, symmetric, one scale per column. With `smooth`, channels of `x` that
+    are much larger than others hand a part of their range to their rows of the
+    weight; the bias takes up what rounding does to the mean of a result. Layers
+    without statistics stay as they are.
+
+    ```mlir
+    %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..
+    ==>
+    %q = sq.quantize %x : tensor<?x64xf32> -> tensor<?x64x!quant.uniform<u8:f32, 0.1:128>>
+    %y = sq.linear ins(%q, %v : .., tensor<64x8x!quant.uniform<i8<-127:127>:f32:1, {0.01, ..}>>) ..
+    ```
+  }];
+  let options = [
+    Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate">,
+    Option<"method", "method", "std::string", /*default=*/"\"minmax\"",
+           "how ranges are chosen: minmax, moving-average, percentile=P, entropy, mse">,
+    Option<"smooth", "smooth", "double", /*default=*/"0.5",
+           "how much of its range a channel hands to the weight: 0 (nothing) to 1">
+  ];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
   let summary = "turn composites that have no kernel into linalg";
   let description = [{

@@ -18,7 +18,9 @@
 #include "codegen/host/EmitObject.h"
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/driver/Artifact.h"
+#include "lib/calibration/StatsFile.h"
 #include "lib/driver/Manifest.h"
+#include "lib/driver/ModelHash.h"
 #include "lib/driver/Report.h"
 #include "lib/driver/Reproducer.h"
 #include "lib/driver/Shapes.h"
@@ -211,6 +213,15 @@ struct Compiler {
                     .str());
   }
 
+  /// Refuses statistics of another model.
+  CompileResult checkStats(ModuleOp imported) {
+    calibration::Stats stats;
+    Status status = calibration::readStats(options.stats, stats);
+    if (status.ok())
+      status = calibration::checkModel(stats, options.stats, hashModel(imported));
+    return status.ok() ? CompileResult() : fail(ExitCode::Refused, status.message);
+  }
+
   CompileResult compile() {
     begin("import");
     OwningOpRef<ModuleOp> module = loadModel(path, context);
@@ -218,6 +229,9 @@ struct Compiler {
       return fail(ExitCode::Refused, "cannot read " + path);
     if (options.inspect)
       options.inspect("import", *module);
+    if (!options.quant.empty())
+      if (CompileResult r = checkStats(*module); r.code != ExitCode::Done)
+        return r;
     if (failed(applyShapes(*module, options.shape)))
       return fail(ExitCode::Refused, "--shape does not fit the model");
     if (options.emit == "onnx")
@@ -232,6 +246,8 @@ struct Compiler {
           buildOnnxToGraph(pm);
           if (options.observe)
             pm.addPass(createObservePass());
+          if (!options.quant.empty())
+            pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats}));
         })))
       return fail(ExitCode::Refused, "the model could not be normalised");
     if (options.inspect)

@@ -54,6 +54,10 @@ struct Options {
                                                           "without AMX widen the weights when they load them"),
                                                clEnumValN(Precision::F16, "f16", "CUDA: float16 factors, float32 sums"),
                                                clEnumValN(Precision::TF32, "tf32", "CUDA: factors of float32 rounded to 10 bits"))};
+  cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8"),
+         cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib")};
+  cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("STATS"),
+         cl::desc("ranges of activations, as sq-calibrate wrote them")};
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
@@ -193,6 +197,17 @@ int main(int argc, char **argv) {
     }
     options.levels = {level.str()};
   }
+
+  if (!cli.quant.empty() && cli.quant != "int8")
+    return usage("--quant=" + cli.quant + " is not known; int8");
+  if (!cli.quant.empty() && cli.calib.empty())
+    return usage("--quant=" + cli.quant + " needs --calib=STATS, which sq-calibrate writes");
+  if (cli.quant.empty() && !cli.calib.empty())
+    return usage("--calib is of use with --quant only");
+  if (!cli.quant.empty() && !options.cuda.empty())
+    return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
+  options.quant = cli.quant;
+  options.stats = cli.calib;
 
   StringRef style = cli.progress;
   if (style != "auto" && style != "plain" && style != "json" && style != "none")

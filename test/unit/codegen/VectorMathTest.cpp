@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "codegen/common/Passes.h"
+#include "codegen/host/HostTarget.h"
 
 #include <cmath>
 #include <cstring>
@@ -74,7 +75,7 @@ public:
   Sweep(const MathFunction &function, const Bound &bound)
       : function(function), bound(bound) {
     for (const std::string &level : runnableLevels())
-      for (int lanes : {0, int(findHostTarget(level)->lanes)}) {
+      for (int lanes : {0, int(sq::findHostTarget(level)->lanes)}) {
         auto code = compileMath(function, level, lanes, lowerMath);
         if (!code) {
           ADD_FAILURE() << level << ": " << llvm::toString(code.takeError());

@@ -1,0 +1,235 @@
+//===-- Quantize.cpp - linear layers to 8 bits, from calibration --------------===//
+//
+// Weights: symmetric, one scale per output column. Activations: one scale and zero
+// point, from what sq-calibrate saw. Where a few channels of an activation are much
+// larger than the others, each is first divided by a factor that its row of the
+// weight takes over, which changes nothing in exact arithmetic (SmoothQuant, Xiao et
+// al. 2023, equation 4). Rounding a weight moves the mean of a result; the bias takes
+// that back (Nagel et al. 2019, section 4.2).
+//
+//===--------------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Quant/IR/Quant.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include <cmath>
+
+#include "dialects/sq/IR/SqOps.h"
+#include "lib/calibration/Range.h"
+#include "lib/calibration/StatsFile.h"
+#include "passes/Passes.h"
+#include "passes/analysis/ObservedValues.h"
+
+namespace sq {
+#define GEN_PASS_DEF_QUANTIZEPASS
+#include "passes/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+using sq::calibration::TensorStats;
+
+namespace {
+
+/// f32 elements of a constant, row-major; empty when `v` is none.
+std::vector<float> floatsOf(Value v) {
+  ElementsAttr value;
+  if (!v || !matchPattern(v, m_Constant(&value)))
+    return {};
+  if (auto dense = dyn_cast<DenseFPElementsAttr>(value)) {
+    auto range = dense.getValues<float>();
+    return std::vector<float>(range.begin(), range.end());
+  }
+  auto resource = dyn_cast<DenseResourceElementsAttr>(value);
+  AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;
+  size_t count = cast<ShapedType>(v.getType()).getNumElements();
+  if (!blob || blob->getData().size() != count * sizeof(float))
+    return {};
+  std::vector<float> result(count);
+  std::memcpy(result.data(), blob->getData().data(), count * sizeof(float));
+  return result;
+}
+
+/// What was observed of `v`, which may be a view of it.
+const TensorStats *statsOf(Value v, const DenseMap<Value, const TensorStats *> &observed) {
+  while (true) {
+    if (const TensorStats *stats = observed.lookup(v))
+      return stats;
+    Operation *op = v.getDefiningOp();
+    if (!op || !isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp, tensor::ReshapeOp>(op))
+      return nullptr;
+    v = op->getOperand(0);
+  }
+}
+
+/// A linear layer in the making.
+struct Layer {
+  sq::LinearOp op;
+  const TensorStats &stats; // of x
+  bool perChannel;          // the stats know each element of a row of x
+  int64_t k, n;
+  std::vector<float> weight; // [k][n]
+  std::vector<float> factors; // of the channels of x; empty: none
+  double low = 0, high = 0;   // range of x, after the factors
+  std::vector<double> scales; // of the columns
+  std::vector<int8_t> stored; // [k][n]
+
+  Layer(sq::LinearOp op, const TensorStats &stats) : op(op), stats(stats) {
+    auto type = cast<RankedTensorType>(op.getWeight().getType());
+    bool transposed = op.getTransposeWeight();
+    k = type.getDimSize(transposed);
+    n = type.getDimSize(!transposed);
+    std::vector<float> given = floatsOf(op.getWeight());
+    weight.resize(given.size());
+    for (int64_t r = 0; r < k && !given.empty(); ++r)
+      for (int64_t c = 0; c < n; ++c)
+        weight[r * n + c] = given[transposed ? c * k + r : r * n + c];
+    perChannel = int64_t(stats.channels()) == k;
+  }
+
+  float largestOfRow(int64_t r) const {
+    float most = 0;
+    for (int64_t c = 0; c < n; ++c)
+      most = std::max(most, std::fabs(weight[r * n + c]));
+    return most;
+  }
+
+  /// Factor of channel j: 1 / s, s = max|x_j|^alpha / max|w_j|^(1 - alpha), a power of two so
+  /// that multiplying by it rounds nothing.
+  void smooth(double alpha) {
+    factors.resize(k);
+    for (int64_t r = 0; r < k; ++r) {
+      double x = std::max(std::fabs(stats.channelMin[r]), std::fabs(stats.channelMax[r])), w = largestOfRow(r);
+      double s = x > 0 && w > 0 ? std::pow(x, alpha) / std::pow(w, 1 - alpha) : 1;
+      factors[r] = std::exp2(std::clamp(std::round(-std::log2(s)), -60.0, 60.0));
+      for (int64_t c = 0; c < n; ++c)
+        weight[r * n + c] /= factors[r];
+    }
+    low = high = 0;
+    for (int64_t r = 0; r < k; ++r) {
+      low = std::min<double>(low, stats.channelMin[r] * factors[r]);
+      high = std::max<double>(high, stats.channelMax[r] * factors[r]);
+    }
+  }
+
+  void roundWeight() {
+    constexpr double kLevels = 127, kLeast = 1e-8;
+    scales.assign(n, kLeast);
+    for (int64_t r = 0; r < k; ++r)
+      for (int64_t c = 0; c < n; ++c)
+        scales[c] = std::max<double>(scales[c], std::fabs(weight[r * n + c]));
+    for (double &scale : scales)
+      scale /= kLevels;
+    stored.resize(k * n);
+    for (int64_t r = 0; r < k; ++r)
+      for (int64_t c = 0; c < n; ++c)
+        stored[r * n + c] = std::clamp(std::nearbyint(weight[r * n + c] / scales[c]), -kLevels, kLevels);
+  }
+
+  /// The bias, with what rounding the weight takes from the mean of each result.
+  std::vector<float> correctedBias() {
+    std::vector<float> bias = floatsOf(op.getBias());
+    bias.resize(n);
+    if (!perChannel || stats.isEmpty())
+      return bias;
+    std::vector<double> lost(n);
+    for (int64_t r = 0; r < k; ++r) {
+      double mean = stats.channelMean(r) * (factors.empty() ? 1 : factors[r]);
+      for (int64_t c = 0; c < n; ++c)
+        lost[c] += mean * (weight[r * n + c] - stored[r * n + c] * scales[c]);
+    }
+    for (int64_t c = 0; c < n; ++c)
+      bias[c] += lost[c];
+    return bias;
+  }
+
+  void rewrite() {
+    ImplicitLocOpBuilder b(op.getLoc(), op);
+    Type f32 = b.getF32Type(), i8 = b.getI8Type();
+    Value x = op.getX();
+    auto type = cast<RankedTensorType>(x.getType());
+    if (llvm::any_of(factors, [](float f) { return f != 1; })) {
+      auto vector = RankedTensorType::get({k}, f32);
+      Value by = arith::ConstantOp::create(b, DenseElementsAttr::get(vector, ArrayRef(factors)));
+      int64_t rank = type.getRank();
+      AffineMap all = b.getMultiDimIdentityMap(rank);
+      SmallVector<AffineMap> maps = {all, AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1)), all};
+      Value init = tensor::EmptyOp::create(b, tensor::getMixedSizes(b, b.getLoc(), x), f32);
+      x = linalg::GenericOp::create(b, TypeRange(init.getType()), ValueRange{x, by}, ValueRange(init), maps,
+                                    SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+                                    [](OpBuilder &o, Location l, ValueRange args) {
+                                      linalg::YieldOp::create(o, l, arith::MulFOp::create(o, l, args[0], args[1]).getResult());
+                                    })
+              .getResult(0);
+    }
+    constexpr int64_t kSteps = 255;
+    double scale = std::max((high - low) / kSteps, sq::calibration::kMinRange);
+    int64_t zero = std::clamp<int64_t>(std::nearbyint(-low / scale), 0, kSteps);
+    auto quantized = quant::UniformQuantizedType::get(/*flags=*/0, i8, f32, scale, zero, 0, kSteps);
+    x = sq::QuantizeOp::create(b, type.clone(quantized), x);
+
+    auto shape = RankedTensorType::get({k, n}, i8);
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
+        ArrayRef(reinterpret_cast<const char *>(stored.data()), stored.size()), /*align=*/64);
+    Location at = op.getWeight().getLoc();
+    Value w = arith::ConstantOp::create(b, at, DenseResourceElementsAttr::get(shape, "int8", std::move(blob)));
+    auto columns = quant::UniformQuantizedPerAxisType::get(quant::QuantizationFlags::Signed, i8, f32, scales,
+                                                           SmallVector<int64_t>(n, 0), /*quantizedDimension=*/1, -127, 127);
+    w = quant::StorageCastOp::create(b, at, shape.clone(columns), w);
+    Value bias = arith::ConstantOp::create(
+        b, DenseElementsAttr::get(RankedTensorType::get({n}, f32), ArrayRef(correctedBias())));
+    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, bias, op.getOuts(), /*transpose_weight=*/false);
+    op->replaceAllUsesWith(linear);
+    op.erase();
+  }
+};
+
+struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
+  using QuantizePassBase::QuantizePassBase;
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    sq::calibration::Stats read;
+    auto options = sq::calibration::parseMethod(method);
+    if (!options)
+      return fail("there is no way '" + method + "' to choose ranges; minmax, moving-average, percentile=P, entropy, mse");
+    if (sq::Status status = sq::calibration::readStats(stats, read); !status.ok())
+      return fail(status.message);
+    options->symmetric = false;
+    DenseMap<Value, const TensorStats *> observed;
+    for (const sq::ObservedValue &value : sq::observedValues(func))
+      if (const TensorStats *found = read.find(value.name))
+        observed[value.value] = found;
+    SmallVector<sq::LinearOp> layers;
+    func.walk([&](sq::LinearOp op) { layers.push_back(op); });
+    for (sq::LinearOp op : layers) {
+      auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
+      const TensorStats *found = statsOf(op.getX(), observed);
+      if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) || !f32(op.getOuts()) || !found || found->isEmpty() ||
+          floatsOf(op.getWeight()).empty() || (op.getBias() && floatsOf(op.getBias()).empty()))
+        continue;
+      Layer layer(op, *found);
+      auto range = sq::calibration::chooseRange(*found, *options);
+      layer.low = range.min;
+      layer.high = range.max;
+      if (smooth > 0 && layer.perChannel)
+        layer.smooth(smooth);
+      layer.roundWeight();
+      layer.rewrite();
+    }
+  }
+
+  void fail(const std::string &message) {
+    getOperation().emitError(message);
+    signalPassFailure();
+  }
+};
+
+} // namespace
