@@ -260,7 +260,7 @@ private:
     if (number == 1) {
       ++stats.leftOut;
       if (options.note)
-        options.note(title + " is left out: " + reason);
+        options.note("left out " + title + ": " + reason);
       return {};
     }
     std::vector<Tensor> single;
