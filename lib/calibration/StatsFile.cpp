@@ -162,6 +162,13 @@ Status parseStats(const uint8_t *data, size_t size, const std::string &what, Sta
   return {};
 }
 
+bool isStatsFile(const std::string &path) {
+  InputFile file;
+  char start[kMagicText];
+  return file.open(path).ok() && file.size() >= sizeof start && file.read(0, start, sizeof start).ok() &&
+         std::memcmp(start, kMagic, sizeof start) == 0;
+}
+
 Status readStats(const std::string &path, Stats &stats) {
   InputFile file;
   if (Status s = file.open(path); !s.ok())

@@ -40,6 +40,8 @@ std::string serialize(const Stats &stats);
 /// `what` starts the messages.
 Status parseStats(const uint8_t *data, size_t size, const std::string &what, Stats &stats);
 
+/// Whether the file begins as a stats file does, of any version.
+bool isStatsFile(const std::string &path);
 /// Refuses with one message what is truncated, damaged, no stats file, of another format version,
 /// or holds what no calibration can have found.
 Status readStats(const std::string &path, Stats &stats);

@@ -3,6 +3,7 @@
 #ifndef SQ_LIB_INSPECT_INSPECT_H
 #define SQ_LIB_INSPECT_INSPECT_H
 
+#include "lib/calibration/StatsFile.h"
 #include "lib/driver/Report.h"
 #include "lib/driver/Shapes.h"
 #include "lib/machine/Machine.h"
@@ -108,6 +109,11 @@ struct View {
 void printText(const View &view, llvm::raw_ostream &os);
 void printJson(const View &view, llvm::raw_ostream &os);
 void printHtml(const View &view, llvm::raw_ostream &os);
+
+/// A stats file of sq-calibrate: each tensor's extremes, moving averages, and the thresholds that the
+/// methods of lib/calibration/Range.h choose for `bits` bits.
+void printStats(const std::string &path, const calibration::Stats &stats, int bits, llvm::raw_ostream &os);
+void printStatsJson(const calibration::Stats &stats, int bits, llvm::raw_ostream &os);
 
 /// "f32[batch, sequence, 384]".
 std::string typeText(const ManifestTensor &tensor);

@@ -5,6 +5,7 @@
 
 #include "lib/tensorio/File.h"
 #include "lib/tensorio/Npy.h"
+#include "lib/tensorio/Npz.h"
 #include "lib/tensorio/TensorProto.h"
 
 namespace sq {
@@ -31,44 +32,116 @@ Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input) {
 
 } // namespace
 
-Status readDataSet(const std::string &folder, const std::vector<Port> &ports, DataSet &data) {
-  data.folder = folder;
-  if (!isDirectory(folder))
-    return Status::refused("'" + folder + "' is not a folder");
-  data.hasTokens = exists(folder + "/tokens.npy");
-  if (data.hasTokens) {
-    if (Status s = readNpy(folder + "/tokens.npy", data.tokens); !s.ok())
-      return s;
-    const Tensor &t = data.tokens;
-    if (t.shape.size() != 2 || t.shape[1] < 2 || isFloat(t.dtype))
-      return Status::refused("'" + folder + "/tokens.npy' is " + typeString(t) +
-                             ", expected integers [rows, tokens + 1]");
-  }
+Status DataSetReader::open(const std::string &path, const std::vector<Port> &inputs) {
+  ports = inputs;
+  files.resize(ports.size());
+  isOfTokens.assign(ports.size(), false);
   if (ports.empty())
     return Status::refused("the model has no inputs to take samples from");
-  data.inputs.resize(ports.size());
-  for (size_t i = 0; i < ports.size(); ++i) {
-    std::string path = folder + "/" + ports[i].name + ".npy";
-    Tensor &input = data.inputs[i];
-    if (data.hasTokens && !exists(path)) {
-      if (Status s = inputOfTokens(ports[i], data.tokens, input); !s.ok())
-        return s;
-    } else {
-      if (Status s = readNpy(path, input); !s.ok())
-        return s;
-      if (Status s = fitInput(ports[i], input); !s.ok())
-        return s;
-    }
-    if (input.shape.empty() || (i && input.shape[0] != data.samples))
-      return Status::refused("'" + path + "' is " + typeString(input) + ", expected " +
-                             (i ? std::to_string(data.samples) + " samples like '" +
-                                      ports[0].name + "'"
-                                : "samples as the first dimension"));
-    data.samples = input.shape[0];
+  bool isArchive = path.size() > 4 && path.compare(path.size() - 4, 4, ".npz") == 0 && !isDirectory(path);
+  std::shared_ptr<InputFile> archive;
+  std::vector<NpzMember> members;
+  if (isArchive) {
+    archive = std::make_shared<InputFile>();
+    if (Status s = archive->open(path); !s.ok())
+      return s;
+    if (Status s = listNpz(*archive, members); !s.ok())
+      return s;
+  } else if (!isDirectory(path)) {
+    return Status::refused("'" + path + "' is not a folder");
   }
-  if (data.samples == 0)
-    return Status::refused("'" + folder + "' holds no samples");
+  auto memberOf = [&](const std::string &name) {
+    return std::find_if(members.begin(), members.end(), [&](const NpzMember &m) { return m.name == name; });
+  };
+  auto has = [&](const std::string &name) {
+    return isArchive ? memberOf(name) != members.end() : exists(path + "/" + name + ".npy");
+  };
+  auto openArray = [&](const std::string &name, NpyFile &file) {
+    if (!isArchive)
+      return file.open(path + "/" + name + ".npy");
+    auto member = memberOf(name);
+    if (member == members.end())
+      return Status::refused("'" + path + "' holds no array '" + name + "'");
+    return file.open(archive, name, member->offset, member->size);
+  };
+
+  hasTokens = has("tokens");
+  if (hasTokens) {
+    if (Status s = openArray("tokens", tokens); !s.ok())
+      return s;
+    if (tokens.shape().size() != 2 || tokens.shape()[1] < 2 || isFloat(tokens.dtype()))
+      return Status::refused(tokens.title() + " is " + typeString(tokens.dtype(), tokens.shape()) +
+                             ", expected integers [rows, tokens + 1]");
+  }
+  for (size_t i = 0; i < ports.size(); ++i) {
+    isOfTokens[i] = hasTokens && !has(ports[i].name);
+    if (!isOfTokens[i])
+      if (Status s = openArray(ports[i].name, files[i]); !s.ok())
+        return s;
+    const NpyFile &file = fileOf(i);
+    const std::vector<int64_t> &shape = file.shape();
+    if (shape.empty() || (i && shape[0] != count))
+      return Status::refused(file.title() + " is " + typeString(file.dtype(), shape) + ", expected " +
+                             (i ? std::to_string(count) + " samples like '" + ports[0].name + "'"
+                                : "samples as the first dimension"));
+    count = shape[0];
+  }
+  if (count == 0)
+    return Status::refused("'" + path + "' holds no samples");
+  // Element types that do not fit are told now, not after hours.
+  std::vector<Tensor> none;
+  return read(0, 0, none);
+}
+
+Status DataSetReader::checkShapes() const {
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (isOfTokens[i])
+      continue;
+    const std::vector<int64_t> &shape = files[i].shape();
+    const std::vector<sq_dim_info> &dims = ports[i].dims;
+    bool fits = shape.size() == dims.size();
+    for (size_t axis = 1; fits && axis < dims.size(); ++axis) // the first one is the samples'
+      fits = shape[axis] >= dims[axis].min && shape[axis] <= dims[axis].max;
+    if (!fits)
+      return Status::refused(files[i].title() + " is " + typeString(files[i].dtype(), shape) + ", expected " +
+                             ports[i].describe());
+  }
   return {};
+}
+
+Status DataSetReader::read(int64_t begin, int64_t number, std::vector<Tensor> &inputs) const {
+  inputs.clear();
+  inputs.resize(ports.size());
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (isOfTokens[i]) {
+      Tensor rows;
+      if (Status s = tokens.readRows(begin, number, rows); !s.ok())
+        return s;
+      if (Status s = inputOfTokens(ports[i], rows, inputs[i]); !s.ok())
+        return s;
+      continue;
+    }
+    if (Status s = files[i].readRows(begin, number, inputs[i]); !s.ok())
+      return s;
+    if (Status s = fitInput(ports[i], inputs[i]); !s.ok()) {
+      s.message = files[i].title() + ": " + s.message;
+      return s;
+    }
+  }
+  return {};
+}
+
+Status readDataSet(const std::string &folder, const std::vector<Port> &ports, DataSet &data) {
+  DataSetReader reader;
+  if (Status s = reader.open(folder, ports); !s.ok())
+    return s;
+  data.folder = folder;
+  data.samples = reader.samples();
+  data.hasTokens = reader.tokensFile();
+  if (data.hasTokens)
+    if (Status s = reader.tokensFile()->read(data.tokens); !s.ok())
+      return s;
+  return reader.read(0, data.samples, data.inputs);
 }
 
 std::vector<std::string> testDataSets(const std::string &folder) {

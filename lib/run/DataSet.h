@@ -8,8 +8,38 @@
 #include <functional>
 
 #include "lib/run/Module.h"
+#include "lib/tensorio/Npy.h"
 
 namespace sq {
+
+/// A data set whose samples are read when they are asked for.
+class DataSetReader {
+public:
+  /// `path` is a folder, or an .npz file with an array per input. Refused when an input is missing,
+  /// has another number of samples than the others, or elements that the model's type does not hold.
+  Status open(const std::string &path, const std::vector<Port> &inputs);
+  /// Refuses shapes that the model does not take, naming the file, before anything runs. Dims that a
+  /// symbol ties to each other are the runtime's to check.
+  Status checkShapes() const;
+
+  int64_t samples() const { return count; }
+  /// Samples [begin, begin + number) of every input, in the model's order and types.
+  Status read(int64_t begin, int64_t number, std::vector<Tensor> &inputs) const;
+  /// Where input `index` comes from, quoted.
+  const std::string &title(size_t index) const { return fileOf(index).title(); }
+  /// tokens.npy, or null.
+  const NpyFile *tokensFile() const { return hasTokens ? &tokens : nullptr; }
+
+private:
+  const NpyFile &fileOf(size_t index) const { return isOfTokens[index] ? tokens : files[index]; }
+
+  std::vector<Port> ports;
+  std::vector<NpyFile> files; // by input
+  std::vector<bool> isOfTokens;
+  NpyFile tokens;
+  bool hasTokens = false;
+  int64_t count = 0;
+};
 
 struct DataSet {
   std::string folder;
@@ -19,8 +49,8 @@ struct DataSet {
   int64_t samples = 0;
 };
 
-/// Reads what a model with these inputs needs. Masks that a tokens.npy does not come with are
-/// ones: its rows are not padded.
+/// Reads all of a data set. Masks that a tokens.npy does not come with are ones: its rows are not
+/// padded.
 Status readDataSet(const std::string &folder, const std::vector<Port> &inputs, DataSet &data);
 
 /// The sets of ONNX test data that `folder` is or holds; none when it is not of that kind.

@@ -44,6 +44,12 @@ Status Flags::parse(int argc, const char *const *argv) {
     const Flag *flag = find(name);
     if (!flag)
       return Status::usage("unknown flag '" + arg.substr(0, equal) + "'; --help lists them");
+    // `-o FILE`, as users know it of compilers.
+    if (flag->value && !hasValue && arg.size() == 2 && i + 1 < argc) {
+      arg += std::string("=") + argv[++i];
+      equal = 2;
+      hasValue = true;
+    }
     if (flag->value && !hasValue)
       return Status::usage("--" + name + " needs a value: --" + name + "=" + flag->value);
     if (!flag->value && hasValue)

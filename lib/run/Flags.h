@@ -7,7 +7,7 @@
 
 namespace sq {
 
-/// One flag: `--name` or `--name=VALUE`.
+/// One flag: `--name` or `--name=VALUE`; of one letter also `-n VALUE`.
 struct Flag {
   const char *name;
   const char *value;    // what VALUE is called in the help; null: takes none

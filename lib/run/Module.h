@@ -78,6 +78,8 @@ public:
   Status run();
   /// Copies output `index` of the last run.
   Status output(int index, Tensor &tensor) const;
+  /// The same where it lies, dense and row-major; on the CPU.
+  const DLTensor &view(int index) const { return outputs[index]; }
 
   Status stats(sq_session_stats &stats) const;
 

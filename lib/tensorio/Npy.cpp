@@ -136,17 +136,28 @@ private:
 
 } // namespace
 
-Status readNpy(const std::string &path, Tensor &tensor) {
-  InputFile file;
-  if (Status s = file.open(path); !s.ok())
+Status NpyFile::open(const std::string &path) {
+  file = std::make_shared<InputFile>();
+  what = "'" + path + "'";
+  if (Status s = file->open(path); !s.ok())
     return s;
+  return readHeader(0, file->size());
+}
+
+Status NpyFile::open(std::shared_ptr<InputFile> archive, const std::string &name, uint64_t offset, uint64_t size) {
+  file = std::move(archive);
+  what = "'" + name + "' in '" + file->path() + "'";
+  return readHeader(offset, size);
+}
+
+Status NpyFile::readHeader(uint64_t offset, uint64_t size) {
   auto bad = [&](const std::string &why) {
-    return Status::refused("'" + path + "' is not a readable .npy file: " + why);
+    return Status::refused(what + " is not a readable .npy file: " + why);
   };
   uint8_t start[12];
-  if (file.size() < sizeof start)
-    return bad("it has only " + std::to_string(file.size()) + " bytes");
-  if (Status s = file.read(0, start, sizeof start); !s.ok())
+  if (size < sizeof start)
+    return bad("it has only " + std::to_string(size) + " bytes");
+  if (Status s = file->read(offset, start, sizeof start); !s.ok())
     return s;
   if (std::memcmp(start, magic, magicSize) != 0)
     return bad("it does not start with \\x93NUMPY");
@@ -159,33 +170,59 @@ Status readNpy(const std::string &path, Tensor &tensor) {
     length |= start[10] << 16 | static_cast<uint32_t>(start[11]) << 24;
     headerAt = 12;
   }
-  if (length > maxHeader || length > file.size() - headerAt)
+  if (length > maxHeader || length > size - headerAt)
     return bad("the header claims " + std::to_string(length) + " bytes of a file of " +
-               std::to_string(file.size()));
+               std::to_string(size));
   std::string header(length, '\0');
-  if (Status s = file.read(headerAt, &header[0], length); !s.ok())
+  if (Status s = file->read(offset + headerAt, &header[0], length); !s.ok())
     return s;
 
-  DType dtype;
   bool fortran;
-  std::vector<int64_t> shape;
-  if (std::string why = HeaderParser(header).parse(dtype, fortran, shape); !why.empty())
+  dims.clear();
+  if (std::string why = HeaderParser(header).parse(type, fortran, dims); !why.empty())
     return bad(why);
-  if (fortran && shape.size() > 1)
+  if (fortran && dims.size() > 1)
     return bad("Fortran order; save np.ascontiguousarray(a)");
   size_t expected;
-  if (!byteSize(shape, byteWidth(dtype), expected))
-    return bad("the shape " + typeString(dtype, shape) + " overflows");
-  uint64_t given = file.size() - headerAt - length;
+  if (!byteSize(dims, byteWidth(type), expected))
+    return bad("the shape " + typeString(type, dims) + " overflows");
+  uint64_t given = size - headerAt - length;
   if (expected != given)
-    return bad(typeString(dtype, shape) + " needs " + std::to_string(expected) +
+    return bad(typeString(type, dims) + " needs " + std::to_string(expected) +
                " bytes of data, given " + std::to_string(given));
-  if (Status s = tensor.allocate(dtype, std::move(shape)); !s.ok())
+  dataAt = offset + headerAt + length;
+  return {};
+}
+
+Status NpyFile::read(Tensor &tensor) const {
+  if (Status s = tensor.allocate(type, dims); !s.ok())
     return s;
-  if (Status s = file.read(headerAt + length, tensor.bytes.data(), expected); !s.ok())
+  if (Status s = file->read(dataAt, tensor.bytes.data(), tensor.bytes.size()); !s.ok())
     return s;
   normalizeBools(tensor);
   return {};
+}
+
+Status NpyFile::readRows(int64_t begin, int64_t count, Tensor &tensor) const {
+  std::vector<int64_t> shape = dims;
+  shape[0] = 1;
+  size_t row;
+  if (!byteSize(shape, byteWidth(type), row))
+    return Status::refused(what + " has rows of a size that overflows");
+  shape[0] = count;
+  if (Status s = tensor.allocate(type, std::move(shape)); !s.ok())
+    return s;
+  if (Status s = file->read(dataAt + begin * row, tensor.bytes.data(), tensor.bytes.size()); !s.ok())
+    return s;
+  normalizeBools(tensor);
+  return {};
+}
+
+Status readNpy(const std::string &path, Tensor &tensor) {
+  NpyFile file;
+  if (Status s = file.open(path); !s.ok())
+    return s;
+  return file.read(tensor);
 }
 
 Status writeNpy(const std::string &path, const Tensor &tensor) {

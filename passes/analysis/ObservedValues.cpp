@@ -80,9 +80,7 @@ public:
 private:
   bool followsAnchor(Operation *op) {
     return llvm::any_of(op->getOperands(), [](Value v) {
-      Operation *source = v.getDefiningOp();
-      while (source && isReshape(source))
-        source = source->getOperand(0).getDefiningOp();
+      Operation *source = sq::throughReshapes(v).getDefiningOp();
       return source && isAnchor(source) && isFloatTensor(source->getResult(0).getType());
     });
   }
@@ -106,15 +104,29 @@ std::string nameOf(Operation *op) {
   return name ? name.getName().str() : op->getName().stripDialect().str();
 }
 
-int64_t channelsOf(Value v) {
+int64_t lastDim(Value v) {
   auto type = cast<RankedTensorType>(v.getType());
-  if (type.getRank() == 0 || type.isDynamicDim(type.getRank() - 1))
-    return 0;
-  int64_t last = type.getShape().back();
-  return last > 0 && last <= sq::kMaxChannels ? last : 0;
+  return type.getRank() == 0 || type.isDynamicDim(type.getRank() - 1) ? 0 : type.getShape().back();
+}
+
+int64_t channelsOf(Value v) {
+  int64_t channels = lastDim(v);
+  for (Operation *user : v.getUsers())
+    if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(user); collapse && collapse.getResultType().getRank() > 1)
+      channels = std::max(channels, lastDim(collapse));
+  return channels <= sq::kMaxChannels ? channels : 0;
 }
 
 } // namespace
+
+Value sq::throughReshapes(Value v) {
+  while (Operation *op = v.getDefiningOp()) {
+    if (!isReshape(op))
+      break;
+    v = op->getOperand(0);
+  }
+  return v;
+}
 
 std::vector<sq::ObservedValue> sq::observedValues(FunctionOpInterface main) {
   std::vector<ObservedValue> observed;

@@ -14,7 +14,9 @@ struct ObservedValue {
   /// The input's name, or that of the first ONNX node the op was made of; "#2" for the second of
   /// equal name in program order.
   std::string name;
-  /// The last dim when it is static and at most kMaxChannels, else 0.
+  /// The last dim when it is static and at most kMaxChannels, else 0. Where readers see heads and
+  /// their elements as one dim (`tensor.collapse_shape` behind attention), that one: the input
+  /// channels of the linear layer.
   int64_t channels = 0;
 };
 
@@ -31,6 +33,9 @@ inline constexpr int64_t kMaxChannels = 65536;
 /// The same model gives the same names, whoever asks: sq-calibrate when it gathers, the
 /// quantisation passes when they look up.
 std::vector<ObservedValue> observedValues(mlir::FunctionOpInterface main);
+
+/// What an op reads, before changes of its shape: the value under which ranges of an operand are found.
+mlir::Value throughReshapes(mlir::Value v);
 
 /// A result that --sq-observe adds is called this and the observed value's name.
 inline constexpr char kObservedPrefix[] = "observed:";

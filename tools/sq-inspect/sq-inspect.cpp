@@ -21,6 +21,7 @@ const std::vector<Flag> flagTable = {
      "name: INPUT:AXIS=N (default: 1 for a first dim, 128 for others, or what comes\n"
      "nearest in their ranges)", true},
     {"shape", "NAME=LO..HI", "a model's dims as sq-compile --shape takes them, separated by commas"},
+    {"bits", "N", "of a stats file: choose thresholds for integers of so many bits (default: 8)"},
     {"threads", "N", "threads of the estimate (default: all that affinity and cgroup allow)"},
     {"json", nullptr, "print everything as one JSON object"},
     {"html", "FILE", "write everything as a report for a browser, one file without scripts"},
@@ -28,7 +29,7 @@ const std::vector<Flag> flagTable = {
 
 constexpr const char *usageText =
     "Shows what a model or an artifact is, what it costs, and what would be refused.\n\n"
-    "Usage: sq-inspect MODEL|ARTIFACT [flags]\n\n"
+    "Usage: sq-inspect MODEL|ARTIFACT|STATS [flags]\n\n"
     "  sq-inspect model.onnx --dim=batch=1 --dim=sequence=128\n"
     "  sq-inspect model.onnx --html=model.html\n"
     "  sq-inspect model.so --json\n\n"
@@ -36,7 +37,8 @@ constexpr const char *usageText =
     "operators with those that sq refuses and why, all at once, and the kernels that it would\n"
     "compile with their operations and bytes as formulas of the symbolic dims. Weights are not\n"
     "read and nothing is compiled. Of an ARTIFACT: what its manifest says; its code is checked\n"
-    "by hash and not executed.\n\n"
+    "by hash and not executed. Of STATS (sq-calibrate): extremes of each tensor, their moving\n"
+    "averages, and the thresholds that each method would choose for symmetric integers.\n\n"
     "The time is that of a roofline: a kernel takes what its operations need at the peak of\n"
     "this machine or what its operands need from memory, whichever is more. Both are measured\n"
     "on the way, in less than 0.1 s. Caches can make a program faster than that, all else makes\n"
@@ -69,10 +71,30 @@ Status chooseDims(const Flags &flags, const inspect::Program &program, DimChoice
   return {};
 }
 
-Status execute(const Flags &flags) {
-  int64_t threads = 0;
-  if (Status s = flags.integer("threads", 1, 1024, threads); !s.ok())
+Status inspectStats(const Flags &flags, const std::string &path, int64_t bits) {
+  for (const char *other : {"dim", "shape", "html"})
+    if (flags.has(other))
+      return Status::usage(std::string("--") + other + " is for models and artifacts; '" + path + "' is a stats file");
+  calibration::Stats stats;
+  if (Status s = calibration::readStats(path, stats); !s.ok())
     return s;
+  if (flags.has("json"))
+    inspect::printStatsJson(stats, bits, llvm::outs());
+  else
+    inspect::printStats(path, stats, bits, llvm::outs());
+  llvm::outs().flush();
+  return {};
+}
+
+Status execute(const Flags &flags) {
+  int64_t threads = 0, bits = 8;
+  for (Status s : {flags.integer("threads", 1, 1024, threads), flags.integer("bits", 2, 16, bits)})
+    if (!s.ok())
+      return s;
+  if (calibration::isStatsFile(flags.positional()[0]))
+    return inspectStats(flags, flags.positional()[0], bits);
+  if (flags.has("bits"))
+    return Status::usage("--bits is for stats files");
   DimRanges ranges;
   if (flags.has("shape"))
     for (const std::string &text : split(flags.get("shape"), ','))
@@ -120,6 +142,6 @@ int main(int argc, char **argv) {
   if (flags.start("sq-inspect", usageText, argc, argv, code))
     return code;
   if (flags.positional().size() != 1)
-    return report("sq-inspect", Status::usage("expected one MODEL or ARTIFACT; --help explains"));
+    return report("sq-inspect", Status::usage("expected one MODEL, ARTIFACT or STATS; --help explains"));
   return report("sq-inspect", execute(flags));
 }

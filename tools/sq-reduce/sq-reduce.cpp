@@ -45,22 +45,6 @@ constexpr const char *usageText =
     "Exit codes: 0 done, also when stopped by a limit; 1 the model was refused, or the check does\n"
     "not end with 0 on it; 2 usage; 3 the machine lacks something.\n";
 
-/// `-o FILE` as well as `-o=FILE` and `--o=FILE`, as users know it of compilers.
-std::vector<const char *> withLongOutput(int argc, char **argv, std::vector<std::string> &storage) {
-  storage.reserve(argc);
-  std::vector<const char *> arguments;
-  for (int i = 0; i < argc; ++i) {
-    std::string text = argv[i];
-    if (text == "-o" && i + 1 < argc)
-      arguments.push_back(storage.emplace_back(std::string("--o=") + argv[++i]).c_str());
-    else if (text.rfind("-o=", 0) == 0)
-      arguments.push_back(storage.emplace_back("-" + text).c_str());
-    else
-      arguments.push_back(argv[i]);
-  }
-  return arguments;
-}
-
 Status execute(const Flags &flags) {
   reduce::Options options;
   for (Status s : {flags.number("check-timeout", 0.001, 1e6, options.checkTimeout),
@@ -111,10 +95,8 @@ Status execute(const Flags &flags) {
 
 int main(int argc, char **argv) {
   Flags flags(flagTable);
-  std::vector<std::string> storage;
-  std::vector<const char *> arguments = withLongOutput(argc, argv, storage);
   int code;
-  if (flags.start("sq-reduce", usageText, arguments.size(), arguments.data(), code))
+  if (flags.start("sq-reduce", usageText, argc, argv, code))
     return code;
   if (flags.positional().size() != 1)
     return report("sq-reduce", Status::usage("expected one MODEL; --help explains"));

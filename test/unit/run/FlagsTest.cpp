@@ -28,6 +28,16 @@ TEST(Flags, Parses) {
   EXPECT_EQ(threads, 3);
 }
 
+TEST(Flags, OneLetter) {
+  for (std::vector<const char *> args : {std::vector<const char *>{"-o", "a=b"}, {"-o=a=b"}, {"--o=a=b"}}) {
+    Flags flags({{"o", "FILE", ""}});
+    ASSERT_TRUE(parse(flags, args).ok());
+    EXPECT_EQ(flags.get("o"), "a=b");
+  }
+  Flags flags({{"o", "FILE", ""}});
+  EXPECT_EQ(parse(flags, {"-o"}).message, "--o needs a value: --o=FILE");
+}
+
 TEST(Flags, Refused) {
   auto message = [](const char *first, const char *second) {
     Flags flags = makeFlags();

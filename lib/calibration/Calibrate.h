@@ -1,0 +1,41 @@
+/// sq-calibrate: a float model over samples, in process, and what its activations are like.
+#ifndef SQ_LIB_CALIBRATION_CALIBRATE_H
+#define SQ_LIB_CALIBRATION_CALIBRATE_H
+
+#include <functional>
+
+#include "lib/calibration/StatsFile.h"
+
+namespace sq::calibration {
+
+struct Progress {
+  std::string phase;             // "compile", "calibrate"
+  int64_t done = 0, total = 0;   // samples
+  double seconds = 0, left = 0;  // since the start; until the end, as it looks
+};
+
+struct CalibrateOptions {
+  std::string model;
+  std::vector<std::string> data; // see openSamples; empty: made-up samples
+  std::string output;
+  int64_t samples = 0;           // 0: all, of made-up ones 128
+  int64_t batch = 1;             // samples a run, where they can be joined
+  int threads = 0;               // 0: all that affinity and cgroup allow
+  uint64_t seed = 1;             // of the order of the runs and of made-up samples; 0: as samples lie
+  bool resume = false;           // go on where options.output stops
+  double saveEvery = 10;         // seconds after which what there is so far is written
+  std::string shape;             // as sq-compile --shape
+  std::function<void(const Progress &)> progress;
+  std::function<void(const std::string &)> note; // samples left out and the like
+};
+
+/// Writes options.output, whole. The same model, data, batch and seed give the same bytes, whatever
+/// the number of threads, interrupted and resumed or not. A run of several samples that shows a value
+/// that is not finite is repeated sample by sample; those that show one are left out.
+///
+/// Refused: what the compiler refuses, data that do not fit, and when every sample is left out.
+Status calibrate(const CalibrateOptions &options, Stats &stats);
+
+} // namespace sq::calibration
+
+#endif
