@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
 #include "lib/calibration/Samples.h"
 #include "lib/tensorio/Npy.h"
 
@@ -49,7 +51,7 @@ protected:
     return options;
   }
 
-  const std::string root = testing::TempDir() + "sq_calibrate/";
+  const std::string root = testing::TempDir() + "sq_calibrate_" + std::to_string(getpid()) + "/";
 };
 
 } // namespace
