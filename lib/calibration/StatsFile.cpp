@@ -23,11 +23,16 @@ struct Header {
 };
 static_assert(sizeof(Header) == 24);
 
+constexpr uint64_t kMostSamples = uint64_t(1) << 48; // sums of them do not overflow
 constexpr size_t kBins = 2 * Histogram::kBins;
 
+/// The Verifier does not look at the alignment of elements: bytes are copied.
 template <typename T>
 std::vector<T> vectorOf(const flatbuffers::Vector<T> &from) {
-  return std::vector<T>(from.begin(), from.end());
+  std::vector<T> to(from.size());
+  if (!to.empty())
+    std::memcpy(to.data(), from.Data(), to.size() * sizeof(T));
+  return to;
 }
 
 bool isFinite(const std::vector<float> &values) {
@@ -53,19 +58,19 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
       return "has an extreme that is not finite";
   if (to.min > to.max || to.averageMin > to.averageMax)
     return "has a minimum above its maximum";
+  if (from.exponent() < Histogram::kMinExponent || from.exponent() > Histogram::kMaxExponent ||
+      from.first_bin() > kBins || from.bins()->size() > kBins - from.first_bin() ||
+      to.maxAbs() >= std::ldexp(1.0, from.exponent()))
+    return "has a histogram out of its bounds";
   if (to.channelMin.size() != to.channelMax.size() || to.channelMin.size() != to.channelSum.size() ||
       !isFinite(to.channelMin) || !isFinite(to.channelMax))
     return "has channels that contradict each other";
-  if (from.exponent() < Histogram::kMinExponent || from.exponent() > Histogram::kMaxExponent ||
-      from.first_bin() > kBins || from.bins()->size() > kBins - from.first_bin())
-    return "has a histogram out of its bounds";
+  std::vector<uint64_t> bins = vectorOf(*from.bins());
+  std::copy(bins.begin(), bins.end(), to.histogram.counts.begin() + from.first_bin());
   uint64_t sum = 0;
-  for (size_t k = 0; k < from.bins()->size(); ++k) {
-    uint64_t count = from.bins()->Get(k);
-    to.histogram.counts[from.first_bin() + k] = count;
+  for (uint64_t count : bins)
     if (__builtin_add_overflow(sum, count, &sum))
       return "has a histogram out of its bounds";
-  }
   if (sum != to.elements)
     return "has " + std::to_string(to.elements) + " elements, but " + std::to_string(sum) + " in its histogram";
   return "";
@@ -146,7 +151,7 @@ Status parseStats(const uint8_t *data, size_t size, const std::string &what, Sta
   const uint64_t counts[] = {from.batch(), from.samples(), from.left_out(), from.position()};
   int64_t *fields[] = {&stats.batch, &stats.samples, &stats.leftOut, &stats.position};
   for (size_t i = 0; i < std::size(counts); ++i) {
-    if (counts[i] > INT64_MAX)
+    if (counts[i] > kMostSamples)
       return Status::refused(what + " is not a sound stats file: it counts " + std::to_string(counts[i]) + " samples");
     *fields[i] = static_cast<int64_t>(counts[i]);
   }

@@ -66,8 +66,10 @@ public:
   size_t channels() const { return channelMin.size(); }
   bool isEmpty() const { return elements == 0; }
   float maxAbs() const;
-  /// Of a channel, over all its elements.
-  double channelMean(size_t channel) const { return channelSum[channel] * channels() / elements; }
+  /// Of a channel, over all its elements; 0 while empty.
+  double channelMean(size_t channel) const {
+    return isEmpty() ? 0 : channelSum[channel] * channels() / elements;
+  }
 
   uint64_t elements = 0;
   uint64_t runs = 0;      // with any elements: steps of the moving average

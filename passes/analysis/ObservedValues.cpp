@@ -1,6 +1,7 @@
 #include "passes/analysis/ObservedValues.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/IR/LinalgInterfaces.h"
@@ -39,11 +40,10 @@ bool readsElements(OpOperand &use) {
   Operation *user = use.getOwner();
   if (isa<tensor::DimOp>(user))
     return false;
-  auto destination = dyn_cast<DestinationStyleOpInterface>(user);
-  if (!destination || !destination.isDpsInit(&use))
-    return true;
-  auto linalgOp = dyn_cast<linalg::LinalgOp>(user);
-  return linalgOp && linalgOp.payloadUsesValueFromOperand(&use);
+  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(user))
+    return !linalgOp.isDpsInit(&use) || linalgOp.payloadUsesValueFromOperand(&use);
+  auto composite = dyn_cast<DestinationStyleOpInterface>(user);
+  return !composite || user->getName().getDialectNamespace() != "sq" || !composite.isDpsInit(&use);
 }
 
 class Selection {
@@ -69,15 +69,37 @@ public:
     return masks[v] = isUsed && result;
   }
 
-  bool isObserved(Operation *op) {
-    if (op->getNumResults() != 1 || !isFloatTensor(op->getResult(0).getType()))
+  bool isObserved(OpResult v) {
+    Operation *op = v.getOwner();
+    if (!isFloatTensor(v.getType()))
       return false;
     if (isAnchor(op))
       return true;
-    return isElementwise(op) && (followsAnchor(op) || isReadByAnchor(op->getResult(0))) && !isMask(op->getResult(0));
+    if (isReshape(op) || isa<tensor::EmptyOp, linalg::FillOp>(op) || !dependsOnInputs(v))
+      return false;
+    return ((isElementwise(op) && followsAnchor(op)) || isReadByAnchor(v)) && !isMask(v);
+  }
+
+  /// To be called in program order.
+  void visit(Operation *op) {
+    if (isa<tensor::EmptyOp>(op))
+      return;
+    bool depends = isAnchor(op);
+    op->walk([&](Operation *inner) {
+      for (OpOperand &operand : inner->getOpOperands())
+        depends |= dependsOnInputs(operand.get()) && (readsElements(operand) || isa<tensor::DimOp>(inner));
+    });
+    if (depends)
+      computed.insert_range(op->getResults());
   }
 
 private:
+  bool dependsOnInputs(Value v) const {
+    auto argument = dyn_cast<BlockArgument>(v);
+    return computed.contains(v) || (argument && argument.getOwner()->isEntryBlock() &&
+                                    isa<FunctionOpInterface>(argument.getOwner()->getParentOp()));
+  }
+
   bool followsAnchor(Operation *op) {
     return llvm::any_of(op->getOperands(), [](Value v) {
       Operation *source = sq::throughReshapes(v).getDefiningOp();
@@ -97,6 +119,7 @@ private:
   }
 
   llvm::DenseMap<Value, bool> masks;
+  llvm::DenseSet<Value> computed; // from inputs, their sizes or by products: no weights in another form
 };
 
 std::string nameOf(Operation *op) {
@@ -142,8 +165,11 @@ std::vector<sq::ObservedValue> sq::observedValues(FunctionOpInterface main) {
       auto name = main.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "sq.name");
       add(argument, name ? name.getValue().str() : "arg" + std::to_string(argument.getArgNumber()));
     }
-  for (Operation &op : main.getFunctionBody().front())
-    if (selection.isObserved(&op))
-      add(op.getResult(0), nameOf(&op));
+  for (Operation &op : main.getFunctionBody().front()) {
+    selection.visit(&op);
+    for (OpResult result : op.getResults())
+      if (selection.isObserved(result))
+        add(result, nameOf(&op));
+  }
   return observed;
 }

@@ -24,8 +24,9 @@ struct ObservedValue {
 inline constexpr int64_t kMaxChannels = 65536;
 
 /// The float tensors of `main` after --sq-onnx-to-graph for which ranges are of use: arguments,
-/// results of `sq` ops, matrix products and convolutions, and the elementwise and transposing
-/// linalg ops next to them or returned. In program order, arguments first; not inside loops.
+/// results of `sq` ops, matrix products and convolutions, all that these read (concatenations,
+/// slices, ...) or that is returned, and the elementwise and transposing linalg ops behind them. In
+/// program order, arguments first; not inside loops, no constants.
 ///
 /// Left out are masks: what is only added to scores in front of a softmax, and the masked scores,
 /// as they hold -inf or as good as that, and integer attention takes no range of them.

@@ -106,6 +106,7 @@ TEST(StatsFile, Contradictions) {
   EXPECT_EQ(refused([](TensorStats &t) { t.averageMax = NAN; }), start + "has an extreme that is not finite");
   EXPECT_EQ(refused([](TensorStats &t) { t.channelSum.pop_back(); }), start + "has channels that contradict each other");
   EXPECT_EQ(refused([](TensorStats &t) { t.histogram.exponent = 200; }), start + "has a histogram out of its bounds");
+  EXPECT_EQ(refused([](TensorStats &t) { t.max = 8; }), start + "has a histogram out of its bounds");
   Stats stats = example(), read;
   stats.tensors[1].first = "x";
   EXPECT_EQ(parse(serialize(stats), read).message, "'s' is not a sound stats file: tensor 'x' is there twice");

@@ -1,0 +1,118 @@
+#include "lib/calibration/Calibrate.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "lib/calibration/Samples.h"
+#include "lib/tensorio/Npy.h"
+
+using namespace sq;
+using namespace sq::calibration;
+
+namespace {
+
+std::string contentOf(const std::string &path) {
+  std::ifstream in(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+/// A model that compiles quickly, and two folders of samples for it.
+class Calibrate : public testing::Test {
+protected:
+  Calibrate() {
+    for (const char *folder : {"a", "b"}) {
+      std::filesystem::create_directories(root + folder);
+      Random random(folder[0]);
+      Tensor x;
+      EXPECT_TRUE(x.allocate(DType::f32, {20, 3, 2}).ok());
+      for (int64_t i = 0; i < x.numElements(); ++i)
+        x.setDouble(i, random.normal());
+      EXPECT_TRUE(writeNpy(root + folder + "/x.npy", x).ok());
+    }
+    std::ofstream(root + "model.onnxtxt") << R"(<ir_version: 8, opset_import: ["" : 17]>
+      g (float[n, 3, 2] x) => (float[n, 3, 2] y) {
+        w = Constant<value = float[2, 2] {1, -2, 3, 4}>()
+        [product] h = MatMul(x, w)
+        [tanh] y = Tanh(h)
+      })";
+  }
+  ~Calibrate() override { std::filesystem::remove_all(root); }
+
+  CalibrateOptions optionsFor(const std::string &output, std::vector<std::string> folders) {
+    CalibrateOptions options;
+    options.model = root + "model.onnxtxt";
+    for (const std::string &folder : folders)
+      options.data.push_back(root + folder);
+    options.output = root + output;
+    return options;
+  }
+
+  const std::string root = testing::TempDir() + "sq_calibrate_" + std::to_string(getpid()) + "/";
+};
+
+} // namespace
+
+// What a killed process leaves behind is a file that --resume can go on with.
+TEST_F(Calibrate, InterruptedAndResumedIsTheSame) {
+  CalibrateOptions options = optionsFor("whole", {"a", "b"});
+  options.saveEvery = 0;
+  options.progress = [&](const Progress &p) {
+    if (p.phase == "calibrate" && p.done == 28)
+      std::filesystem::copy_file(options.output, root + "partial");
+  };
+  Stats whole, resumed, read;
+  ASSERT_TRUE(calibrate(options, whole).ok());
+  ASSERT_TRUE(readStats(root + "partial", read).ok());
+  EXPECT_FALSE(read.isComplete);
+  EXPECT_EQ(read.position, 27);
+
+  CalibrateOptions second = optionsFor("partial", {"a", "b"});
+  second.resume = true;
+  second.threads = 1;
+  ASSERT_TRUE(calibrate(second, resumed).ok());
+  EXPECT_TRUE(resumed.isComplete);
+  EXPECT_EQ(resumed.samples, 40);
+  EXPECT_EQ(contentOf(second.output), contentOf(options.output));
+  EXPECT_EQ(contentOf(options.output), serialize(whole));
+}
+
+// Two calibrations, joined, are one of all data, up to rounding of the averages.
+TEST_F(Calibrate, MergedIsAllAtOnce) {
+  CalibrateOptions options[] = {optionsFor("first", {"a"}), optionsFor("second", {"b"}), optionsFor("both", {"a", "b"})};
+  Stats stats[3];
+  for (int i = 0; i < 3; ++i) {
+    options[i].seed = 0; // the moving average depends on the order
+    ASSERT_TRUE(calibrate(options[i], stats[i]).ok());
+  }
+  ASSERT_TRUE(merge(stats[0], "a", stats[1], "b").ok());
+  EXPECT_EQ(stats[0].samples, 40);
+  ASSERT_EQ(stats[2].tensors.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    const TensorStats &x = stats[0].tensors[i].second, &y = stats[2].tensors[i].second;
+    EXPECT_EQ(x.histogram.counts, y.histogram.counts);
+    EXPECT_EQ(x.channelMax, y.channelMax);
+    EXPECT_EQ(x.min, y.min);
+    EXPECT_NEAR(x.averageMax, y.averageMax, 1e-12);
+  }
+}
+
+TEST(Random, Distribution) {
+  Random random(5);
+  int64_t counts[10] = {};
+  double sum = 0, squares = 0;
+  constexpr int kDraws = 100000;
+  for (int i = 0; i < kDraws; ++i) {
+    ++counts[random.below(10)];
+    double x = random.normal();
+    sum += x;
+    squares += x * x;
+  }
+  for (int64_t count : counts) // five standard deviations
+    EXPECT_NEAR(count, kDraws / 10, 5 * 95);
+  EXPECT_NEAR(sum / kDraws, 0, 5 / 316.0);
+  EXPECT_NEAR(squares / kDraws, 1, 5 * 1.42 / 316.0);
+}
