@@ -188,10 +188,10 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate">,
-    Option<"method", "method", "std::string", /*default=*/"\"minmax\"",
+    Option<"method", "method", "std::string", /*default=*/"\"mse\"",
            "how ranges are chosen: minmax, moving-average, percentile=P, entropy, mse">,
-    Option<"smooth", "smooth", "double", /*default=*/"0.5",
-           "how much of its range a channel hands to the weight: 0 (nothing) to 1">
+    Option<"smooth", "smooth", "bool", /*default=*/"true",
+           "let large channels hand a part of their range to the weight">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];

@@ -4,7 +4,7 @@
 // point, from what sq-calibrate saw. Where a few channels of an activation are much
 // larger than the others, each is first divided by a factor that its row of the
 // weight takes over, which changes nothing in exact arithmetic (SmoothQuant, Xiao et
-// al. 2023, equation 4). Rounding a weight moves the mean of a result; the bias takes
+// al. 2023, equation 4, with the alpha of least estimated error). Rounding a weight moves the mean of a result; the bias takes
 // that back (Nagel et al. 2019, section 4.2).
 //
 //===--------------------------------------------------------------------------===//
@@ -69,6 +69,9 @@ const TensorStats *statsOf(Value v, const DenseMap<Value, const TensorStats *> &
   }
 }
 
+constexpr int64_t kSteps = 255;  // of an activation
+constexpr double kLevels = 127;  // of a weight, on both sides of 0
+
 /// A linear layer in the making.
 struct Layer {
   sq::LinearOp op;
@@ -76,6 +79,7 @@ struct Layer {
   bool perChannel;          // the stats know each element of a row of x
   int64_t k, n;
   std::vector<float> weight; // [k][n]
+  std::vector<double> rowPower; // sums of squares of the weight's rows
   std::vector<float> factors; // of the channels of x; empty: none
   double low = 0, high = 0;   // range of x, after the factors
   std::vector<double> scales; // of the columns
@@ -94,33 +98,70 @@ struct Layer {
     perChannel = int64_t(stats.channels()) == k;
   }
 
-  float largestOfRow(int64_t r) const {
-    float most = 0;
-    for (int64_t c = 0; c < n; ++c)
-      most = std::max(most, std::fabs(weight[r * n + c]));
-    return most;
+  /// The mean squared error, summed over columns, that rounding x and the weight to 8 bits
+  /// brings when channel r of x is multiplied by factor[r] before: errors of rounding are
+  /// uniform, and independent of each other and of what is rounded.
+  double estimateError(ArrayRef<double> factor, double range) const {
+    double step = range / kSteps, ofX = 0, weighted = 0, ofWeight = 0;
+    for (int64_t r = 0; r < k; ++r) {
+      ofX += rowPower[r] / (factor[r] * factor[r]);
+      weighted += stats.channelPower(r) * factor[r] * factor[r];
+    }
+    std::vector<double> largest(n);
+    for (int64_t r = 0; r < k; ++r)
+      for (int64_t c = 0; c < n; ++c)
+        largest[c] = std::max(largest[c], std::fabs(weight[r * n + c]) / factor[r]);
+    for (double w : largest)
+      ofWeight += w * w / (kLevels * kLevels);
+    return (step * step * ofX + ofWeight * weighted) / 12;
   }
 
-  /// Factor of channel j: 1 / s, s = max|x_j|^alpha / max|w_j|^(1 - alpha), a power of two so
-  /// that multiplying by it rounds nothing.
-  void smooth(double alpha) {
-    factors.resize(k);
+  std::pair<double, double> rangeWith(ArrayRef<double> factor) const {
+    double least = 0, most = 0;
     for (int64_t r = 0; r < k; ++r) {
-      double x = std::max(std::fabs(stats.channelMin[r]), std::fabs(stats.channelMax[r])), w = largestOfRow(r);
-      double s = x > 0 && w > 0 ? std::pow(x, alpha) / std::pow(w, 1 - alpha) : 1;
-      factors[r] = std::exp2(std::clamp(std::round(-std::log2(s)), -60.0, 60.0));
+      least = std::min(least, stats.channelMin[r] * factor[r]);
+      most = std::max(most, stats.channelMax[r] * factor[r]);
+    }
+    return {least, most};
+  }
+
+  /// Factors 1 / s, s = max|x_r|^alpha / max|w_r|^(1 - alpha), for the alpha of least error, as
+  /// powers of two, so that multiplying by them rounds nothing; none when all of x in the range
+  /// it has is estimated to do better.
+  void smooth() {
+    rowPower.assign(k, 0);
+    std::vector<double> largest(k), magnitude(k);
+    for (int64_t r = 0; r < k; ++r) {
+      for (int64_t c = 0; c < n; ++c) {
+        rowPower[r] += double(weight[r * n + c]) * weight[r * n + c];
+        largest[r] = std::max<double>(largest[r], std::fabs(weight[r * n + c]));
+      }
+      magnitude[r] = std::max(std::fabs(stats.channelMin[r]), std::fabs(stats.channelMax[r]));
+    }
+    std::vector<double> factor(k, 1), best = factor;
+    double least = estimateError(factor, high - low);
+    for (double alpha = 0.2; alpha <= 1.01; alpha += 0.1) {
+      for (int64_t r = 0; r < k; ++r) {
+        bool isUsed = magnitude[r] > 0 && largest[r] > 0;
+        double s = isUsed ? std::pow(magnitude[r], alpha) / std::pow(largest[r], 1 - alpha) : 1;
+        factor[r] = std::exp2(std::clamp(std::round(-std::log2(s)), -60.0, 60.0));
+      }
+      auto [from, to] = rangeWith(factor);
+      if (double error = estimateError(factor, to - from); error < least) {
+        least = error;
+        best = factor;
+        low = from;
+        high = to;
+      }
+    }
+    factors.assign(best.begin(), best.end());
+    for (int64_t r = 0; r < k; ++r)
       for (int64_t c = 0; c < n; ++c)
         weight[r * n + c] /= factors[r];
-    }
-    low = high = 0;
-    for (int64_t r = 0; r < k; ++r) {
-      low = std::min<double>(low, stats.channelMin[r] * factors[r]);
-      high = std::max<double>(high, stats.channelMax[r] * factors[r]);
-    }
   }
 
   void roundWeight() {
-    constexpr double kLevels = 127, kLeast = 1e-8;
+    constexpr double kLeast = 1e-8;
     scales.assign(n, kLeast);
     for (int64_t r = 0; r < k; ++r)
       for (int64_t c = 0; c < n; ++c)
@@ -169,7 +210,6 @@ struct Layer {
                                     })
               .getResult(0);
     }
-    constexpr int64_t kSteps = 255;
     double scale = std::max((high - low) / kSteps, sq::calibration::kMinRange);
     int64_t zero = std::clamp<int64_t>(std::nearbyint(-low / scale), 0, kSteps);
     auto quantized = quant::UniformQuantizedType::get(/*flags=*/0, i8, f32, scale, zero, 0, kSteps);
@@ -219,8 +259,8 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       auto range = sq::calibration::chooseRange(*found, *options);
       layer.low = range.min;
       layer.high = range.max;
-      if (smooth > 0 && layer.perChannel)
-        layer.smooth(smooth);
+      if (smooth && layer.perChannel)
+        layer.smooth();
       layer.roundWeight();
       layer.rewrite();
     }

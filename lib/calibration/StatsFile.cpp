@@ -52,6 +52,7 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
   to.channelMin = vectorOf(*from.channel_min());
   to.channelMax = vectorOf(*from.channel_max());
   to.channelSum = vectorOf(*from.channel_sum());
+  to.channelSquares = vectorOf(*from.channel_squares());
   to.histogram.exponent = from.exponent();
   for (double x : {double(to.min), double(to.max), double(to.firstMin), double(to.firstMax), to.averageMin, to.averageMax})
     if (!std::isfinite(x))
@@ -63,7 +64,7 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
       to.maxAbs() >= std::ldexp(1.0, from.exponent()))
     return "has a histogram out of its bounds";
   if (to.channelMin.size() != to.channelMax.size() || to.channelMin.size() != to.channelSum.size() ||
-      !isFinite(to.channelMin) || !isFinite(to.channelMax))
+      to.channelMin.size() != to.channelSquares.size() || !isFinite(to.channelMin) || !isFinite(to.channelMax))
     return "has channels that contradict each other";
   std::vector<uint64_t> bins = vectorOf(*from.bins());
   std::copy(bins.begin(), bins.end(), to.histogram.counts.begin() + from.first_bin());
@@ -94,11 +95,11 @@ std::string serialize(const Stats &stats) {
     auto nameOffset = builder.CreateString(name);
     auto bins = builder.CreateVector(std::vector<uint64_t>(first, last));
     auto channelMin = builder.CreateVector(t.channelMin), channelMax = builder.CreateVector(t.channelMax);
-    auto channelSum = builder.CreateVector(t.channelSum);
+    auto channelSum = builder.CreateVector(t.channelSum), channelSquares = builder.CreateVector(t.channelSquares);
     tensors.push_back(file::CreateTensor(builder, nameOffset, t.elements, t.runs, t.min, t.max, t.firstMin, t.firstMax,
                                          t.averageMin, t.averageMax, t.histogram.exponent,
                                          static_cast<uint32_t>(first - counts.begin()), bins, channelMin, channelMax,
-                                         channelSum));
+                                         channelSum, channelSquares));
   }
   auto producer = builder.CreateString("sq 0.1.0");
   auto source = builder.CreateString(stats.source);

@@ -111,9 +111,10 @@ Observation observe(const float *values, size_t count, size_t channels) {
   // Without channels the lanes of a vector are treated as such.
   size_t lanes = channels ? channels : std::min<size_t>(count, 64);
   std::vector<float> low(values, values + lanes), high(low);
-  std::vector<float> part(channels);
-  std::vector<double> sum(channels);
-  float *__restrict lowest = low.data(), *__restrict highest = high.data(), *__restrict sums = part.data();
+  std::vector<float> part(channels), partSquares(channels);
+  std::vector<double> sum(channels), squares(channels);
+  float *__restrict lowest = low.data(), *__restrict highest = high.data(), *__restrict sums = part.data(),
+        *__restrict powers = partSquares.data();
   // Few floats are added before a double takes them: 32 rows, whoever computes them.
   constexpr size_t kRows = 32;
   size_t rows = count / lanes;
@@ -125,10 +126,13 @@ Observation observe(const float *values, size_t count, size_t channels) {
     }
     for (size_t i = 0; i < channels; ++i)
       sums[i] += x[i];
+    for (size_t i = 0; i < channels; ++i)
+      powers[i] += x[i] * x[i];
     if (row % kRows == kRows - 1 || row == rows - 1)
       for (size_t i = 0; i < channels; ++i) {
         sum[i] += part[i];
-        part[i] = 0;
+        squares[i] += partSquares[i];
+        part[i] = partSquares[i] = 0;
       }
   }
   for (size_t i = rows * lanes; i < count; ++i) { // only without channels
@@ -141,6 +145,7 @@ Observation observe(const float *values, size_t count, size_t channels) {
     seen.channelMin = std::move(low);
     seen.channelMax = std::move(high);
     seen.channelSum = std::move(sum);
+    seen.channelSquares = std::move(squares);
   }
   return seen;
 }
@@ -159,6 +164,7 @@ void TensorStats::add(const float *values, size_t count, const Observation &seen
     channelMin = seen.channelMin;
     channelMax = seen.channelMax;
     channelSum = seen.channelSum;
+    channelSquares = seen.channelSquares;
   } else {
     min = std::min(min, seen.min);
     max = std::max(max, seen.max);
@@ -168,6 +174,7 @@ void TensorStats::add(const float *values, size_t count, const Observation &seen
       channelMin[i] = std::min(channelMin[i], seen.channelMin[i]);
       channelMax[i] = std::max(channelMax[i], seen.channelMax[i]);
       channelSum[i] += seen.channelSum[i];
+      channelSquares[i] += seen.channelSquares[i];
     }
   }
   elements += count;
@@ -194,6 +201,7 @@ bool TensorStats::merge(const TensorStats &other) {
     channelMin[i] = std::min(channelMin[i], other.channelMin[i]);
     channelMax[i] = std::max(channelMax[i], other.channelMax[i]);
     channelSum[i] += other.channelSum[i];
+    channelSquares[i] += other.channelSquares[i];
   }
   histogram.merge(other.histogram);
   elements += other.elements;

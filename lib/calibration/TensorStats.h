@@ -41,7 +41,7 @@ struct Observation {
   bool isFinite = true;
   float min = 0, max = 0;
   std::vector<float> channelMin, channelMax;
-  std::vector<double> channelSum;
+  std::vector<double> channelSum, channelSquares; // of the values, and of their squares
 };
 
 /// `values` are rows of `channels` elements, or of no channels (0).
@@ -54,7 +54,7 @@ public:
   static constexpr double kMomentum = 0.95;
 
   TensorStats() = default;
-  explicit TensorStats(size_t channels) : channelMin(channels), channelMax(channels), channelSum(channels) {}
+  explicit TensorStats(size_t channels) : channelMin(channels), channelMax(channels), channelSum(channels), channelSquares(channels) {}
 
   /// Adds a run; `seen` is observe() of the same values.
   void add(const float *values, size_t count, const Observation &seen);
@@ -70,6 +70,10 @@ public:
   double channelMean(size_t channel) const {
     return isEmpty() ? 0 : channelSum[channel] * channels() / elements;
   }
+  /// The mean of the squares of a channel.
+  double channelPower(size_t channel) const {
+    return isEmpty() ? 0 : channelSquares[channel] * channels() / elements;
+  }
 
   uint64_t elements = 0;
   uint64_t runs = 0;      // with any elements: steps of the moving average
@@ -77,7 +81,7 @@ public:
   double averageMin = 0, averageMax = 0;
   float firstMin = 0, firstMax = 0; // of the first run: what makes averages mergeable
   std::vector<float> channelMin, channelMax; // per element of the last dim; empty: not kept
-  std::vector<double> channelSum;
+  std::vector<double> channelSum, channelSquares;
   Histogram histogram;
 };
 

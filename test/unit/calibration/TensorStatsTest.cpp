@@ -126,8 +126,10 @@ TEST(TensorStats, MergeIsAllAtOnce) {
       EXPECT_NEAR(merged->averageMax, whole.averageMax, 1e-12);
       EXPECT_EQ(merged->channelMin, whole.channelMin);
       EXPECT_EQ(merged->channelMax, whole.channelMax);
-      for (size_t i = 0; i < channels; ++i)
+      for (size_t i = 0; i < channels; ++i) {
         EXPECT_NEAR(merged->channelSum[i], whole.channelSum[i], 1e-9);
+        EXPECT_NEAR(merged->channelSquares[i], whole.channelSquares[i], 1e-9 * whole.channelSquares[i]);
+      }
       EXPECT_EQ(merged->histogram.exponent, whole.histogram.exponent);
       EXPECT_EQ(merged->histogram.counts, whole.histogram.counts);
     }
