@@ -132,7 +132,8 @@ private:
   Status openData() {
     if (options.data.empty()) {
       constexpr int64_t kMadeUp = 128; // sequences; spec integer-only.md section 13
-      return makeSamples(options.samples ? options.samples : kMadeUp, options.seed, module.inputs(), tables, samples);
+      return makeSamples(options.samples ? options.samples : kMadeUp, options.seed, options.special, module.inputs(),
+                         tables, samples);
     }
     std::vector<std::unique_ptr<Samples>> parts;
     for (const std::string &path : options.data)

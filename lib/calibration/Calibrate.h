@@ -22,6 +22,7 @@ struct CalibrateOptions {
   int64_t batch = 1;             // samples a run, where they can be joined
   int threads = 0;               // 0: all that affinity and cgroup allow
   uint64_t seed = 1;             // of the order of the runs and of made-up samples; 0: as samples lie
+  std::vector<int64_t> special;  // of made-up samples: see makeSamples
   bool resume = false;           // go on where options.output stops
   double saveEvery = 10;         // seconds after which what there is so far is written
   std::string shape;             // as sq-compile --shape

@@ -38,10 +38,11 @@ std::unique_ptr<Samples> joinSamples(std::vector<std::unique_ptr<Samples>> parts
 /// Inputs out of nothing, rung 1 of spec integer-only.md section 13: integers that index a table are
 /// uniform over its rows, those called token types or segments 0, positions count, masks are ones, floats
 /// are N(0, 1). Symbolic dims behind the first take lengths from 8 to 128, every fourth sample the
-/// longest; where the length is fixed, masks have so many ones in front. Refused when the model has
-/// an input of which none of this can be said.
-Status makeSamples(int64_t count, uint64_t seed, const std::vector<Port> &inputs, const TableRows &tables,
-                   std::unique_ptr<Samples> &samples);
+/// longest; where the length is fixed, masks have so many ones in front. `special`: ids that stand in
+/// front of and behind each sequence, as a tokenizer puts them (empty: none, or those two). Refused
+/// when the model has an input of which none of this can be said, or no table with such rows.
+Status makeSamples(int64_t count, uint64_t seed, const std::vector<int64_t> &special, const std::vector<Port> &inputs,
+                   const TableRows &tables, std::unique_ptr<Samples> &samples);
 
 /// Refuses an index outside of its table; `title` says of which sample.
 Status checkIndices(const std::vector<Port> &ports, const std::vector<Tensor> &inputs, const TableRows &tables,

@@ -36,7 +36,8 @@ bool contains(const std::string &name, const char *part) { return name.find(part
 
 class SyntheticSamples : public Samples {
 public:
-  SyntheticSamples(int64_t number, uint64_t seed) : number(number), seed(seed) {}
+  SyntheticSamples(int64_t number, uint64_t seed, std::vector<int64_t> special)
+      : number(number), seed(seed), special(std::move(special)) {}
 
   Status plan(const std::vector<Port> &inputs, const TableRows &tables) {
     ports = inputs;
@@ -58,6 +59,11 @@ public:
                                "): it is neither float nor an index of a table, nor a mask, position or token type by "
                                "its name; calibrate with data");
     }
+    for (int64_t id : special)
+      for (size_t i = 0; i < ports.size(); ++i)
+        if (contents[i] == Content::Tokens && id >= rows[i])
+          return Status::refused("input '" + ports[i].name + "' indexes a table of " + std::to_string(rows[i]) +
+                                 " rows, which has no special token " + std::to_string(id));
     return {};
   }
 
@@ -72,6 +78,8 @@ public:
       switch (contents[i]) {
       case Content::Tokens:
         text += "uniform over " + std::to_string(rows[i]) + " rows";
+        if (!special.empty())
+          text += " between " + std::to_string(special.front()) + " and " + std::to_string(special.back());
         break;
       case Content::Zeros:
         text += "0";
@@ -114,13 +122,17 @@ private:
     return std::min(std::max(usual, dim.min), dim.max);
   }
 
-  static void fill(Tensor &tensor, Content content, int64_t rows, int64_t length, Random &random) {
+  void fill(Tensor &tensor, Content content, int64_t rows, int64_t length, Random &random) const {
     int64_t last = tensor.shape.empty() ? 1 : tensor.shape.back();
     for (int64_t k = 0, end = tensor.numElements(); k < end; ++k) {
       int64_t place = k % last, value = 0;
       switch (content) {
       case Content::Tokens:
         value = random.below(rows);
+        if (!special.empty() && place == 0)
+          value = special.front();
+        else if (!special.empty() && place == std::min(length, last) - 1)
+          value = special.back();
         break;
       case Content::Positions:
         value = rows ? place % rows : place;
@@ -143,6 +155,7 @@ private:
 
   int64_t number;
   uint64_t seed;
+  std::vector<int64_t> special; // none, or first and last
   std::vector<Port> ports;
   std::vector<Content> contents;
   std::vector<int64_t> rows;
@@ -150,9 +163,9 @@ private:
 
 } // namespace
 
-Status makeSamples(int64_t count, uint64_t seed, const std::vector<Port> &inputs, const TableRows &tables,
-                   std::unique_ptr<Samples> &samples) {
-  auto made = std::make_unique<SyntheticSamples>(count, seed);
+Status makeSamples(int64_t count, uint64_t seed, const std::vector<int64_t> &special, const std::vector<Port> &inputs,
+                   const TableRows &tables, std::unique_ptr<Samples> &samples) {
+  auto made = std::make_unique<SyntheticSamples>(count, seed, special);
   Status s = made->plan(inputs, tables);
   samples = std::move(made);
   return s;

@@ -27,6 +27,9 @@ const std::vector<Flag> flagTable = {
      "of the order of the runs and of made-up samples (default: 1); 0: samples in\n"
      "the order in which they lie"},
     {"synthetic", "N", "make up N samples instead of reading data; see above"},
+    {"special-tokens", "FIRST,LAST",
+     "ids in front of and behind each made-up sequence, as the tokenizer puts them\n"
+     "(101,102 of BERT): ranges of real text are met better"},
     {"resume", nullptr,
      "go on where the stats file stops, which is written every ten seconds; the\n"
      "result has the same bytes as that of one go. Starts when there is none"},
@@ -53,9 +56,9 @@ constexpr const char *usageText =
     "A sample with a NaN or an infinite value in an input or an observed tensor is named and left\n"
     "out. The same model, data, --batch and --seed give the same bytes, whatever --threads is.\n\n"
     "Without data, --synthetic makes inputs up: integers that index a table (token ids) are\n"
-    "uniform over all its rows, special ones among them; token types are 0, positions count, masks\n"
-    "are ones, lengths are 8 to 128 (every fourth sample 128); floats are N(0, 1). The stats file\n"
-    "says so. Inputs found by matching stored statistics of batch normalisation (Q-ASR) need\n"
+    "uniform over all its rows, special ones among them (see --special-tokens); token types are\n"
+    "0, positions count, masks are ones, lengths are 8 to 128 (every fourth sample 128); floats\n"
+    "are N(0, 1). The stats file says so. Inputs found by matching stored statistics of batch normalisation (Q-ASR) need\n"
     "gradients, which sq does not have yet.\n\n"
     "Exit codes: 0 done; 1 model or data were refused, or every sample was left out; 2 usage;\n"
     "3 the machine lacks something; 70 a defect of sq.\n";
@@ -66,7 +69,7 @@ std::string countText(int64_t count, const char *what) {
 
 Status mergeFiles(const Flags &flags, Stats &stats) {
   const std::vector<std::string> &paths = flags.positional();
-  for (const char *other : {"samples", "batch", "seed", "synthetic", "resume", "shape", "threads"})
+  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "resume", "shape", "threads"})
     if (flags.has(other))
       return Status::usage(std::string("--merge and --") + other + " exclude each other");
   if (paths.size() < 2)
@@ -144,6 +147,14 @@ Status execute(const Flags &flags) {
       return Status::usage("--synthetic=N says how many samples; --samples is for data");
     if (synthetic)
       options.samples = synthetic;
+    if (flags.has("special-tokens")) {
+      std::string text = flags.get("special-tokens");
+      bool areIds = true;
+      for (const std::string &id : split(text, ','))
+        areIds &= parseInteger(id, 0, INT64_MAX, options.special.emplace_back());
+      if (!areIds || options.special.size() != 2 || !synthetic)
+        return Status::usage("--special-tokens=" + text + ": expected two ids, FIRST,LAST, and --synthetic=N");
+    }
     options.threads = static_cast<int>(threads);
     options.seed = seed;
     options.resume = flags.has("resume");
