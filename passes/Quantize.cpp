@@ -82,6 +82,7 @@ struct Layer {
   std::vector<double> rowPower; // sums of squares of the weight's rows
   std::vector<float> factors; // of the channels of x; empty: none
   double low = 0, high = 0;   // range of x, after the factors
+  std::vector<double> power;  // mean squares of the channels of x, after the factors
   std::vector<double> scales; // of the columns
   std::vector<int8_t> stored; // [k][n]
 
@@ -125,9 +126,8 @@ struct Layer {
     return {least, most};
   }
 
-  /// Factors 1 / s, s = max|x_r|^alpha / max|w_r|^(1 - alpha), for the alpha of least error, as
-  /// powers of two, so that multiplying by them rounds nothing; none when all of x in the range
-  /// it has is estimated to do better.
+  /// Factors 1 / s, s = max|x_r|^alpha / max|w_r|^(1 - alpha), for the alpha of least error; none
+  /// when all of x in the range it has is estimated to do better.
   void smooth() {
     rowPower.assign(k, 0);
     std::vector<double> largest(k), magnitude(k);
@@ -140,11 +140,11 @@ struct Layer {
     }
     std::vector<double> factor(k, 1), best = factor;
     double least = estimateError(factor, high - low);
-    for (double alpha = 0.2; alpha <= 1.01; alpha += 0.1) {
+    for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
       for (int64_t r = 0; r < k; ++r) {
         bool isUsed = magnitude[r] > 0 && largest[r] > 0;
         double s = isUsed ? std::pow(magnitude[r], alpha) / std::pow(largest[r], 1 - alpha) : 1;
-        factor[r] = std::exp2(std::clamp(std::round(-std::log2(s)), -60.0, 60.0));
+        factor[r] = float(1 / std::clamp(s, 1e-12, 1e12));
       }
       auto [from, to] = rangeWith(factor);
       if (double error = estimateError(factor, to - from); error < least) {
@@ -160,18 +160,40 @@ struct Layer {
         weight[r * n + c] /= factors[r];
   }
 
+  /// Weights of a column that round badly: sum over k of E[x_k^2] (w - round(w / scale) scale)^2.
+  double roundingError(int64_t c, double scale) const {
+    double error = 0;
+    for (int64_t r = 0; r < k; ++r) {
+      double w = weight[r * n + c], lost = w - rounded(w, scale) * scale;
+      error += power[r] * lost * lost;
+    }
+    return error;
+  }
+
+  static double rounded(double w, double scale) {
+    return std::clamp(std::nearbyint(w / scale), -kLevels, kLevels);
+  }
+
+  /// Each column in the scale of least error: its largest weight may be clipped.
   void roundWeight() {
-    constexpr double kLeast = 1e-8;
-    scales.assign(n, kLeast);
-    for (int64_t r = 0; r < k; ++r)
-      for (int64_t c = 0; c < n; ++c)
-        scales[c] = std::max<double>(scales[c], std::fabs(weight[r * n + c]));
-    for (double &scale : scales)
-      scale /= kLevels;
+    constexpr double kLeast = 1e-8, kLowest = 0.8, kStep = 0.04;
+    power.assign(k, 1);
+    for (int64_t r = 0; r < k && perChannel; ++r)
+      power[r] = stats.channelPower(r) * (factors.empty() ? 1 : factors[r] * factors[r]);
+    scales.assign(n, kLeast / kLevels);
     stored.resize(k * n);
-    for (int64_t r = 0; r < k; ++r)
-      for (int64_t c = 0; c < n; ++c)
-        stored[r * n + c] = std::clamp(std::nearbyint(weight[r * n + c] / scales[c]), -kLevels, kLevels);
+    for (int64_t c = 0; c < n; ++c) {
+      double largest = kLeast, least = std::numeric_limits<double>::infinity();
+      for (int64_t r = 0; r < k; ++r)
+        largest = std::max<double>(largest, std::fabs(weight[r * n + c]));
+      for (double share = 1; share >= kLowest; share -= kStep)
+        if (double error = roundingError(c, share * largest / kLevels); error < least) {
+          least = error;
+          scales[c] = share * largest / kLevels;
+        }
+      for (int64_t r = 0; r < k; ++r)
+        stored[r * n + c] = rounded(weight[r * n + c], scales[c]);
+    }
   }
 
   /// The bias, with what rounding the weight takes from the mean of each result.
