@@ -41,3 +41,25 @@ func.func @packed_matmul_c3(%x: tensor<?x4xf32>, %w: tensor<1x4x16xf32>, %init: 
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+func.func @packed_matmul_c1_bytes(%x: tensor<?x6xi8>, %w: tensor<1x16x64xi8>, %init: tensor<?x8xi32>) -> tensor<?x8xi32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs a weight [ceil(n / 16), 16 ceil(k / 64), 64] and x of i8 whose k is a multiple of 4}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x6xi8>, tensor<1x16x64xi8>) outs(%init : tensor<?x8xi32>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  } -> tensor<?x8xi32>
+  return %y : tensor<?x8xi32>
+}
+
+// -----
+
+func.func @packed_matmul_c3_bytes(%x: tensor<?x8xi8>, %w: tensor<1x16x64xi8>, %init: tensor<?x8xi8>) -> tensor<?x8xi8> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs an epilogue from i32 to 'i8'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x8xi8>, tensor<1x16x64xi8>) outs(%init : tensor<?x8xi8>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  } -> tensor<?x8xi8>
+  return %y : tensor<?x8xi8>
+}

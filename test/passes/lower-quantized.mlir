@@ -1,0 +1,49 @@
+// RUN: sq-opt %s --sq-lower-quantized --split-input-file --verify-diagnostics | FileCheck %s
+
+!x = !quant.uniform<u8:f32, 0.5:100>
+
+// CHECK-LABEL: @linear
+func.func @linear(%x: tensor<?x8xf32>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
+  // x / 0.5 + 100, rounded by 1.5 * 2^23.
+  // CHECK-DAG: arith.constant 2.000000e+00 : f32
+  // CHECK-DAG: arith.constant 0x4B400064 : f32
+  // CHECK: arith.trunci {{.*}} : i32 to i8
+  %q = sq.quantize %x : tensor<?x8xf32> -> tensor<?x8x!x>
+  %stored = arith.constant dense<-2> : tensor<8x3xi8>
+  %w = quant.scast %stored : tensor<8x3xi8> to tensor<8x3x!quant.uniform<i8:f32:1, {0.25, 0.5, 1.0}>>
+  // CHECK: sq.weight dense_resource{{.*}} {pack = 16 : i64} -> tensor<1x16x64xi8>
+  // 100 times a column's sum, -16.
+  // CHECK: arith.constant dense<-1600> : tensor<3xi32>
+  // CHECK: arith.constant dense<[1.250000e-01, 2.500000e-01, 5.000000e-01]> : tensor<3xf32>
+  // CHECK: sq.packed_matmul
+  // CHECK: arith.subi
+  // CHECK-NEXT: arith.sitofp
+  // CHECK-NEXT: arith.mulf
+  // CHECK-NEXT: sq.yield
+  %y = sq.linear ins(%q, %w : tensor<?x8x!x>, tensor<8x3x!quant.uniform<i8:f32:1, {0.25, 0.5, 1.0}>>) outs(%init : tensor<?x3xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+// -----
+
+// Signed x is moved by 128, and padded to whole fours.
+// CHECK-LABEL: @signed
+func.func @signed(%x: tensor<?x7x!quant.uniform<i8:f32, 0.5>>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
+  // CHECK: arith.xori
+  // CHECK: tensor.pad
+  %stored = arith.constant dense<1> : tensor<3x7xi8>
+  %w = quant.scast %stored : tensor<3x7xi8> to tensor<3x7x!quant.uniform<i8:f32, 0.25>>
+  // CHECK: arith.constant dense<896> : tensor<3xi32>
+  %y = sq.linear ins(%x, %w : tensor<?x7x!quant.uniform<i8:f32, 0.5>>, tensor<3x7x!quant.uniform<i8:f32, 0.25>>) outs(%init : tensor<?x3xf32>) {transpose_weight} -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+// -----
+
+func.func @zero_points(%x: tensor<?x8x!quant.uniform<u8:f32, 0.5>>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
+  %stored = arith.constant dense<1> : tensor<8x3xi8>
+  %w = quant.scast %stored : tensor<8x3xi8> to tensor<8x3x!quant.uniform<i8:f32, 0.25:3>>
+  // expected-error @+1 {{has no kernel for a weight with zero points}}
+  %y = sq.linear ins(%x, %w : tensor<?x8x!quant.uniform<u8:f32, 0.5>>, tensor<8x3x!quant.uniform<i8:f32, 0.25:3>>) outs(%init : tensor<?x3xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
