@@ -36,6 +36,7 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
 
 void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs) {
   OpPassManager &func = pm.nest<func::FuncOp>();
+  func.addPass(createLowerIntegerPass());
   func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
   packing.precision = precision.str();
