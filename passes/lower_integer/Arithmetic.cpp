@@ -41,9 +41,10 @@ template <typename Op> Ranged Arithmetic::binary(const char *name, Ranged x, Ran
   for (size_t i = 0; i < channels; ++i) {
     Interval of = step(x.ranges[x.ranges.size() == 1 ? 0 : i], y.ranges[y.ranges.size() == 1 ? 0 : i]);
     if (!of.fits(64) && problem.empty()) {
-      __int128 most = of.hi > -of.lo ? of.hi : -of.lo;
-      int bits = most >> 64 ? 64 + numerics::bitLength(static_cast<uint64_t>(most >> 64)) : 64;
-      problem = llvm::formatv("its {0} can need {1} bits", name, bits + 1);
+      int bits = 65;
+      while (bits < 127 && !of.fits(bits))
+        ++bits;
+      problem = llvm::formatv("its {0} can need {1} bits", name, bits);
       if (channels > 1)
         problem += llvm::formatv(" in channel {0}", i);
     }

@@ -395,7 +395,7 @@ TEST(Integer, SoftmaxMasked) {
   IntegerExp exp = IntegerExp::of(4e-4);
   for (bool uniform : {false, true}) {
     std::string text =
-        model({{"x", "?x?x?x", "i32", "i32"}, {"keep", "?x1x?x", "i1", "bool"}},
+        model({{"x", "?x?x?x", "i32", "i32"}, {"keep", "?x1x?x", "i1", "bool8"}},
               "sq.int_softmax ins(%x : tensor<?x?x?xi32>) keep(%keep : tensor<?x1x?xi1>) outs(%e : tensor<?x?x?xi8>) {" +
                   exponentialAttributes(exp) + (uniform ? ", fully_masked_uniform" : "") + "} -> tensor<?x?x?xi8>",
               "?x?x?x", "i8", "u8");
