@@ -53,8 +53,10 @@ struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
                    sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp,
                    sq::IntLayerNormOp, sq::IntRmsNormOp>(op, rewriter);
     });
-    if (all.wasInterrupted())
+    if (all.wasInterrupted()) {
+      getOperation()->setAttr("sq.refused", rewriter.getUnitAttr()); // the model's doing
       signalPassFailure();
+    }
   }
 };
 

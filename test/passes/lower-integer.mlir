@@ -137,3 +137,14 @@ func.func @roots(%x: tensor<4xi32>, %i: tensor<4xi32>, %z: tensor<4xi64>, %j: te
   %w = sq.int_sqrt ins(%z : tensor<4xi64>) outs(%j : tensor<4xi64>) -> tensor<4xi64>
   return %y, %w : tensor<4xi32>, tensor<4xi64>
 }
+
+// -----
+
+// Channels are where `axis` says.
+// CHECK-DAG: #[[$CHANNEL:.*]] = affine_map<(d0, d1, d2) -> (d1)>
+// CHECK-LABEL: @axis
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #[[$CHANNEL]], #[[$CHANNEL]], #{{.*}}]
+func.func @axis(%x: tensor<?x2x8xi32>, %init: tensor<?x2x8xi8>) -> tensor<?x2x8xi8> {
+  %y = sq.requantize ins(%x : tensor<?x2x8xi32>) outs(%init : tensor<?x2x8xi8>) {multipliers = array<i32: 1, 2>, exponents = array<i32: 7, 6>, axis = -2 : i64} -> tensor<?x2x8xi8>
+  return %y : tensor<?x2x8xi8>
+}
