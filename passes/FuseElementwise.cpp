@@ -3,6 +3,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "passes/Passes.h"
@@ -36,12 +37,21 @@ struct FuseElementwisePass : sq::impl::FuseElementwisePassBase<FuseElementwisePa
       check.erase();
   }
 
+  /// One division of integers a row, or a count of bits, which fusion would make one an
+  /// element: they cost more than all that an element needs, and have no vector form.
+  static bool isWorkOfRow(Operation *producer, OpOperand &fused) {
+    auto rows = dyn_cast<linalg::GenericOp>(producer);
+    auto consumer = dyn_cast<linalg::GenericOp>(fused.getOwner());
+    return rows && consumer && rows.getNumLoops() < consumer.getNumLoops() &&
+           llvm::any_of(*rows.getBody(), [](Operation &op) { return isa<arith::DivUIOp, arith::DivSIOp, math::CountLeadingZerosOp>(op); });
+  }
+
   void runOnOperation() override {
     getOperation().walk([&](linalg::GenericOp op) { splitChecks(op); });
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *fused) {
       Operation *producer = fused->get().getDefiningOp();
-      if (!producer || !producer->hasOneUse())
+      if (!producer || !producer->hasOneUse() || isWorkOfRow(producer, *fused))
         return false;
       size_t size = 0;
       for (Operation *op : {producer, fused->getOwner()})

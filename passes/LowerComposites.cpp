@@ -22,6 +22,7 @@
 
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/Passes.h"
+#include "passes/Pointwise.h"
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERCOMPOSITESPASS
@@ -29,6 +30,9 @@ namespace sq {
 } // namespace sq
 
 using namespace mlir;
+using sq::Input;
+using sq::like;
+using sq::pointwise;
 
 namespace {
 
@@ -58,33 +62,7 @@ Value convert(ImplicitLocOpBuilder &b, Value v, Type to) {
   return arith::TruncFOp::create(b, to, v);
 }
 
-struct Input {
-  Value tensor;
-  AffineMap map;
-};
-
-using Body = function_ref<Value(ImplicitLocOpBuilder &, ValueRange)>;
-
-/// All loops parallel; `body` sees the elements of the inputs.
-Value pointwise(ImplicitLocOpBuilder &b, ArrayRef<Input> inputs, Value init, Body body) {
-  auto type = cast<RankedTensorType>(init.getType());
-  SmallVector<Value> tensors;
-  SmallVector<AffineMap> maps;
-  for (const Input &input : inputs) {
-    tensors.push_back(input.tensor);
-    maps.push_back(input.map);
-  }
-  maps.push_back(b.getMultiDimIdentityMap(type.getRank()));
-  SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
-  return linalg::GenericOp::create(b, TypeRange(type), tensors, ValueRange(init), maps, loops,
-                                   [&](OpBuilder &o, Location l, ValueRange args) {
-                                     ImplicitLocOpBuilder ib(l, o);
-                                     linalg::YieldOp::create(ib, body(ib, args.drop_back()));
-                                   })
-      .getResult(0);
-}
-
-/// The same with floats, computed in f32 at least and rounded once.
+/// `pointwise` with floats, computed in f32 at least and rounded once.
 Value pointwiseFloat(ImplicitLocOpBuilder &b, ArrayRef<Input> inputs, Value init,
                      function_ref<Value(Floats &, ValueRange)> body) {
   Type element = getElementTypeOrSelf(init.getType());
@@ -96,10 +74,6 @@ Value pointwiseFloat(ImplicitLocOpBuilder &b, ArrayRef<Input> inputs, Value init
     Floats f{ib, type};
     return convert(ib, body(f, wide), element);
   });
-}
-
-Input like(ImplicitLocOpBuilder &b, Value tensor) {
-  return {tensor, b.getMultiDimIdentityMap(cast<RankedTensorType>(tensor.getType()).getRank())};
 }
 
 //===----------------------------------------------------------------------===//

@@ -232,6 +232,27 @@ def LowerQuantizedPass : Pass<"sq-lower-quantized", "::mlir::func::FuncOp"> {
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 
+def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
+  let summary = "turn integer-only ops into linalg on integers";
+  let description = [{
+    `sq.requantize`, `sq.int_softmax` and the others of their kind become elementwise
+    loops and reductions of integers that compute bit for bit what lib/numerics does,
+    with no floating-point operation. Where the input is one of 8 bits, activations become tables.
+
+    Every step is computed on intervals first, channel by channel, from what the
+    operands are declared to hold: it gets 32 bits where these are enough, 64
+    otherwise, and an op with a step that could leave 64 bits is an error.
+
+    ```mlir
+    %y = sq.requantize ins(%x : ..xi32) outs(..) {multipliers = [m], exponents = [e]}
+    ==>
+    %y = linalg.generic .. { clamp((x * m + half) >> e) }
+    ```
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   let summary = "pack the weights of linear layers into column panels";
   let description = [{

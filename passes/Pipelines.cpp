@@ -37,6 +37,7 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
 void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createLowerQuantizedPass());
+  func.addPass(createLowerIntegerPass());
   func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
   packing.precision = precision.str();

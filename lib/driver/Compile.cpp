@@ -257,7 +257,7 @@ struct Compiler {
 
     begin("optimise");
     if (failed(run(*module, [&](OpPassManager &pm) { buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs()); })))
-      return fail(ExitCode::Defect, "the model could not be bufferized");
+      return fail(isRefused(*module) ? ExitCode::Refused : ExitCode::Defect, "the model could not be bufferized");
 
     return generate(*module);
   }

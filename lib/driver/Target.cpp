@@ -90,11 +90,14 @@ static llvm::Error emitDevice(ModuleOp module, const CudaTarget &target, const C
   return llvm::Error::success();
 }
 
+bool sq::isRefused(ModuleOp module) {
+  return llvm::any_of(module.getOps<func::FuncOp>(), [](func::FuncOp f) { return f->hasAttr("sq.refused"); });
+}
+
 bool Variant::generate(const Target &target, const CompileOptions &options, bool sanitize, bool reportOnly) {
   auto lower = [&](function_ref<void(OpPassManager &)> build) {
     bool done = succeeded(run(*module, build));
-    auto functions = module->getOps<func::FuncOp>();
-    refused = !done && !functions.empty() && (*functions.begin())->hasAttr("sq.refused");
+    refused = !done && isRefused(*module);
     return done;
   };
   auto fail = [&](llvm::Error error) {

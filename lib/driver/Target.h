@@ -25,6 +25,10 @@ llvm::SmallVector<Target> chooseTargets(const CompileOptions &options, bool ofBy
 /// Passes from buffers to the LLVM dialect, as text for sq-opt.
 std::string codePipeline(const Target &target, llvm::StringRef tile);
 
+/// After passes failed: whether the model asks for what cannot be done, as one of them said
+/// with `sq.refused`; otherwise it is a defect.
+bool isRefused(mlir::ModuleOp module);
+
 /// The code of one variant in the making.
 struct Variant {
   mlir::OwningOpRef<mlir::ModuleOp> module;

@@ -141,3 +141,44 @@ func.func @guard(%i: tensor<?xi64>, %a: tensor<?xi64>) -> tensor<?xi64> {
   } -> tensor<?xi64>
   return %y : tensor<?xi64>
 }
+
+// -----
+
+// A division a row is not made one an element; an addition is.
+#row = affine_map<(d0, d1) -> (d0)>
+#vector = affine_map<(d0) -> (d0)>
+#matrix = affine_map<(d0, d1) -> (d0, d1)>
+// CHECK-LABEL: @work_of_row
+// CHECK: linalg.generic
+// CHECK: arith.divui
+// CHECK: linalg.generic
+// CHECK: arith.muli
+// CHECK: linalg.generic
+// CHECK: arith.addi
+// CHECK: arith.muli
+// CHECK-NOT: linalg.generic
+func.func @work_of_row(%x: tensor<4x8xi32>, %r: tensor<4xi32>) -> (tensor<4x8xi32>, tensor<4x8xi32>) {
+  %row = tensor.empty() : tensor<4xi32>
+  %all = tensor.empty() : tensor<4x8xi32>
+  %d = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]} ins(%r : tensor<4xi32>) outs(%row : tensor<4xi32>) {
+  ^bb0(%i: i32, %o: i32):
+    %q = arith.divui %i, %i : i32
+    linalg.yield %q : i32
+  } -> tensor<4xi32>
+  %y = linalg.generic {indexing_maps = [#matrix, #row, #matrix], iterator_types = ["parallel", "parallel"]} ins(%x, %d : tensor<4x8xi32>, tensor<4xi32>) outs(%all : tensor<4x8xi32>) {
+  ^bb0(%i: i32, %j: i32, %o: i32):
+    %q = arith.muli %i, %j : i32
+    linalg.yield %q : i32
+  } -> tensor<4x8xi32>
+  %s = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]} ins(%r : tensor<4xi32>) outs(%row : tensor<4xi32>) {
+  ^bb0(%i: i32, %o: i32):
+    %q = arith.addi %i, %i : i32
+    linalg.yield %q : i32
+  } -> tensor<4xi32>
+  %z = linalg.generic {indexing_maps = [#matrix, #row, #matrix], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<4x8xi32>, tensor<4xi32>) outs(%all : tensor<4x8xi32>) {
+  ^bb0(%i: i32, %j: i32, %o: i32):
+    %q = arith.muli %i, %j : i32
+    linalg.yield %q : i32
+  } -> tensor<4x8xi32>
+  return %y, %z : tensor<4x8xi32>, tensor<4x8xi32>
+}

@@ -4,27 +4,15 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 
+#include "dialects/sq/IR/ShapeChecks.h"
+
 using namespace mlir;
 using namespace sq;
-
-/// True unless both are static and differ.
-static bool dimsAgree(int64_t a, int64_t b) {
-  return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
-}
 
 /// True unless both are static and `a` does not divide `b`.
 static bool divides(int64_t a, int64_t b) {
   return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || (a > 0 && b % a == 0);
 }
-
-static bool shapesAgree(ShapedType a, ShapedType b) {
-  return a.getRank() == b.getRank() &&
-         llvm::all_of(llvm::zip(a.getShape(), b.getShape()), [](auto p) {
-           return dimsAgree(std::get<0>(p), std::get<1>(p));
-         });
-}
-
-static ShapedType shaped(Value v) { return cast<ShapedType>(v.getType()); }
 
 LogicalResult MatmulOp::verify() {
   ShapedType a = shaped(getA()), b = shaped(getB()), c = shaped(getOuts());
@@ -268,4 +256,16 @@ SQ_DPS(EmbeddingOp)
 SQ_DPS(ScatterOp)
 SQ_DPS(RotaryEmbeddingOp)
 SQ_DPS(AttentionOp)
+SQ_DPS(RequantizeOp)
+SQ_DPS(RequantizedAddOp)
+SQ_DPS(IntGeluOp)
+SQ_DPS(IntSigmoidOp)
+SQ_DPS(IntTanhOp)
+SQ_DPS(IntSiluOp)
+SQ_DPS(LookupOp)
+SQ_DPS(IntSqrtOp)
+SQ_DPS(IntSoftmaxOp)
+SQ_DPS(IntContextOp)
+SQ_DPS(IntLayerNormOp)
+SQ_DPS(IntRmsNormOp)
 SQ_DPS(PackedMatmulOp)

@@ -78,6 +78,18 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     LayerNormOp::attachInterface<DpsModel<LayerNormOp>>(*context);
     RmsNormOp::attachInterface<DpsModel<RmsNormOp>>(*context);
     AttentionOp::attachInterface<DpsModel<AttentionOp>>(*context);
+    RequantizeOp::attachInterface<DpsModel<RequantizeOp>>(*context);
+    RequantizedAddOp::attachInterface<DpsModel<RequantizedAddOp>>(*context);
+    IntGeluOp::attachInterface<DpsModel<IntGeluOp>>(*context);
+    IntSigmoidOp::attachInterface<DpsModel<IntSigmoidOp>>(*context);
+    IntTanhOp::attachInterface<DpsModel<IntTanhOp>>(*context);
+    IntSiluOp::attachInterface<DpsModel<IntSiluOp>>(*context);
+    LookupOp::attachInterface<DpsModel<LookupOp>>(*context);
+    IntSqrtOp::attachInterface<DpsModel<IntSqrtOp>>(*context);
+    IntSoftmaxOp::attachInterface<DpsModel<IntSoftmaxOp>>(*context);
+    IntContextOp::attachInterface<DpsModel<IntContextOp>>(*context);
+    IntLayerNormOp::attachInterface<DpsModel<IntLayerNormOp>>(*context);
+    IntRmsNormOp::attachInterface<DpsModel<IntRmsNormOp>>(*context);
     ScatterOp::attachInterface<DpsModel<ScatterOp>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);

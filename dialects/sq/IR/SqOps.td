@@ -12,6 +12,7 @@ include "mlir/Interfaces/ViewLikeInterface.td"
 
 include "dialects/sq/IR/SqDialect.td"
 include "dialects/sq/IR/SqGraphOps.td"
+include "dialects/sq/IR/SqIntegerOps.td"
 include "dialects/sq/IR/SqKernelOps.td"
 include "dialects/sq/IR/SqQuantOps.td"
 

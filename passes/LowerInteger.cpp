@@ -1,0 +1,63 @@
+//===-- LowerInteger.cpp - integer-only ops as linalg on integers -------------===//
+//
+// One generic form for every target; what a target has a kernel for, it takes
+// before this pass.
+//
+//===--------------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#include "passes/Passes.h"
+#include "passes/lower_integer/Lowering.h"
+
+namespace sq {
+#define GEN_PASS_DEF_LOWERINTEGERPASS
+#include "passes/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+
+namespace {
+
+struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
+  /// Lowers `op` if it is one of `Ops`.
+  template <typename... Ops> static WalkResult lower(Operation *op, IRRewriter &rewriter) {
+    if ((isa<Ops>(op) || ...) && op->getNumResults() == 0) {
+      op->emitOpError("is on memrefs; run --sq-lower-integer before bufferization");
+      return WalkResult::interrupt();
+    }
+    std::optional<sq::Lowered> lowered;
+    ImplicitLocOpBuilder b(op->getLoc(), rewriter);
+    (void)((isa<Ops>(op) && (lowered = sq::lowerInteger(b, cast<Ops>(op)), true)) || ...);
+    if (!lowered)
+      return WalkResult::advance();
+    auto [result, problem] = *lowered;
+    if (!problem.empty()) {
+      op->emitOpError("cannot be computed in 64-bit integers: ")
+          << problem << "; declare fewer bits of its operands, or requantize them to a coarser scale before";
+      return WalkResult::interrupt();
+    }
+    rewriter.replaceOp(op, result);
+    return WalkResult::advance();
+  }
+
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    WalkResult all = getOperation().walk([&](Operation *op) {
+      rewriter.setInsertionPoint(op);
+      return lower<sq::RequantizeOp, sq::RequantizedAddOp, sq::IntGeluOp, sq::IntSigmoidOp, sq::IntTanhOp,
+                   sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp,
+                   sq::IntLayerNormOp, sq::IntRmsNormOp>(op, rewriter);
+    });
+    if (all.wasInterrupted()) {
+      getOperation()->setAttr("sq.refused", rewriter.getUnitAttr()); // the model's doing
+      signalPassFailure();
+    }
+  }
+};
+
+} // namespace
