@@ -57,7 +57,7 @@ struct Layer {
     int64_t first = transposed ? n : k, second = transposed ? k : n;
     std::string shape = "tensor<" + std::to_string(first) + "x" + std::to_string(second) + "x";
     std::ostringstream wType;
-    wType.precision(9);
+    wType.precision(12);
     wType << shape << "!quant.uniform<" << (signedW ? "i8" : "u8") << ":f32:" << !transposed << ", {";
     for (int64_t c = 0; c < n; ++c)
       wType << (c ? ", " : "") << std::fixed << scales[c] << (signedW ? "" : ":128");
@@ -87,9 +87,9 @@ struct Layer {
   }
 
   Tensor input() {
-    Tensor x(DType::F32, {rows, k});
-    for (int64_t i = 0; i < rows * k; ++i)
-      x.set(i, pick(-2000, 2000) / 100.0);
+    Tensor x = Tensor::zeros(DType::F32, {rows, k});
+    for (double &value : x.reals)
+      value = pick(-2000, 2000) / 100.0;
     return x;
   }
 
@@ -102,7 +102,7 @@ struct Layer {
   float expected(const Tensor &x, int64_t r, int64_t c) const {
     int64_t sum = 0;
     for (int64_t i = 0; i < k; ++i)
-      sum += (quantized(x.at(r * k + i)) - zero) * (w[i * n + c] - (signedW ? 0 : 128));
+      sum += (quantized(x.reals[r * k + i]) - zero) * (w[i * n + c] - (signedW ? 0 : 128));
     float y = float(sum) * (float(scale) * scales[c]);
     return hasBias ? y + bias[c] : y;
   }
@@ -125,7 +125,7 @@ TEST(Quantized, ProductsOfBytes) {
       for (int64_t r = 0; r < layer.rows; ++r)
         for (int64_t c = 0; c < layer.n; ++c) {
           float want = layer.expected(x, r, c);
-          ASSERT_NEAR((*y)[0].at(r * layer.n + c), want, 1e-6 * std::max(1.0f, std::fabs(want)))
+          ASSERT_NEAR((*y)[0].reals[r * layer.n + c], want, 1e-6 * std::max(1.0f, std::fabs(want)))
               << level << " row " << r << " column " << c;
         }
     }

@@ -29,11 +29,12 @@ func.func @linear(%x: tensor<?x8xf32>, %init: tensor<?x3xf32>) -> tensor<?x3xf32
 // Signed x is moved by 128, and padded to whole fours.
 // CHECK-LABEL: @signed
 func.func @signed(%x: tensor<?x7x!quant.uniform<i8:f32, 0.5>>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
-  // CHECK: arith.xori
-  // CHECK: tensor.pad
   %stored = arith.constant dense<1> : tensor<3x7xi8>
   %w = quant.scast %stored : tensor<3x7xi8> to tensor<3x7x!quant.uniform<i8:f32, 0.25>>
   // CHECK: arith.constant dense<896> : tensor<3xi32>
+  // CHECK: arith.xori
+  // CHECK: tensor.pad
+  // CHECK: sq.packed_matmul
   %y = sq.linear ins(%x, %w : tensor<?x7x!quant.uniform<i8:f32, 0.5>>, tensor<3x7x!quant.uniform<i8:f32, 0.25>>) outs(%init : tensor<?x3xf32>) {transpose_weight} -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
 }
