@@ -375,15 +375,17 @@ static LogicalResult lowerAttention(Lowering &l, Operation *op) {
   if (mask) {
     if (mask->rank() < 1 || mask->rank() > 4)
       return l.fail(op, "attn_mask has rank " + Twine(mask->rank()) + "; it can be up to 4");
+    if (!mask->isBool() && (!mask->isFloat() || mask->element != qkv[0].element))
+      return l.fail(op, "attn_mask is neither boolean nor of the queries' type; cast it");
     Lowered padded = padMask(l, loc, mask, k->dims[1]);
     if (mask->isBool())
       masking.keep = padded;
-    else if (mask->element == qkv[0].element)
-      masking.additive.push_back(padded);
     else
-      return l.fail(op, "attn_mask is neither boolean nor of the queries' type; cast it");
+      masking.additive.push_back(padded);
   }
   masking.lengths = l.operand(op, 6);
+  if (masking.lengths && masking.lengths->rank() != 1)
+    return l.fail(op, "nonpad_kv_seqlen has rank " + Twine(masking.lengths->rank()) + "; it must be 1");
   if (l.intAttr(op, "is_causal", 0))
     masking.past = pastKey ? pastKey->dims[2] : l.indexAttr(0);
   AttentionExtras extras;
