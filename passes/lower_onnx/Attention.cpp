@@ -62,11 +62,7 @@ Heads sq::sliceLast(Lowering &l, Location loc, const Heads &x, int64_t offset, i
   offsets.back() = l.indexAttr(offset);
   Dims dims = x.dims;
   dims.back() = l.indexAttr(size);
-  // (extract_slice refuses an offset at the end even of nothing.)
-  if (isStaticallyEmpty(dims))
-    return {l.emptyTensor(loc, dims, x.element), dims, x.element};
-  return {tensor::ExtractSliceOp::create(l.builder, loc, x.tensor, offsets, dims, strides), dims,
-          x.element};
+  return {sliceOf(l, loc, x.tensor, offsets, dims, strides, dims, x.element), dims, x.element};
 }
 
 /// The tensor with the static sizes that its dims have got by `unify`.

@@ -102,6 +102,23 @@ bool isStaticallyEmpty(ArrayRef<OpFoldResult> dims) {
   return llvm::any_of(dims, [](OpFoldResult dim) { return staticDim(dim) == 0; });
 }
 
+Value sliceOf(Lowering &l, Location loc, Value source, const Dims &offsets, const Dims &sizes,
+              const Dims &strides, const Dims &dims, Type element) {
+  bool isOutside = isStaticallyEmpty(dims);
+  for (auto [i, whole] : llvm::enumerate(cast<RankedTensorType>(source.getType()).getShape())) {
+    std::optional<int64_t> offset = staticDim(offsets[i]), stride = staticDim(strides[i]);
+    int64_t size = staticDim(sizes[i]).value_or(1);
+    if (ShapedType::isDynamic(whole))
+      continue;
+    isOutside |= size > whole || (offset && *offset >= whole) ||
+                 (offset && stride && size > 1 && *stride > (whole - 1 - *offset) / (size - 1));
+  }
+  if (isOutside)
+    return l.emptyTensor(loc, dims, element);
+  return tensor::ExtractSliceOp::create(l.builder, loc, tensorType(dims, element), source, offsets, sizes,
+                                        strides);
+}
+
 Value broadcastTo(Lowering &l, Location loc, Lowered *value, ArrayRef<OpFoldResult> dims) {
   if (Value scalar = l.splat(value))
     return l.filledTensor(loc, dims, scalar);

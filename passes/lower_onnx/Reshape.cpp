@@ -210,6 +210,8 @@ static LogicalResult checkCounts(Lowering &l, Operation *op, ArrayRef<OpFoldResu
     a.times(l.resolve(dim));
   for (OpFoldResult dim : to)
     b.times(l.resolve(dim));
+  if (!a.valid || !b.valid)
+    return l.fail(op, "a shape has more than 2^63 - 1 elements");
   if (!a.hasMoreThan(b) && !b.hasMoreThan(a) && a.number == b.number)
     return success();
   if (a.symbols.empty() && b.symbols.empty())
