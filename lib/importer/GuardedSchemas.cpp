@@ -97,9 +97,12 @@ void checkAttributes(llvm::StringRef op, const InferenceContext &context) {
   int64_t inputs = context.getNumInputs(), outputs = context.getNumOutputs();
   constexpr int64_t any = INT64_MAX;
   llvm::SmallVector<Range> ranges = {
-      {"Attention", "q_num_heads", 1, any},  {"Attention", "kv_num_heads", 1, any},
-      {"DepthToSpace", "blocksize", 1, kLargestBlock}, {"SpaceToDepth", "blocksize", 1, kLargestBlock},
-      {"GatherND", "batch_dims", 0, any},    {"Scan", "num_scan_inputs", 1, inputs},
+      {"Attention", "q_num_heads", 1, any},
+      {"Attention", "kv_num_heads", 1, any},
+      {"DepthToSpace", "blocksize", 1, kLargestBlock},
+      {"SpaceToDepth", "blocksize", 1, kLargestBlock},
+      {"GatherND", "batch_dims", 0, any},
+      {"Scan", "num_scan_inputs", 1, inputs},
       {"Split", "num_outputs", 1, outputs},
   };
   if (op == "LayerNormalization" && hasInputShape(context, 0)) {

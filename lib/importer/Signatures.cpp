@@ -186,7 +186,7 @@ std::string check(const Signature &signature, ArrayRef<GivenOperand> operands) {
     std::string label = importer::quoted(parameter.name), type = nameOf(operand.element);
     if (signature.isVariadic && at + 1 == parameters.size())
       label += " (" + std::to_string(i) + ")";
-    if (!parameter.types.empty() && !llvm::is_contained(parameter.types, type))
+    if (!operand.isExtension && !parameter.types.empty() && !llvm::is_contained(parameter.types, type))
       return "its input " + label + " has elements of type " + type +
              "; it takes " + llvm::join(parameter.types, ", ");
     if (parameter.variable.empty())

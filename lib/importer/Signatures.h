@@ -13,6 +13,8 @@ struct GivenOperand {
   bool isGiven = false;
   /// Of a tensor; null when it is not known, and for sequences and optionals.
   mlir::Type element;
+  /// sq takes the type here even where ONNX does not; it must still agree with others.
+  bool isExtension = false;
 };
 
 /// Why the operator ("onnx.Add", "com.microsoft.QGemm") has no such operands: one that it

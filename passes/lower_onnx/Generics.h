@@ -54,8 +54,8 @@ Dims dimsKept(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> dims,
 /// A dim is 0, whatever the dynamic ones are.
 bool isStaticallyEmpty(llvm::ArrayRef<mlir::OpFoldResult> dims);
 /// `tensor.extract_slice`, as a tensor of `dims` (`sizes`, some dims of 1 dropped). It refuses to
-/// take anything, even nothing, from behind the end of a static dim: what lies there is never
-/// read, and its elements are not defined.
+/// take nothing from behind the end of a static dim, or anything from an empty tensor, where code
+/// that never runs may look: that is an empty tensor here.
 mlir::Value sliceOf(Lowering &l, mlir::Location loc, mlir::Value source, const Dims &offsets,
                     const Dims &sizes, const Dims &strides, const Dims &dims, mlir::Type element);
 /// `value` as a tensor of exactly `dims`, to which it must broadcast.

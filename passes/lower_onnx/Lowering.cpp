@@ -37,13 +37,15 @@ static std::string ruleName(Operation *op) {
   return (domain.getValue() + "." + type.getValue()).str();
 }
 
-/// The operands as `operandError` takes them.
+/// The operands as `operandError` takes them. What only moves elements takes those that are only
+/// stored: a Gather of 4-bit numbers, which `--sq-raise-onnx` writes, is none of ONNX's.
 static SmallVector<GivenOperand> givenOperands(Lowering &l, Operation *op) {
   SmallVector<GivenOperand> given;
   for (auto [i, value] : llvm::enumerate(op->getOperands())) {
     Lowered *lowered = l.operand(op, i);
-    given.push_back({!isa<NoneType>(value.getType()),
-                     lowered && lowered->isTensor() ? lowered->element : Type()});
+    Type element = lowered && lowered->isTensor() ? lowered->element : Type();
+    given.push_back({!isa<NoneType>(value.getType()), element,
+                     element && isStorageOnly(element) && movesOrConverts(ruleName(op))});
   }
   return given;
 }
