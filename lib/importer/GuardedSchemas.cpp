@@ -18,6 +18,9 @@ namespace {
 /// tensor has so many dims.
 constexpr int64_t kMostDims = 1024;
 
+/// Blocks are squared; no image has so large ones.
+constexpr int64_t kLargestBlock = 1 << 20;
+
 /// Whether a value of this type, understood as a shape, has too many dims.
 bool isTooLong(const TypeProto *type) {
   if (!type || !type->has_tensor_type() || type->tensor_type().shape().dim_size() != 1)
@@ -82,25 +85,37 @@ void checkEinsum(const InferenceContext &context) {
       refuse("has a label in the output only");
 }
 
+/// An integer that an operator needs to be in a range.
+struct Range {
+  llvm::StringRef op, attribute;
+  int64_t low, high;
+};
+
 void checkAttributes(llvm::StringRef op, const InferenceContext &context) {
-  auto integer = [&](const char *name, int64_t absent) {
-    const AttributeProto *attribute = context.getAttribute(name);
-    return attribute ? attribute->i() : absent;
-  };
   if (op == "Einsum")
     return checkEinsum(context);
+  int64_t inputs = context.getNumInputs(), outputs = context.getNumOutputs();
+  constexpr int64_t any = INT64_MAX;
+  llvm::SmallVector<Range> ranges = {
+      {"Attention", "q_num_heads", 1, any},
+      {"Attention", "kv_num_heads", 1, any},
+      {"DepthToSpace", "blocksize", 1, kLargestBlock},
+      {"SpaceToDepth", "blocksize", 1, kLargestBlock},
+      {"GatherND", "batch_dims", 0, any},
+      {"Scan", "num_scan_inputs", 1, inputs},
+      {"Split", "num_outputs", 1, outputs},
+  };
   if (op == "LayerNormalization" && hasInputShape(context, 0)) {
-    int rank = getInputShape(context, 0).dim_size();
-    int64_t axis = integer("axis", -1);
-    if (axis < -rank || axis >= rank)
-      fail_shape_inference("axis ", axis, " is outside the rank ", rank);
+    int64_t rank = getInputShape(context, 0).dim_size();
+    ranges.push_back({"LayerNormalization", "axis", -rank, rank - 1});
   }
-  if (op == "GatherND" && integer("batch_dims", 0) < 0)
-    fail_shape_inference("batch_dims is ", integer("batch_dims", 0), "; expected at least 0");
-  if (op == "Attention")
-    for (const char *heads : {"q_num_heads", "kv_num_heads"})
-      if (integer(heads, 1) <= 0)
-        fail_shape_inference(heads, " is ", integer(heads, 1), "; expected at least 1");
+  for (const Range &range : ranges) {
+    const AttributeProto *attribute = op == range.op ? context.getAttribute(range.attribute.str()) : nullptr;
+    if (!attribute || (attribute->i() >= range.low && attribute->i() <= range.high))
+      continue;
+    std::string above = range.high == any ? "" : " and at most " + std::to_string(range.high);
+    fail_shape_inference(range.attribute.str(), " is ", attribute->i(), "; expected at least ", range.low, above);
+  }
 }
 
 class GuardedRegistry : public ISchemaRegistry {

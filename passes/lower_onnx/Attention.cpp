@@ -62,11 +62,7 @@ Heads sq::sliceLast(Lowering &l, Location loc, const Heads &x, int64_t offset, i
   offsets.back() = l.indexAttr(offset);
   Dims dims = x.dims;
   dims.back() = l.indexAttr(size);
-  // (extract_slice refuses an offset at the end even of nothing.)
-  if (isStaticallyEmpty(dims))
-    return {l.emptyTensor(loc, dims, x.element), dims, x.element};
-  return {tensor::ExtractSliceOp::create(l.builder, loc, x.tensor, offsets, dims, strides), dims,
-          x.element};
+  return {sliceOf(l, loc, x.tensor, offsets, dims, strides, dims, x.element), dims, x.element};
 }
 
 /// The tensor with the static sizes that its dims have got by `unify`.
@@ -375,15 +371,17 @@ static LogicalResult lowerAttention(Lowering &l, Operation *op) {
   if (mask) {
     if (mask->rank() < 1 || mask->rank() > 4)
       return l.fail(op, "attn_mask has rank " + Twine(mask->rank()) + "; it can be up to 4");
+    if (!mask->isBool() && (!mask->isFloat() || mask->element != qkv[0].element))
+      return l.fail(op, "attn_mask is neither boolean nor of the queries' type; cast it");
     Lowered padded = padMask(l, loc, mask, k->dims[1]);
     if (mask->isBool())
       masking.keep = padded;
-    else if (mask->element == qkv[0].element)
-      masking.additive.push_back(padded);
     else
-      return l.fail(op, "attn_mask is neither boolean nor of the queries' type; cast it");
+      masking.additive.push_back(padded);
   }
   masking.lengths = l.operand(op, 6);
+  if (masking.lengths && masking.lengths->rank() != 1)
+    return l.fail(op, "nonpad_kv_seqlen has rank " + Twine(masking.lengths->rank()) + "; it must be 1");
   if (l.intAttr(op, "is_causal", 0))
     masking.past = pastKey ? pastKey->dims[2] : l.indexAttr(0);
   AttentionExtras extras;

@@ -102,6 +102,21 @@ bool isStaticallyEmpty(ArrayRef<OpFoldResult> dims) {
   return llvm::any_of(dims, [](OpFoldResult dim) { return staticDim(dim) == 0; });
 }
 
+Value sliceOf(Lowering &l, Location loc, Value source, const Dims &offsets, const Dims &sizes,
+              const Dims &strides, const Dims &dims, Type element) {
+  bool isEmpty = isStaticallyEmpty(dims);
+  for (auto [i, whole] : llvm::enumerate(cast<RankedTensorType>(source.getType()).getShape())) {
+    std::optional<int64_t> offset = staticDim(offsets[i]);
+    // (A size that is known and too large is left for the verifier to see.)
+    bool isBehind = !ShapedType::isDynamic(whole) && offset && *offset >= whole && !staticDim(sizes[i]);
+    isEmpty |= whole == 0 || isBehind;
+  }
+  if (isEmpty)
+    return l.emptyTensor(loc, dims, element);
+  return tensor::ExtractSliceOp::create(l.builder, loc, tensorType(dims, element), source, offsets, sizes,
+                                        strides);
+}
+
 Value broadcastTo(Lowering &l, Location loc, Lowered *value, ArrayRef<OpFoldResult> dims) {
   if (Value scalar = l.splat(value))
     return l.filledTensor(loc, dims, scalar);

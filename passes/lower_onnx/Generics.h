@@ -53,6 +53,11 @@ Dims dimsKept(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> dims,
 
 /// A dim is 0, whatever the dynamic ones are.
 bool isStaticallyEmpty(llvm::ArrayRef<mlir::OpFoldResult> dims);
+/// `tensor.extract_slice`, as a tensor of `dims` (`sizes`, some dims of 1 dropped). It refuses to
+/// take nothing from behind the end of a static dim, or anything from an empty tensor, where code
+/// that never runs may look: that is an empty tensor here.
+mlir::Value sliceOf(Lowering &l, mlir::Location loc, mlir::Value source, const Dims &offsets,
+                    const Dims &sizes, const Dims &strides, const Dims &dims, mlir::Type element);
 /// `value` as a tensor of exactly `dims`, to which it must broadcast.
 mlir::Value broadcastTo(Lowering &l, mlir::Location loc, Lowered *value,
                         llvm::ArrayRef<mlir::OpFoldResult> dims);

@@ -80,13 +80,12 @@ LogicalResult lowerGather(Lowering &l, Operation *op) {
           elements && staticCount(dims).value_or(maxKnownElements + 1) <= maxKnownElements)
         return gatherElements(l, op, data, *elements, **constants, *axis, dims);
     // One constant index is a slice.
-    if (*constants && (*constants)->size() == 1 && !isStaticallyEmpty(data->dims)) {
+    if (*constants && (*constants)->size() == 1) {
       Dims offsets(data->rank(), l.indexAttr(0)), strides(data->rank(), l.indexAttr(1));
       offsets[*axis] = l.indexAttr((**constants)[0]);
       Dims sizes = data->dims;
       sizes[*axis] = l.indexAttr(1);
-      Value slice = tensor::ExtractSliceOp::create(l.builder, loc, l.tensor(data), offsets, sizes,
-                                                   strides);
+      Value slice = sliceOf(l, loc, l.tensor(data), offsets, sizes, strides, sizes, data->element);
       l.setTensor(op, 0, l.reshape(loc, slice, sizes, dims), dims, data->element);
       return success();
     }

@@ -156,14 +156,9 @@ LogicalResult lowerAsLoop(Lowering &l, Operation *op, Block &source, const LoopO
     Lowered whole = loop.collected(i - given.carried.size());
     Dims dims = whole.dims;
     dims[0] = length;
-    if (isStaticallyEmpty(whole.dims)) {
-      // (extract_slice refuses to take nothing out of nothing.)
-      whole.tensor = l.emptyTensor(op->getLoc(), dims, whole.element);
-    } else if (l.resolve(whole.dims[0]) != l.resolve(length)) {
+    if (l.resolve(whole.dims[0]) != l.resolve(length)) {
       Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1));
-      whole.tensor = tensor::ExtractSliceOp::create(
-          l.builder, op->getLoc(), tensorType(dims, whole.element), whole.tensor, offsets, dims,
-          strides);
+      whole.tensor = sliceOf(l, op->getLoc(), whole.tensor, offsets, dims, strides, dims, whole.element);
     }
     l.setTensor(op, i, whole.tensor, dims, whole.element);
   }
@@ -288,13 +283,7 @@ LogicalResult lowerScan(Lowering &l, Operation *op) {
       Lowered slice;
       slice.element = x->element;
       slice.dims = slice.stored = dims;
-      // (extract_slice refuses to take something out of nothing, which no iteration will.)
-      slice.tensor = isStaticallyEmpty(x->dims)
-                         ? l.emptyTensor(loc, dims, x->element)
-                         : tensor::ExtractSliceOp::create(l.builder, loc,
-                                                          tensorType(dims, x->element), tensors[i],
-                                                          offsets, sizes, strides)
-                               .getResult();
+      slice.tensor = sliceOf(l, loc, tensors[i], offsets, sizes, strides, dims, x->element);
       l.set(source->getArgument(states + i), slice);
     }
     SmallVector<Lowered *> results = lowerBody(l, op, *source);

@@ -2,6 +2,7 @@
 #include "passes/lower_onnx/Lowering.h"
 
 #include "dialects/onnx/IR/OnnxOps.h"
+#include "lib/importer/Signatures.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -34,6 +35,19 @@ static std::string ruleName(Operation *op) {
   if (op->getName().getStringRef() != "onnx.Custom" || !domain || !type)
     return op->getName().getStringRef().str();
   return (domain.getValue() + "." + type.getValue()).str();
+}
+
+/// The operands as `operandError` takes them. What only moves elements takes those that are only
+/// stored: a Gather of 4-bit numbers, which `--sq-raise-onnx` writes, is none of ONNX's.
+static SmallVector<GivenOperand> givenOperands(Lowering &l, Operation *op) {
+  SmallVector<GivenOperand> given;
+  for (auto [i, value] : llvm::enumerate(op->getOperands())) {
+    Lowered *lowered = l.operand(op, i);
+    Type element = lowered && lowered->isTensor() ? lowered->element : Type();
+    given.push_back({!isa<NoneType>(value.getType()), element,
+                     element && isStorageOnly(element) && movesOrConverts(ruleName(op))});
+  }
+  return given;
 }
 
 /// What users call the op.
@@ -291,8 +305,10 @@ void Lowering::lowerOp(Operation *op) {
   auto rule = table.find(ruleName(op));
   if (rule == table.end()) {
     bool trains = StringRef(opTitle(op)).starts_with("ai.onnx.preview.training.");
+    std::string operands = operandError(ruleName(op), givenOperands(*this, op));
     (void)fail(op, trains ? "operators that train are not supported; export the model for inference"
-                          : "not supported yet");
+                   : operands.empty() ? "not supported yet"
+                                      : operands);
     return;
   }
   // The cause has been recorded where it arose.
@@ -321,6 +337,10 @@ void Lowering::lowerOp(Operation *op) {
                          "; it takes a tensor");
       return;
     }
+  }
+  if (std::string error = operandError(rule->first(), givenOperands(*this, op)); !error.empty()) {
+    (void)fail(op, error);
+    return;
   }
   if (op->getNumResults() == 0) {
     (void)fail(op, "it has no output");

@@ -79,11 +79,7 @@ static Lowered halfOf(Lowering &l, Location loc, Lowered *past, int64_t i) {
   Dims offsets(5, l.indexAttr(0)), strides(5, l.indexAttr(1)), dims = past->dims;
   offsets[0] = l.indexAttr(i);
   dims[0] = l.indexAttr(1);
-  Value slice = isStaticallyEmpty(dims)
-                    ? l.emptyTensor(loc, dims, past->element)
-                    : tensor::ExtractSliceOp::create(l.builder, loc, l.tensor(past), offsets, dims,
-                                                     strides)
-                          .getResult();
+  Value slice = sliceOf(l, loc, l.tensor(past), offsets, dims, strides, dims, past->element);
   Lowered half;
   half.element = past->element;
   half.dims.assign(dims.begin() + 1, dims.end());

@@ -398,7 +398,6 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
     Value source = l.tensor(data);
     result.stored = result.dims;
     if (isStaticallyEmpty(result.dims) || isStaticallyEmpty(data->dims)) {
-      // (extract_slice refuses an offset at the end even of nothing.)
       result.tensor = l.emptyTensor(loc, result.dims, data->element);
     } else if (isReversed) {
       result.tensor = extractReversed(l, loc, source, *slices, result.dims, data->element);
@@ -408,9 +407,8 @@ static LogicalResult lowerSlice(Lowering &l, Operation *op) {
         offsets.push_back(l.toDim(slice.start));
         strides.push_back(l.toDim(slice.step));
       }
-      result.tensor = tensor::ExtractSliceOp::create(
-          l.builder, loc, tensorType(result.dims, data->element), source, offsets, result.dims,
-          strides);
+      result.tensor =
+          sliceOf(l, loc, source, offsets, result.dims, strides, result.dims, data->element);
     }
   }
   l.set(op->getResult(0), std::move(result));

@@ -86,9 +86,12 @@ LogicalResult lowerUnpackBlocks(Lowering &l, Operation *op) {
   Lowered *b = l.operand(op, 0), *scales = l.operand(op, 1), *zeros = l.operand(op, 2);
   Blocks blocks{l.intAttr(op, "K", 0), l.intAttr(op, "N", 0), l.intAttr(op, "bits", 4),
                 l.intAttr(op, "block_size", 0), 0};
-  if ((blocks.bits != 2 && blocks.bits != 4 && blocks.bits != 8) || blocks.k < 1 || blocks.n < 1 ||
-      blocks.size < 16 || !llvm::isPowerOf2_64(blocks.size))
-    return l.fail(op, "K, N, bits (2, 4 or 8) or block_size (a power of 2 from 16 on) is not valid");
+  // So all products below fit in 64 bits.
+  auto isSize = [](int64_t x, int64_t least) { return x >= least && x <= int64_t(1) << 30; };
+  if ((blocks.bits != 2 && blocks.bits != 4 && blocks.bits != 8) || !isSize(blocks.k, 1) ||
+      !isSize(blocks.n, 1) || !isSize(blocks.size, 16) || !llvm::isPowerOf2_64(blocks.size))
+    return l.fail(op, "K or N (1 to 2^30), bits (2, 4 or 8) or block_size (a power of 2 from 16 to 2^30) is "
+                      "not valid");
   blocks.count = llvm::divideCeil(blocks.k, blocks.size);
   int64_t count = blocks.n * blocks.count;
   if (!b->element.isUnsignedInteger(8) || staticCount(b->dims) != count * blocks.bytes())

@@ -486,15 +486,9 @@ Lowered sq::sliceAlong(Lowering &l, Location loc, Lowered *x, int64_t axis, OpFo
     return part;
   }
   part.stored = part.dims;
-  if (isStaticallyEmpty(part.dims) || isStaticallyEmpty(x->dims)) {
-    // extract_slice refuses offsets at the end of a dim, even to take nothing there.
-    part.tensor = l.emptyTensor(loc, part.dims, x->element);
-    return part;
-  }
   Dims offsets(x->rank(), l.indexAttr(0)), strides(x->rank(), l.indexAttr(1));
   offsets[axis] = offset;
-  part.tensor = tensor::ExtractSliceOp::create(l.builder, loc, tensorType(part.dims, x->element),
-                                               l.tensor(x), offsets, part.dims, strides);
+  part.tensor = sliceOf(l, loc, l.tensor(x), offsets, part.dims, strides, part.dims, x->element);
   return part;
 }
 

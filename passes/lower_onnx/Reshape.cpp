@@ -171,9 +171,9 @@ static FailureOr<OpFoldResult> inferDim(Lowering &l, Operation *op, ArrayRef<OpF
                                         ArrayRef<OpFoldResult> others) {
   Product total, known;
   for (OpFoldResult dim : from)
-    total.times(dim);
+    total.times(l.resolve(dim));
   for (OpFoldResult dim : others)
-    known.times(dim);
+    known.times(l.resolve(dim));
   if (known.number == 0 || !total.valid || !known.valid)
     return l.fail(op, "the dimension that -1 stands for is not determined, as another one is 0");
   SmallVector<Value> rest(total.symbols), unknown;
@@ -207,9 +207,11 @@ static LogicalResult checkCounts(Lowering &l, Operation *op, ArrayRef<OpFoldResu
                                  ArrayRef<OpFoldResult> to) {
   Product a, b;
   for (OpFoldResult dim : from)
-    a.times(dim);
+    a.times(l.resolve(dim));
   for (OpFoldResult dim : to)
-    b.times(dim);
+    b.times(l.resolve(dim));
+  if (!a.valid || !b.valid)
+    return l.fail(op, "a shape has more than 2^63 - 1 elements");
   if (!a.hasMoreThan(b) && !b.hasMoreThan(a) && a.number == b.number)
     return success();
   if (a.symbols.empty() && b.symbols.empty())

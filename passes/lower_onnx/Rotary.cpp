@@ -19,6 +19,9 @@ FailureOr<Heads> sq::rotate(Lowering &l, Operation *op, Heads x, Lowered *cos, L
                       "as wide as what is rotated");
   if (positions && (positions->rank() != 2 || !positions->isInteger()))
     return l.fail(op, "the positions are not integers [batch, sequence]");
+  if (!positions && isOne(l.resolve(cos->dims[0])) != isOne(l.resolve(sin->dims[0])))
+    return l.fail(op, "only one of the tables of cosines and sines has a row for each of the batch; expand the "
+                      "other");
   SmallVector<Heads, 2> tables;
   for (Lowered *table : {cos, sin}) {
     Dims dims = table->dims;

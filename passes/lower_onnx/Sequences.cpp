@@ -118,6 +118,9 @@ LogicalResult lowerLength(Lowering &l, Operation *op) {
 // Splitting and joining
 //===----------------------------------------------------------------------===//
 
+/// Each part is a value of its own in the program.
+constexpr int64_t maxParts = 4096;
+
 /// The sizes of the parts: all but the last of `split`, a scalar, or those that it lists.
 FailureOr<Dims> partSizes(Lowering &l, Operation *op, OpFoldResult size) {
   Lowered *split = l.operand(op, 1);
@@ -145,6 +148,9 @@ FailureOr<Dims> partSizes(Lowering &l, Operation *op, OpFoldResult size) {
   if (!whole)
     return l.fail(op, "how many parts there are depends on a dimension that is not known before the "
                       "run; fix it with --shape, or list the sizes of the parts");
+  if (*whole / part >= maxParts)
+    return l.fail(op, "it makes " + Twine(*whole / part) + " parts; fewer than " + Twine(maxParts) +
+                          " are supported: split into longer ones");
   Dims sizes(*whole / part, l.indexAttr(part));
   if (*whole % part)
     sizes.push_back(l.indexAttr(*whole % part));

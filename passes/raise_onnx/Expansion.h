@@ -3,6 +3,7 @@
 #define SQ_PASSES_RAISE_ONNX_EXPANSION_H
 
 #include "dialects/onnx/IR/OnnxOps.h"
+#include "lib/importer/Signatures.h"
 #include "passes/raise_onnx/Match.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -21,6 +22,14 @@ struct Expansion {
     if (i >= op->getNumOperands() || mlir::isa<mlir::NoneType>(op->getOperand(i).getType()))
       return mlir::Value();
     return op->getOperand(i);
+  }
+  llvm::SmallVector<GivenOperand> givenOperands() {
+    llvm::SmallVector<GivenOperand> given;
+    for (mlir::Type type : op->getOperandTypes()) {
+      auto tensor = mlir::dyn_cast<mlir::TensorType>(type);
+      given.push_back({!mlir::isa<mlir::NoneType>(type), tensor ? tensor.getElementType() : mlir::Type()});
+    }
+    return given;
   }
   /// The attribute, null when it is not given.
   mlir::Attribute given(llvm::StringRef name) {
@@ -135,7 +144,6 @@ struct Expansion {
 };
 
 struct Rule {
-  unsigned operands; // at least
   mlir::LogicalResult (*expand)(Expansion &);
   llvm::SmallVector<unsigned> outputs = {0}; // those that it computes
 };

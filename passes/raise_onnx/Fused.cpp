@@ -205,17 +205,17 @@ LogicalResult gatherBlockQuantized(Expansion &e) {
 } // namespace
 
 void sq::addFusedRules(ExpansionRules &rules) {
-  rules["com.microsoft.FusedConv"] = {2, fusedConv};
-  rules["com.microsoft.FusedGemm"] = {2, fusedGemm};
-  rules["com.microsoft.GemmFastGelu"] = {2, gemmFastGelu};
-  rules["com.microsoft.BiasSplitGelu"] = {2, biasSplitGelu};
-  rules["com.microsoft.BiasAdd"] = {3, biasAdd};
-  rules["com.microsoft.BiasSoftmax"] = {2, biasSoftmax};
-  rules["com.microsoft.BiasDropout"] = {2, biasDropout, {0, 1}};
-  rules["com.microsoft.CDist"] = {2, cDist};
-  rules["com.microsoft.ExpandDims"] = {2, expandDims};
+  rules["com.microsoft.FusedConv"] = {fusedConv};
+  rules["com.microsoft.FusedGemm"] = {fusedGemm};
+  rules["com.microsoft.GemmFastGelu"] = {gemmFastGelu};
+  rules["com.microsoft.BiasSplitGelu"] = {biasSplitGelu};
+  rules["com.microsoft.BiasAdd"] = {biasAdd};
+  rules["com.microsoft.BiasSoftmax"] = {biasSoftmax};
+  rules["com.microsoft.BiasDropout"] = {biasDropout, {0, 1}};
+  rules["com.microsoft.CDist"] = {cDist};
+  rules["com.microsoft.ExpandDims"] = {expandDims};
   for (StringRef name : {"GatherND", "Pad", "Trilu"})
-    rules[("com.microsoft." + name).str()] = {1, renamed};
-  rules["com.microsoft.MatMulNBits"] = {3, matMulNBits};
-  rules["com.microsoft.GatherBlockQuantized"] = {3, gatherBlockQuantized};
+    rules[("com.microsoft." + name).str()] = {renamed};
+  rules["com.microsoft.MatMulNBits"] = {matMulNBits};
+  rules["com.microsoft.GatherBlockQuantized"] = {gatherBlockQuantized};
 }

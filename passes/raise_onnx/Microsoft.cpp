@@ -91,17 +91,17 @@ struct ExpandMicrosoft : RewritePattern {
   ExpandMicrosoft(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {
     addFusedRules(rules);
     addQuantizedRules(rules);
-    rules["ai.onnx.LayerNormalization"] = {2, layerNorm};
-    rules["ai.onnx.SimplifiedLayerNormalization"] = {2, layerNorm};
-    rules["com.microsoft.LayerNormalization"] = {2, layerNorm};
-    rules["com.microsoft.SimplifiedLayerNormalization"] = {2, layerNorm};
-    rules["com.microsoft.SkipLayerNormalization"] = {3, skipNorm, {0, 3}};
-    rules["com.microsoft.SkipSimplifiedLayerNormalization"] = {3, skipNorm, {0, 3}};
-    rules["com.microsoft.EmbedLayerNormalization"] = {7, embedNorm, {0, 1, 2}};
-    rules["com.microsoft.BiasGelu"] = {2, gelu};
-    rules["com.microsoft.FastGelu"] = {1, gelu};
-    rules["com.microsoft.Gelu"] = {1, gelu};
-    rules["com.microsoft.QuickGelu"] = {1, quickGelu};
+    rules["ai.onnx.LayerNormalization"] = {layerNorm};
+    rules["ai.onnx.SimplifiedLayerNormalization"] = {layerNorm};
+    rules["com.microsoft.LayerNormalization"] = {layerNorm};
+    rules["com.microsoft.SimplifiedLayerNormalization"] = {layerNorm};
+    rules["com.microsoft.SkipLayerNormalization"] = {skipNorm, {0, 3}};
+    rules["com.microsoft.SkipSimplifiedLayerNormalization"] = {skipNorm, {0, 3}};
+    rules["com.microsoft.EmbedLayerNormalization"] = {embedNorm, {0, 1, 2}};
+    rules["com.microsoft.BiasGelu"] = {gelu};
+    rules["com.microsoft.FastGelu"] = {gelu};
+    rules["com.microsoft.Gelu"] = {gelu};
+    rules["com.microsoft.QuickGelu"] = {quickGelu};
   }
 
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
@@ -112,10 +112,9 @@ struct ExpandMicrosoft : RewritePattern {
     if (rule == rules.end())
       return rewriter.notifyMatchFailure(op, "not an operator that has an expansion");
     Expansion e{op, StringRef(name).rsplit('.').second, rewriter};
-    // (The optional ones among the first: the types of EmbedLayerNormalization.)
-    for (unsigned i = 0; i < rule->second.operands; ++i)
-      if (!e.operand(i) && !(rule->second.expand == embedNorm && (i == 1 || i == 4)))
-        return rewriter.notifyMatchFailure(op, "an input is missing");
+    // (The lowering says so.)
+    if (!operandError(name, e.givenOperands()).empty())
+      return rewriter.notifyMatchFailure(op, "not the operands that it takes");
     if (op->getNumResults() == 0 || e.usesOther(rule->second.outputs))
       return rewriter.notifyMatchFailure(op, "an output that sq does not compute is used, or there is none");
     return rule->second.expand(e);

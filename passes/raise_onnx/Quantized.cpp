@@ -204,17 +204,17 @@ LogicalResult qAttention(Expansion &e) {
 } // namespace
 
 void sq::addQuantizedRules(ExpansionRules &rules) {
-  rules["onnx.QLinearMatMul"] = {2, qLinearMatMul};
-  rules["onnx.QLinearConv"] = {2, qLinearConv};
+  rules["onnx.QLinearMatMul"] = {qLinearMatMul};
+  rules["onnx.QLinearConv"] = {qLinearConv};
   for (StringRef name : {"QLinearAdd", "QLinearMul"})
-    rules[("com.microsoft." + name).str()] = {2, qLinearBinary};
+    rules[("com.microsoft." + name).str()] = {qLinearBinary};
   for (StringRef name : {"QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax",
                          "QLinearAveragePool", "QLinearGlobalAveragePool"})
-    rules[("com.microsoft." + name).str()] = {2, qLinearUnary};
-  rules["com.microsoft.QLinearConcat"] = {1, qLinearConcat};
-  rules["com.microsoft.QLinearWhere"] = {3, qLinearWhere};
-  rules["com.microsoft.MatMulIntegerToFloat"] = {4, matMulIntegerToFloat};
-  rules["com.microsoft.DynamicQuantizeMatMul"] = {3, dynamicQuantizeMatMul};
-  rules["com.microsoft.QGemm"] = {2, qGemm};
-  rules["com.microsoft.QAttention"] = {5, qAttention, {0, 1}};
+    rules[("com.microsoft." + name).str()] = {qLinearUnary};
+  rules["com.microsoft.QLinearConcat"] = {qLinearConcat};
+  rules["com.microsoft.QLinearWhere"] = {qLinearWhere};
+  rules["com.microsoft.MatMulIntegerToFloat"] = {matMulIntegerToFloat};
+  rules["com.microsoft.DynamicQuantizeMatMul"] = {dynamicQuantizeMatMul};
+  rules["com.microsoft.QGemm"] = {qGemm};
+  rules["com.microsoft.QAttention"] = {qAttention, {0, 1}};
 }

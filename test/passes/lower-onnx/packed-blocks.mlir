@@ -28,7 +28,7 @@ func.func @main(%b: tensor<1x1x8xui8>, %s: tensor<2xf32>) -> (tensor<1x17xf32>, 
   %x = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 17 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<1x17xf32>
   // expected-error @below {{cannot lower sq.UnpackBlocks (opset 1): scales are not 1 floats (node 'Custom')}}
   %y = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<1x16xf32>
-  // expected-error @below {{cannot lower sq.UnpackBlocks (opset 1): K, N, bits (2, 4 or 8) or block_size (a power of 2 from 16 on) is not valid (node 'Custom')}}
+  // expected-error @below {{cannot lower sq.UnpackBlocks (opset 1): K or N (1 to 2^30), bits (2, 4 or 8) or block_size (a power of 2 from 16 to 2^30) is not valid (node 'Custom')}}
   %z = onnx.Custom "sq" "UnpackBlocks"(%b, %s) attributes {attributes = {K = 16 : i64, N = 1 : i64, bits = 3 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<1x16xf32>
   return %x, %y, %z : tensor<1x17xf32>, tensor<1x16xf32>, tensor<1x16xf32>
 }

@@ -13,7 +13,7 @@ func.func @main(%x: tensor<3xf32>, %y: tensor<4xf32>) -> tensor<*xf32> {
 // -----
 
 func.func @main(%x: tensor<3xf32>, %y: tensor<3xf64>) -> tensor<*xf32> {
-  // expected-error @below {{cannot lower Mul: its inputs have elements of types f32 and f64; cast one of them (node 'Mul')}}
+  // expected-error @below {{cannot lower Mul: its inputs 'A' and 'B' have elements of types float and double, which must be the same; cast one of them (node 'Mul')}}
   %a = onnx.Mul(%x, %y) : (tensor<3xf32>, tensor<3xf64>) -> tensor<*xf32>
   return %a : tensor<*xf32>
 }

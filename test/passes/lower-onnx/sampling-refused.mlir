@@ -7,7 +7,7 @@ func.func @main(%x: tensor<1x3x8x9xf32>, %p: tensor<1x3x8x9xi1>, %g: tensor<1x5x
   %b = onnx.GridSample(%x, %g) {padding_mode = "wrap"} : (tensor<1x3x8x9xf32>, tensor<1x5x6x2xf32>) -> tensor<*xf32>
   // expected-error @below {{cannot lower GridSample: the number of coordinates in the grid of its inputs differs: 3 and 2 (node 'GridSample')}}
   %c = onnx.GridSample(%x, %volume) : (tensor<1x3x8x9xf32>, tensor<1x5x6x3xf32>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower GridSample: the grid is not of floats (node 'GridSample')}}
+  // expected-error @below {{cannot lower GridSample: its input 'grid' has elements of type int32; it takes bfloat16, double, float, float16 (node 'GridSample')}}
   %d = onnx.GridSample(%x, %i) : (tensor<1x3x8x9xf32>, tensor<1x5x6x2xi32>) -> tensor<*xf32>
   // expected-error @below {{cannot lower GridSample: the input has rank 4 and the grid 2; it needs [N, C, D1, ...] and [N, O1, ..., r] (node 'GridSample')}}
   %e = onnx.GridSample(%x, %flat) : (tensor<1x3x8x9xf32>, tensor<5x2xf32>) -> tensor<*xf32>
@@ -44,9 +44,9 @@ func.func @main(%x: tensor<2x3x16x16xf32>, %r: tensor<5x4xf32>, %b: tensor<5xi64
   %s = onnx.RoiAlign(%x, %r, %b) {output_height = 0 : i64} : (tensor<2x3x16x16xf32>, tensor<5x4xf32>, tensor<5xi64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower RoiAlign: sampling_ratio is -1 (node 'RoiAlign')}}
   %t = onnx.RoiAlign(%x, %r, %b) {sampling_ratio = -1 : i64} : (tensor<2x3x16x16xf32>, tensor<5x4xf32>, tensor<5xi64>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower RoiAlign: regions and their batch indices are not [R, 4] and [R] (node 'RoiAlign')}}
+  // expected-error @below {{cannot lower RoiAlign: its input 'batch_indices' has elements of type float; it takes int64 (node 'RoiAlign')}}
   %u = onnx.RoiAlign(%x, %r, %f) : (tensor<2x3x16x16xf32>, tensor<5x4xf32>, tensor<5xf32>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower RoiAlign: input and regions are not floats of one type, the input [N, C, H, W] (node 'RoiAlign')}}
+  // expected-error @below {{cannot lower RoiAlign: its inputs 'X' and 'rois' have elements of types float and double, which must be the same; cast one of them (node 'RoiAlign')}}
   %v = onnx.RoiAlign(%x, %d, %b) : (tensor<2x3x16x16xf32>, tensor<5x4xf64>, tensor<5xi64>) -> tensor<*xf32>
   return %p : tensor<*xf32>
 }

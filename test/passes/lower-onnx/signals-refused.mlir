@@ -38,7 +38,7 @@ func.func @main(%x: tensor<2x16x1xf32>, %m: tensor<16x1xf32>, %w: tensor<8xf32>,
   %c = onnx.STFT(%x, %step, %none, %long) : (tensor<2x16x1xf32>, tensor<i64>, none, tensor<i64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower STFT: the window and frame_length of its inputs differs: 8 and 17 (node 'STFT')}}
   %e = onnx.STFT(%x, %step, %w, %long) : (tensor<2x16x1xf32>, tensor<i64>, tensor<8xf32>, tensor<i64>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower STFT: the window is not a vector of the signal's type (node 'STFT')}}
+  // expected-error @below {{cannot lower STFT: its inputs 'signal' and 'window' have elements of types float and double, which must be the same; cast one of them (node 'STFT')}}
   %f = onnx.STFT(%x, %step, %d) : (tensor<2x16x1xf32>, tensor<i64>, tensor<8xf64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower STFT: the signal has rank 2; it needs [batch, length, 1 or 2] (node 'STFT')}}
   %g = onnx.STFT(%m, %step, %w) : (tensor<16x1xf32>, tensor<i64>, tensor<8xf32>) -> tensor<*xf32>
@@ -57,7 +57,7 @@ func.func @main(%s: tensor<2xi64>) -> tensor<*xf32> {
   %b = onnx.HammingWindow(%minus) : (tensor<i64>) -> tensor<*xf32>
   // expected-error @below {{cannot lower HammingWindow: size has 2 elements; give one (node 'HammingWindow')}}
   %c = onnx.HammingWindow(%s) : (tensor<2xi64>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower MelWeightMatrix: upper_edge_hertz is not one float (node 'MelWeightMatrix')}}
+  // expected-error @below {{cannot lower MelWeightMatrix: its input 'upper_edge_hertz' has elements of type int64; it takes bfloat16, double, float, float16 (node 'MelWeightMatrix')}}
   %d = onnx.MelWeightMatrix(%n, %n, %n, %low, %n) : (tensor<i64>, tensor<i64>, tensor<i64>, tensor<f32>, tensor<i64>) -> tensor<*xf32>
   return %a : tensor<*xf32>
 }
