@@ -103,7 +103,7 @@ struct Layer {
     int64_t sum = 0;
     for (int64_t i = 0; i < k; ++i)
       sum += (quantized(x.reals[r * k + i]) - zero) * (w[i * n + c] - (signedW ? 0 : 128));
-    float y = float(sum) * (float(scale) * scales[c]);
+    float y = float(sum) * float(scale * scales[c]);
     return hasBias ? y + bias[c] : y;
   }
 };
