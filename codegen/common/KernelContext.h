@@ -41,6 +41,15 @@ inline mlir::Value contextOf(mlir::Operation *op) {
   return func.getFunctionBody().front().getArgument(0);
 }
 
+/// Memory for one `type` in the frame of the function, wherever `op` stands.
+inline mlir::Value frameSlot(mlir::ImplicitLocOpBuilder &b, mlir::Operation *op, mlir::Type type) {
+  mlir::OpBuilder::InsertionGuard guard(b);
+  auto func = op->getParentOfType<mlir::FunctionOpInterface>();
+  b.setInsertionPointToStart(&func.getFunctionBody().front());
+  mlir::Value one = mlir::LLVM::ConstantOp::create(b, b.getI64Type(), 1);
+  return mlir::LLVM::AllocaOp::create(b, mlir::LLVM::LLVMPointerType::get(b.getContext()), type, one);
+}
+
 /// Ends the function with a status when `condition` is false.
 inline void returnUnless(mlir::RewriterBase &rewriter, mlir::Location loc, mlir::Value condition) {
   mlir::Block *before = rewriter.getInsertionBlock();

@@ -3,13 +3,7 @@
 // The sizes of most buffers follow from the shapes of the inputs: they lie in
 // one arena. What depends on data lies in further ones, each made where its
 // first buffer is and holding all later ones whose sizes are known there.
-// Buffers that are alive at the same time get disjoint ranges of their arena.
-// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep
-// neural net inference", section 5.2): the largest buffer first, each at the
-// lowest place that is free while it lives. Sizes are symbolic, so a place is
-// free only if that is certain for all dims; where it is not, the buffer goes
-// behind all others of its time. Which order is best is judged with every dim
-// taken as kTypicalDim.
+// Where in its arena a buffer lies, PlaceBuffers.cpp decides.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -26,11 +20,8 @@
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "codegen/common/Passes.h"
+#include "codegen/common/PlaceBuffers.h"
 #include "dialects/sq/IR/SqOps.h"
-#include "lib/support/SizeText.h"
-#include "passes/analysis/SymbolicSize.h"
-
-#include <map>
 
 namespace sq {
 #define GEN_PASS_DEF_PLANARENAPASS
@@ -42,151 +33,11 @@ using namespace mlir;
 namespace {
 
 constexpr int64_t kAlignment = 64;  // bytes: a cache line, and a 512-bit vector
-constexpr int64_t kTypicalDim = 128;
-
-/// A number of bytes: the value in the program and its formula.
-struct Bytes {
-  Value value;
-  sq::SymbolicSize size = 0;
-};
-
-struct Buffer {
-  memref::AllocOp op;
-  int64_t first = 0, last = 0; // positions of ops in the schedule
-  Bytes bytes;                 // rounded up to kAlignment
-  double typical = 0;
-  std::vector<unsigned> overlapping; // buffers alive at the same time
-};
-
-/// A buffer begins at the largest end of these others; of none, at the start of
-/// the arena.
-struct Place {
-  std::vector<unsigned> behind;
-  sq::SymbolicSize offset = 0;
-};
-
-struct Plan {
-  std::vector<unsigned> order;
-  std::vector<Place> places; // by buffer
-  Place end;                 // of the arena
-  double typical = 0;        // size of the arena
-};
-
-/// Sizes of which it is not known which is larger.
-class Maxima {
-public:
-  /// With every dim being kTypicalDim.
-  double typical(const sq::SymbolicSize &size) const {
-    double value = 0;
-    sq::evaluateSize(
-        size.text(),
-        [&](const std::string &name, double &v) {
-          auto maximum = typicals.find(name);
-          v = maximum != typicals.end() ? maximum->second : name == "threads()" ? 2 : kTypicalDim;
-          return true;
-        },
-        value);
-    return value;
-  }
-
-  /// The larger of both; a symbol of its own where that is not known: a formula would
-  /// double with each buffer that lies behind two others.
-  sq::SymbolicSize larger(const sq::SymbolicSize &a, const sq::SymbolicSize &b) {
-    if (a.atLeast(b))
-      return a;
-    if (b.atLeast(a))
-      return b;
-    std::string &name = names[{a.text(), b.text()}];
-    if (name.empty()) {
-      name = "larger_" + std::to_string(names.size());
-      typicals[name] = std::max(typical(a), typical(b));
-    }
-    return sq::SymbolicSize::symbol(name);
-  }
-
-private:
-  std::map<std::pair<std::string, std::string>, std::string> names;
-  std::map<std::string, double> typicals;
-};
-
-/// Places the buffers in `order`.
-Plan placeInOrder(ArrayRef<Buffer> buffers, std::vector<unsigned> order, Maxima &maxima) {
-  Plan plan;
-  plan.places.resize(buffers.size());
-  std::vector<bool> placed(buffers.size());
-  auto end = [&](unsigned i) { return plan.places[i].offset + buffers[i].bytes.size; };
-  auto behindAll = [&](ArrayRef<unsigned> others) {
-    Place place;
-    for (unsigned other : others) {
-      // One of several that are certainly equal or larger is enough.
-      if (llvm::any_of(place.behind, [&](unsigned kept) { return end(kept).atLeast(end(other)); }))
-        continue;
-      llvm::erase_if(place.behind, [&](unsigned kept) { return end(other).atLeast(end(kept)); });
-      place.behind.push_back(other);
-    }
-    for (unsigned other : place.behind)
-      place.offset = maxima.larger(place.offset, end(other));
-    return place;
-  };
-  for (unsigned i : order) {
-    std::vector<unsigned> around;
-    for (unsigned other : buffers[i].overlapping)
-      if (placed[other])
-        around.push_back(other);
-    std::vector<std::pair<double, Place>> candidates = {{0, Place()}};
-    for (unsigned other : around)
-      candidates.push_back({maxima.typical(end(other)), {{other}, end(other)}});
-    llvm::sort(candidates, [](auto &a, auto &b) {
-      return std::pair(a.first, a.second.behind) < std::pair(b.first, b.second.behind);
-    });
-    auto free = llvm::find_if(candidates, [&](auto &candidate) {
-      const sq::SymbolicSize &offset = candidate.second.offset;
-      return llvm::all_of(around, [&](unsigned other) {
-        return offset.atLeast(end(other)) ||
-               plan.places[other].offset.atLeast(offset + buffers[i].bytes.size);
-      });
-    });
-    plan.places[i] = free != candidates.end() ? free->second : behindAll(around);
-    placed[i] = true;
-  }
-  // What another buffer lies behind does not reach the end.
-  std::vector<unsigned> last = order;
-  for (const Place &place : plan.places)
-    for (unsigned below : place.behind)
-      llvm::erase(last, below);
-  plan.end = behindAll(last);
-  plan.typical = maxima.typical(plan.end.offset);
-  plan.order = std::move(order);
-  return plan;
-}
-
-/// The best of a few orders.
-Plan placeBuffers(ArrayRef<Buffer> buffers) {
-  Maxima maxima;
-  std::vector<unsigned> schedule(llvm::seq<unsigned>(0, buffers.size()).begin(),
-                                 llvm::seq<unsigned>(0, buffers.size()).end());
-  auto sorted = [&](auto key) {
-    std::vector<unsigned> order = schedule;
-    llvm::sort(order, [&](unsigned a, unsigned b) { return std::pair(key(a), a) < std::pair(key(b), b); });
-    return placeInOrder(buffers, std::move(order), maxima);
-  };
-  Plan bySize = sorted([&](unsigned i) { return std::pair(-buffers[i].typical, 0); });
-  // Of equal size those first that stand in the way of few: the others go
-  // behind the larger of two whose sizes cannot be compared.
-  Plan byConflicts =
-      sorted([&](unsigned i) { return std::pair(-buffers[i].typical, static_cast<int>(buffers[i].overlapping.size())); });
-  Plan inOrder = placeInOrder(buffers, schedule, maxima);
-  Plan *best = &bySize;
-  for (Plan *plan : {&byConflicts, &inOrder})
-    if (plan->typical < best->typical)
-      best = plan;
-  return std::move(*best);
-}
 
 /// The buffers of one arena.
 struct Stage {
   Operation *start; // the arena and all sizes come before it
-  SmallVector<Buffer> buffers;
+  SmallVector<sq::ArenaBuffer> buffers;
 };
 
 /// Control flow of the schedule; what is inside a kernel is none.
@@ -232,7 +83,7 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
 
   /// From the first to the last op that uses the memory; an address or an
   /// extent taken of it is no use.
-  LogicalResult findLifetime(Buffer &buffer) {
+  LogicalResult findLifetime(sq::ArenaBuffer &buffer) {
     buffer.first = std::numeric_limits<int64_t>::max();
     buffer.last = -1;
     SmallVector<Value> todo = {buffer.op};
@@ -252,7 +103,7 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     return success();
   }
 
-  LogicalResult sizeOf(Buffer &buffer, ImplicitLocOpBuilder &b) {
+  LogicalResult sizeOf(sq::ArenaBuffer &buffer, ImplicitLocOpBuilder &b) {
     MemRefType type = buffer.op.getType();
     Type element = type.getElementType();
     if (!type.getLayout().isIdentity() || !(element.isIntOrIndexOrFloat()))
@@ -276,14 +127,13 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
     // A size without a formula is a symbol of its own, equal only to itself.
     if (!buffer.bytes.size.isKnown())
       buffer.bytes.size = sq::SymbolicSize::symbol("size_" + std::to_string(opaque.try_emplace(buffer.bytes.value, opaque.size()).first->second));
-    buffer.typical = Maxima().typical(buffer.bytes.size);
     return success();
   }
 
   /// Computes the offsets and the size of the arena.
-  std::vector<Value> materialise(const Plan &plan, ArrayRef<Buffer> buffers, Value &total, ImplicitLocOpBuilder &b) {
+  std::vector<Value> materialise(const sq::ArenaPlan &plan, ArrayRef<sq::ArenaBuffer> buffers, Value &total, ImplicitLocOpBuilder &b) {
     std::vector<Value> offsets(buffers.size());
-    auto begin = [&](const Place &place) {
+    auto begin = [&](const sq::ArenaPlace &place) {
       Value result;
       for (unsigned other : place.behind) {
         Value end = b.createOrFold<arith::AddIOp>(offsets[other], buffers[other].bytes.value);
@@ -323,18 +173,14 @@ struct PlanArenaPass : sq::impl::PlanArenaPassBase<PlanArenaPass> {
   }
 
   LogicalResult plan(Stage &stage, int32_t index) {
-    MutableArrayRef<Buffer> buffers = stage.buffers;
+    MutableArrayRef<sq::ArenaBuffer> buffers = stage.buffers;
     ImplicitLocOpBuilder b(buffers.front().op.getLoc(), stage.start);
     if (index == 0)
       b.setLoc(getOperation().getLoc());
-    for (Buffer &buffer : buffers)
+    for (sq::ArenaBuffer &buffer : buffers)
       if (failed(sizeOf(buffer, b)) || failed(findLifetime(buffer)))
         return failure();
-    for (auto [i, a] : llvm::enumerate(buffers))
-      for (auto [j, other] : llvm::enumerate(buffers))
-        if (i != j && a.first <= other.last && other.first <= a.last)
-          a.overlapping.push_back(j);
-    Plan plan = placeBuffers(buffers);
+    sq::ArenaPlan plan = sq::placeBuffers(buffers);
     Value total;
     std::vector<Value> offsets = materialise(plan, buffers, total, b);
     Value arena = sq::ArenaOp::create(b, MemRefType::get({ShapedType::kDynamic}, b.getI8Type()),

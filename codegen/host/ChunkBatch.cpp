@@ -27,6 +27,8 @@
 #include "codegen/common/Schedule.h"
 #include "passes/analysis/BufferDims.h"
 
+#include "llvm/ADT/StringSet.h"
+
 namespace sq {
 #define GEN_PASS_DEF_CHUNKBATCHPASS
 #include "codegen/host/Passes.h.inc"
@@ -314,11 +316,18 @@ struct ChunkBatchPass : sq::impl::ChunkBatchPassBase<ChunkBatchPass> {
     if (func.isExternal() || !func.getBody().hasOneBlock())
       return;
     sq::SymbolicSizes sizes;
+    // A run without a product does not pay: only dims of products are worth a look at all kernels.
+    llvm::StringSet<> left;
+    for (Operation &op : func.getBody().front())
+      if (isProduct(&op))
+        left.insert(sizes.extent(op.getOperand(0), 0).text());
     for (BlockArgument arg : func.getArguments()) {
       auto type = dyn_cast<MemRefType>(arg.getType());
       if (!type || type.getRank() == 0 || !type.isDynamicDim(0))
         continue;
       Batch batch{sizes, sizes.extent(arg, 0)};
+      if (!left.erase(batch.size.text()))
+        continue;
       SmallVector<SmallVector<Operation *>> runs = findRuns(func.getBody().front(), batch);
       for (ArrayRef<Operation *> run : runs)
         if (Chunker chunker(batch, run, rows); chunker.computeSizes())

@@ -107,8 +107,7 @@ struct OutputPattern : ConvertOpToLLVMPattern<sq::OutputOp> {
     auto ptr = LLVM::LLVMPointerType::get(rewriter.getContext());
     auto type = cast<MemRefType>(op.getResult().getType());
     int64_t rank = type.getRank();
-    Value slots = LLVM::ConstantOp::create(b, b.getI64Type(), std::max<int64_t>(rank, 1));
-    Value shape = LLVM::AllocaOp::create(b, ptr, b.getI64Type(), slots);
+    Value shape = sq::frameSlot(b, op, LLVM::LLVMArrayType::get(b.getI64Type(), std::max<int64_t>(rank, 1)));
     SmallVector<Value> sizes, strides(rank);
     unsigned dynamic = 0;
     for (int64_t d = 0; d < rank; ++d) {
@@ -247,17 +246,16 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     });
   }
 
-  /// sq_entry_fn: reads sq_kernel_input after sq_kernel_input and calls @main.
-  static void makeEntry(ModuleOp module, LLVM::LLVMFuncOp main, ArrayRef<MemRefType> inputs,
-                        StringRef name) {
-    ImplicitLocOpBuilder b(main.getLoc(), module.getBodyRegion());
-    auto ptr = LLVM::LLVMPointerType::get(module.getContext());
-    auto type = LLVM::LLVMFunctionType::get(b.getI32Type(), {ptr, ptr});
-    b.setInsertionPointToEnd(module.getBody());
-    auto entry = LLVM::LLVMFuncOp::create(b, name, type);
-    Block *block = entry.addEntryBlock(b);
-    b.setInsertionPointToStart(block);
-    SmallVector<Value> args = {block->getArgument(0)};
+  /// Thousands of inputs would be tens of thousands of arguments, which LLVM follows in quadratic
+  /// time: @main reads one sq_kernel_input after the other itself.
+  static void readInputs(LLVM::LLVMFuncOp main, ArrayRef<MemRefType> inputs) {
+    ImplicitLocOpBuilder b(main.getLoc(), main.getContext());
+    auto ptr = LLVM::LLVMPointerType::get(main.getContext());
+    Block &block = main.getBody().front();
+    b.setInsertionPointToStart(&block);
+    unsigned unpacked = block.getNumArguments();
+    Value array = block.addArgument(ptr, main.getLoc());
+    SmallVector<Value> values;
     auto constant = [&](int64_t v) -> Value { return LLVM::ConstantOp::create(b, b.getI64Type(), v); };
     auto field = [&](Value base, int64_t offset, Type t) -> Value {
       Value at = LLVM::GEPOp::create(b, ptr, b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
@@ -265,8 +263,8 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     };
     for (auto [i, memref] : llvm::enumerate(inputs)) {
       int64_t base = i * sizeof(sq_kernel_input);
-      Value data = field(block->getArgument(1), base + offsetof(sq_kernel_input, data), ptr);
-      Value shape = field(block->getArgument(1), base + offsetof(sq_kernel_input, shape), ptr);
+      Value data = field(array, base + offsetof(sq_kernel_input, data), ptr);
+      Value shape = field(array, base + offsetof(sq_kernel_input, shape), ptr);
       SmallVector<Value> sizes, strides(memref.getRank());
       for (int64_t d = 0; d < memref.getRank(); ++d)
         sizes.push_back(memref.isDynamicDim(d) ? field(shape, d * 8, b.getI64Type())
@@ -276,12 +274,45 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
         strides[d] = stride;
         stride = LLVM::MulOp::create(b, stride, sizes[d]);
       }
-      llvm::append_values(args, data, data, constant(0));
-      llvm::append_range(args, sizes);
-      llvm::append_range(args, strides);
+      llvm::append_values(values, data, data, constant(0));
+      llvm::append_range(values, sizes);
+      llvm::append_range(values, strides);
     }
-    auto call = LLVM::CallOp::create(b, main, args);
+    for (auto [argument, value] : llvm::zip_equal(block.getArguments().slice(1, unpacked - 1), values))
+      argument.replaceAllUsesWith(value);
+    block.eraseArguments(1, unpacked - 1);
+    main.setFunctionType(LLVM::LLVMFunctionType::get(b.getI32Type(), {ptr, ptr}));
+    main.removeArgAttrsAttr();
+  }
+
+  /// The sq_entry_fn.
+  static void makeEntry(ModuleOp module, LLVM::LLVMFuncOp main, StringRef name) {
+    ImplicitLocOpBuilder b(main.getLoc(), module.getBodyRegion());
+    b.setInsertionPointToEnd(module.getBody());
+    auto entry = LLVM::LLVMFuncOp::create(b, name, main.getFunctionType());
+    Block *block = entry.addEntryBlock(b);
+    b.setInsertionPointToStart(block);
+    auto call = LLVM::CallOp::create(b, main, block->getArguments());
     LLVM::ReturnOp::create(b, call.getResult());
+  }
+
+  /// What ends the function early splits its block, which moves all that follows in the block:
+  /// where that is bounded, the time is linear. From the end, so that here too an op moves once.
+  static void boundBlocks(Region &region) {
+    constexpr int kMostOps = 512;
+    SmallVector<Block *> blocks = llvm::map_to_vector(region, [](Block &block) { return &block; });
+    for (Block *block : blocks) {
+      int count = 0;
+      for (Operation *op = &block->back(); op; op = op->getPrevNode()) {
+        if (++count <= kMostOps)
+          continue;
+        Operation *next = op->getNextNode();
+        Block *rest = block->splitBlock(next);
+        OpBuilder b = OpBuilder::atBlockEnd(block);
+        cf::BranchOp::create(b, next->getLoc(), rest);
+        count = 0;
+      }
+    }
   }
 
   void runOnOperation() override {
@@ -301,6 +332,7 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
       inputs.push_back(type);
     }
     adaptSignature(main);
+    boundBlocks(main.getBody());
 
     MLIRContext *context = &getContext();
     LowerToLLVMOptions options(context);
@@ -333,7 +365,9 @@ struct ConvertToLLVMPass : sq::impl::ConvertToLLVMPassBase<ConvertToLLVMPass> {
     });
     if (failed(applyFullConversion(module, target, std::move(patterns))))
       return signalPassFailure();
-    makeEntry(module, module.lookupSymbol<LLVM::LLVMFuncOp>("main"), inputs, entry);
+    auto converted = module.lookupSymbol<LLVM::LLVMFuncOp>("main");
+    readInputs(converted, inputs);
+    makeEntry(module, converted, entry);
   }
 };
 

@@ -7,11 +7,13 @@
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
+#include "llvm/Transforms/Scalar/Reg2Mem.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
 #include "codegen/host/EmulateAmx.h"
@@ -48,6 +50,30 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> machineFor(llvm::Str
   if (!machine)
     return refusal("LLVM makes no code for " + cpu);
   return machine;
+}
+
+/// Instructions of @main up to which it is optimised.
+static constexpr unsigned kLongSchedule = 4096;
+
+/// Loop passes, instruction selection and register allocation take quadratic time for one function
+/// of tens of thousands of instructions, and what they could gain is nothing beside the kernels
+/// that it launches. Not optimised, in blocks of a bounded length and with nothing in registers
+/// from one to the next it takes linear time.
+static void keepSimple(llvm::Function &main) {
+  constexpr int kMostInstructions = 256;
+  main.addFnAttr(llvm::Attribute::OptimizeNone);
+  main.addFnAttr(llvm::Attribute::NoInline);
+  for (auto block = main.begin(); block != main.end(); ++block) {
+    int count = 0;
+    for (llvm::Instruction &instruction : *block)
+      if (!llvm::isa<llvm::PHINode, llvm::AllocaInst>(instruction) && ++count > kMostInstructions && !instruction.isTerminator()) {
+        block->splitBasicBlock(&instruction); // the rest is the next block of the loop
+        break;
+      }
+  }
+  llvm::FunctionAnalysisManager analyses;
+  llvm::PassBuilder().registerFunctionAnalyses(analyses);
+  llvm::RegToMemPass().run(main, analyses);
 }
 
 static llvm::Error generate(llvm::Module &ir, llvm::TargetMachine &machine, llvm::CodeGenFileType type,
@@ -94,11 +120,17 @@ llvm::Expected<llvm::SmallVector<char, 0>> sq::emitObject(ModuleOp module, const
       f.setVisibility(llvm::GlobalValue::HiddenVisibility);
   }
 
+  if (llvm::Function *main = ir->getFunction("main"); main && main->getInstructionCount() > kLongSchedule)
+    keepSimple(*main);
+
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager graphs;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(machine.get());
+  llvm::PassInstrumentationCallbacks callbacks;
+  llvm::OptNoneInstrumentation optnone(/*DebugLogging=*/false); // without it passes do not heed the attribute
+  optnone.registerCallbacks(callbacks);
+  llvm::PassBuilder builder(machine.get(), llvm::PipelineTuningOptions(), std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(graphs);
   builder.registerFunctionAnalyses(functions);

@@ -15,14 +15,6 @@ Value constant(ImplicitLocOpBuilder &b, Type type, int64_t value) {
   return LLVM::ConstantOp::create(b, type, value);
 }
 
-/// Memory for one `type` in the frame of the function, wherever `op` stands.
-Value frameSlot(ImplicitLocOpBuilder &b, Operation *op, Type type) {
-  OpBuilder::InsertionGuard guard(b);
-  auto func = op->getParentOfType<FunctionOpInterface>();
-  b.setInsertionPointToStart(&func.getFunctionBody().front());
-  return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), type, constant(b, b.getI64Type(), 1));
-}
-
 /// Memory in the frame that all launches of the function share: the driver
 /// copies what a launch is given.
 Value launchSlot(ImplicitLocOpBuilder &b, Operation *op, StringRef role, Type type) {
@@ -30,7 +22,7 @@ Value launchSlot(ImplicitLocOpBuilder &b, Operation *op, StringRef role, Type ty
   for (auto slot : func.getFunctionBody().front().getOps<LLVM::AllocaOp>())
     if (auto known = slot->getAttrOfType<StringAttr>("sq.role"); known && known.getValue() == role)
       return slot;
-  Value slot = frameSlot(b, op, type);
+  Value slot = sq::frameSlot(b, op, type);
   slot.getDefiningOp()->setAttr("sq.role", b.getStringAttr(role));
   return slot;
 }
@@ -120,7 +112,7 @@ struct ReadPattern : ConvertOpToLLVMPattern<memref::LoadOp> {
     MemRefType type = op.getMemRefType();
     Type element = getTypeConverter()->convertType(type.getElementType());
     Value device = getStridedElementPtr(rewriter, op.getLoc(), type, adaptor.getMemref(), adaptor.getIndices());
-    Value host = frameSlot(b, op, element);
+    Value host = sq::frameSlot(b, op, element);
     int64_t bytes = (type.getElementType().isIndex() ? 64 : type.getElementTypeBitWidth() + 7) / 8;
     Value status = sq::callContext(b, sq::contextOf(op), offsetof(sq_kernel_context, read), b.getI32Type(),
                                    {host, device, constant(b, b.getI64Type(), bytes)})

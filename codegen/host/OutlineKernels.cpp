@@ -21,6 +21,31 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
   /// Functions by their text without a name: layers of a model repeat.
   llvm::StringMap<LLVM::LLVMFuncOp> known;
   SmallVector<Attribute> names;
+  DenseMap<Type, Value> slots; // by what is captured
+
+  /// The operands of calls that are many different constants (--sq-share-kernels made them so):
+  /// with each in a function of its own there would be as many functions.
+  llvm::DenseSet<std::pair<StringRef, unsigned>> varying;
+  static constexpr size_t kManyConstants = 16;
+
+  void findVarying(ArrayRef<sq::ParallelOp> ops) {
+    DenseMap<std::pair<StringRef, unsigned>, llvm::SmallDenseSet<Attribute>> values;
+    for (sq::ParallelOp op : ops)
+      op.getBody().walk([&](LLVM::CallOp call) {
+        if (std::optional<StringRef> callee = call.getCallee())
+          for (OpOperand &operand : call->getOpOperands())
+            if (auto constant = operand.get().getDefiningOp<LLVM::ConstantOp>())
+              values[{*callee, operand.getOperandNumber()}].insert(constant.getValue());
+      });
+    for (auto &[place, different] : values)
+      if (different.size() > kManyConstants)
+        varying.insert(place);
+  }
+
+  bool isVarying(OpOperand &operand) {
+    auto call = cast<LLVM::CallOp>(operand.getOwner());
+    return call.getCallee() && varying.contains({*call.getCallee(), operand.getOperandNumber()});
+  }
 
   /// Constants and addresses are cheap: each kernel has its own.
   static bool isRematerialised(Operation *op) {
@@ -36,6 +61,17 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
     return text;
   }
 
+  /// Memory for what a kernel captures. A launch returns when the kernel has finished: all of equal
+  /// types share it, or the frame would grow with the number of launches.
+  Value slotFor(LLVM::LLVMStructType captures, LLVM::LLVMFuncOp parent) {
+    Value &slot = slots[captures];
+    if (!slot) {
+      ImplicitLocOpBuilder b(parent.getLoc(), parent.getContext());
+      slot = sq::frameSlot(b, parent.getBody().front().getTerminator(), captures);
+    }
+    return slot;
+  }
+
   void outline(sq::ParallelOp op, LLVM::LLVMFuncOp parent) {
     ModuleOp module = getOperation();
     ImplicitLocOpBuilder b(op.getLoc(), op);
@@ -44,10 +80,15 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
 
     llvm::SetVector<Value> captured;
     getUsedValuesDefinedAbove(op.getBody(), captured);
-    SmallVector<Value> passed;
+    llvm::SetVector<Value> passed;
+    op.getBody().walk([&](LLVM::CallOp call) {
+      for (OpOperand &operand : call->getOpOperands())
+        if (isVarying(operand) && captured.contains(operand.get()))
+          passed.insert(operand.get());
+    });
     for (Value v : captured)
       if (!isRematerialised(v.getDefiningOp()))
-        passed.push_back(v);
+        passed.insert(v);
     // A bf16 travels as its bits: LLVM would round it once more on the way to memory, by
     // a function that libgcc lacks.
     SmallVector<Type> types;
@@ -72,7 +113,7 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
       inside.map(v, loaded);
     }
     for (Value v : captured)
-      if (isRematerialised(v.getDefiningOp()))
+      if (!passed.contains(v))
         inside.map(v, b.clone(*v.getDefiningOp())->getResult(0));
     Value thread = LLVM::SExtOp::create(b, i64, entry->getArgument(3));
     Region &body = op.getBody();
@@ -102,9 +143,7 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
       callee.setSymName("sq_kernel_" + std::to_string(known.size() - 1));
 
     // The launch.
-    b.setInsertionPointToStart(&parent.getBody().front());
-    Value one = LLVM::ConstantOp::create(b, i64, 1);
-    Value memory = LLVM::AllocaOp::create(b, ptr, captures, one);
+    Value memory = slotFor(captures, parent);
     b.setInsertionPoint(op);
     for (auto [i, v] : llvm::enumerate(passed)) {
       Value at = LLVM::GEPOp::create(b, ptr, captures, memory, ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(i)});
@@ -127,12 +166,15 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
     }
     SmallVector<sq::ParallelOp> ops;
     main.walk([&](sq::ParallelOp op) { ops.push_back(op); });
+    findVarying(ops);
     for (sq::ParallelOp op : ops)
       outline(op, main);
     main.setLinkage(LLVM::Linkage::Internal);
     getOperation()->setAttr("sq.kernels", ArrayAttr::get(&getContext(), names));
     known.clear();
     names.clear();
+    slots.clear();
+    varying.clear();
   }
 };
 

@@ -60,7 +60,9 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
     The body of each `sq.parallel` of @main moves into a private function whose
     arguments are the range, the thread, and what the body captured; equal
     functions are kept once. Bodies with a `cf.assert` stay: they need the
-    context of the run.
+    context of the run. More than 16 functions that differ only in numbers to
+    compute with, or in the offsets of what they read and write, become one that
+    takes these as arguments.
 
     Before: `--sq-lower-kernels` ran. After: a body is one call, or has a check.
 
@@ -76,7 +78,7 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let dependentDialects = ["::mlir::func::FuncDialect"];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect"];
 }
 
 def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::ModuleOp"> {

@@ -9,11 +9,15 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "codegen/host/Passes.h"
 #include "dialects/sq/IR/SqOps.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/StringSaver.h"
 
 namespace sq {
 #define GEN_PASS_DEF_SHAREKERNELSPASS
@@ -23,6 +27,10 @@ namespace sq {
 using namespace mlir;
 
 namespace {
+
+/// Kernels that differ only in numbers or offsets are one function when there are more than these:
+/// few of them are worth their constants, thousands would keep LLVM busy for minutes.
+constexpr size_t kManyKernels = 16;
 
 struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
   static std::string textOf(func::FuncOp func) {
@@ -42,12 +50,93 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
                 .wasInterrupted();
   }
 
+  /// Constants that may become arguments: numbers to compute with, no bounds of loops.
+  static SmallVector<arith::ConstantOp> numbersOf(func::FuncOp func) {
+    SmallVector<arith::ConstantOp> numbers;
+    func.walk([&](arith::ConstantOp op) {
+      if (op.getType().isIntOrFloat() && !op.getType().isInteger(1))
+        numbers.push_back(op);
+    });
+    return numbers;
+  }
+
+  /// The type for any offset, if the body of `func` does not depend on that of the argument.
+  static Type anyOffset(BlockArgument argument) {
+    auto type = dyn_cast<MemRefType>(argument.getType());
+    auto layout = type ? dyn_cast<StridedLayoutAttr>(type.getLayout()) : nullptr;
+    if (!layout || llvm::any_of(argument.getUsers(), [](Operation *user) {
+          return llvm::any_of(user->getResultTypes(), llvm::IsaPred<MemRefType>);
+        }))
+      return argument.getType();
+    auto any = StridedLayoutAttr::get(type.getContext(), ShapedType::kDynamic, layout.getStrides());
+    return MemRefType::get(type.getShape(), type.getElementType(), any, type.getMemorySpace());
+  }
+
+  static void setArgumentTypes(func::FuncOp func, ArrayRef<Type> types) {
+    for (auto [argument, type] : llvm::zip_equal(func.getArguments(), types))
+      argument.setType(type);
+    func.setType(FunctionType::get(func.getContext(), types, {}));
+  }
+
+  /// The text of `func` without its name, numbers and offsets.
+  static std::string textOfFamily(func::FuncOp func) {
+    std::string name = func.getSymName().str();
+    SmallVector<Type> types(func.getArgumentTypes());
+    SmallVector<TypedAttr> values;
+    for (arith::ConstantOp op : numbersOf(func)) {
+      values.push_back(op.getValue());
+      op.setValueAttr(cast<TypedAttr>(Builder(op).getZeroAttr(op.getType())));
+    }
+    func.setSymName("kernel");
+    setArgumentTypes(func, llvm::map_to_vector(func.getArguments(), anyOffset));
+    std::string text = textOf(func);
+    func.setSymName(name);
+    setArgumentTypes(func, types);
+    for (auto [op, value] : llvm::zip_equal(numbersOf(func), values))
+      op.setValueAttr(value);
+    return text;
+  }
+
+  /// Makes the first of `family` do the work of all: where they differ, it takes arguments.
+  static void mergeFamily(ArrayRef<func::FuncOp> family, DenseMap<Operation *, SmallVector<func::CallOp>> &calls) {
+    SmallVector<SmallVector<arith::ConstantOp>> numbers = llvm::map_to_vector(family, numbersOf);
+    SmallVector<size_t> varying;
+    for (size_t i = 0; i < numbers.front().size(); ++i)
+      if (llvm::any_of(numbers, [&](auto &own) { return own[i].getValue() != numbers.front()[i].getValue(); }))
+        varying.push_back(i);
+    func::FuncOp shared = family.front();
+    SmallVector<Type> types = llvm::map_to_vector(shared.getArguments(), anyOffset);
+    for (auto [func, own] : llvm::zip_equal(family, numbers))
+      for (func::CallOp call : calls[func]) {
+        ImplicitLocOpBuilder b(call.getLoc(), call);
+        SmallVector<Value> args;
+        for (auto [arg, type] : llvm::zip(call.getOperands(), types))
+          args.push_back(arg.getType() == type ? arg : Value(memref::CastOp::create(b, type, arg)));
+        for (size_t i : varying)
+          args.push_back(arith::ConstantOp::create(b, own[i].getValue()));
+        func::CallOp::create(b, shared.getSymName(), TypeRange(), args);
+        call.erase();
+      }
+    Block &entry = shared.getBody().front();
+    for (size_t i : varying) {
+      arith::ConstantOp number = numbers.front()[i];
+      types.push_back(number.getType());
+      number.replaceAllUsesWith(entry.addArgument(number.getType(), number.getLoc()));
+      number.erase();
+    }
+    setArgumentTypes(shared, types);
+    for (func::FuncOp func : family.drop_front())
+      func.erase();
+  }
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto main = module.lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
     llvm::StringMap<func::FuncOp> known;
+    SmallVector<func::FuncOp> different;
+    DenseMap<Operation *, SmallVector<func::CallOp>> calls; // by function
     SmallVector<sq::ParallelOp> kernels;
     main.walk([&](sq::ParallelOp op) {
       if (mayBeShared(op))
@@ -86,18 +175,31 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
       func::ReturnOp::create(b);
 
       auto [it, fresh] = known.try_emplace(textOf(func), func);
-      if (fresh)
+      if (fresh) {
         func.setSymName("sq_shared_" + std::to_string(known.size() - 1));
-      else
+        different.push_back(func);
+      } else {
         func.erase();
+      }
       Block &block = body.front();
       while (!block.without_terminator().empty())
         std::prev(block.getTerminator()->getIterator())->erase();
       b.setInsertionPoint(block.getTerminator());
       SmallVector<Value> args(body.getArguments());
       llvm::append_range(args, passed);
-      func::CallOp::create(b, it->second, args);
+      calls[it->second].push_back(func::CallOp::create(b, it->second, args));
     }
+
+    // A thousand results of a Split, or products with a thousand numbers.
+    llvm::MapVector<StringRef, SmallVector<func::FuncOp>> families;
+    llvm::BumpPtrAllocator memory;
+    llvm::StringSaver texts(memory);
+    if (different.size() > kManyKernels)
+      for (func::FuncOp func : different)
+        families[texts.save(textOfFamily(func))].push_back(func);
+    for (auto &[text, family] : families)
+      if (family.size() > kManyKernels)
+        mergeFamily(family, calls);
   }
 };
 

@@ -83,9 +83,14 @@ bool SymbolicSize::mentions(const SymbolicSize &symbol) const {
 }
 
 bool SymbolicSize::atLeast(const SymbolicSize &other) const {
-  SymbolicSize difference = *this - other;
-  return difference.known &&
-         llvm::all_of(difference.terms, [](auto &term) { return term.second > 0; });
+  if (!known || !other.known)
+    return false;
+  for (auto &[factors, coefficient] : other.terms) {
+    auto own = terms.find(factors);
+    if ((own == terms.end() ? 0 : own->second) < coefficient)
+      return false;
+  }
+  return llvm::all_of(terms, [&](auto &term) { return term.second > 0 || other.terms.count(term.first); });
 }
 
 /// Maxima of maxima may double with each: beyond this a formula tells nobody anything.

@@ -81,6 +81,10 @@ static LogicalResult lowerTranspose(Lowering &l, Operation *op) {
 // Concat
 //===----------------------------------------------------------------------===//
 
+/// A chain of insertions costs bufferization a time that grows with the cube of its length; a
+/// single op does not, but passes that look for halves put together do not see through it.
+constexpr size_t kLongConcat = 16;
+
 FailureOr<Lowered> sq::concatenate(Lowering &l, Operation *op, ArrayRef<Lowered *> parts, int64_t axis) {
   Lowered *first = parts.front();
   for (Lowered *part : parts)
@@ -124,18 +128,26 @@ FailureOr<Lowered> sq::concatenate(Lowering &l, Operation *op, ArrayRef<Lowered 
   }
 
   Location loc = op->getLoc();
+  SmallVector<Lowered *> filled;
+  for (Lowered *part : parts)
+    if (staticDim(l.resolve(part->dims[axis])) != 0)
+      filled.push_back(part);
+  joined.stored = dims;
+  if (filled.size() > kLongConcat) {
+    SmallVector<Value> tensors = llvm::map_to_vector(filled, [&](Lowered *part) { return l.tensor(part); });
+    joined.tensor = tensor::ConcatOp::create(l.builder, loc, axis, tensors);
+    return joined;
+  }
   Value result = l.emptyTensor(loc, dims, first->element);
   Dims offsets(dims.size(), l.indexAttr(0)), strides(dims.size(), l.indexAttr(1));
-  for (Lowered *part : parts) {
+  for (Lowered *part : filled) {
     Dims sizes = dims;
     sizes[axis] = l.resolve(part->dims[axis]);
-    if (staticDim(sizes[axis]) != 0)
-      result = tensor::InsertSliceOp::create(l.builder, loc, l.tensor(part), result, offsets,
-                                             sizes, strides);
+    result = tensor::InsertSliceOp::create(l.builder, loc, l.tensor(part), result, offsets,
+                                           sizes, strides);
     offsets[axis] = l.add(offsets[axis], sizes[axis]);
   }
   joined.tensor = result;
-  joined.stored = dims;
   return joined;
 }
 

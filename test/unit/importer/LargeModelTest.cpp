@@ -72,6 +72,16 @@ TEST(LargeModelTest, ManySubgraphs) {
   lower(text + "}", 20);
 }
 
+TEST(LargeModelTest, WideConcat) {
+  constexpr int parts = 1000;
+  std::string inputs, names;
+  for (int i = 0; i < parts; ++i) {
+    inputs += (i ? ", float[N,8] x" : "float[N,8] x") + std::to_string(i);
+    names += (i ? ", x" : "x") + std::to_string(i);
+  }
+  lower(header + "g (" + inputs + ") => (float[N,M] y) { y = Concat<axis = 1>(" + names + ") }", 20);
+}
+
 TEST(LargeModelTest, ExternalDataBeyondFourGigabytes) {
   std::filesystem::path folder =
       std::filesystem::path(testing::TempDir()) / ("sq-large-" + std::to_string(getpid()));
