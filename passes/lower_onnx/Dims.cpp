@@ -112,6 +112,14 @@ FailureOr<OpFoldResult> Lowering::unify(Operation *op, OpFoldResult a, OpFoldRes
   b = resolve(b);
   if (a == b)
     return a;
+  // Who reads a dim of an operand from here on sees what it is equal to.
+  auto done = [&](OpFoldResult kept) {
+    for (unsigned i = 0; i < op->getNumOperands(); ++i)
+      if (Lowered *value = operand(op, i))
+        for (OpFoldResult &dim : value->dims)
+          dim = resolve(dim);
+    return kept;
+  };
   auto sizeA = staticDim(a), sizeB = staticDim(b);
   if (sizeA && sizeB)
     return fail(op, which + " of its inputs differs: " + Twine(*sizeA) + " and " + Twine(*sizeB),
@@ -122,7 +130,7 @@ FailureOr<OpFoldResult> Lowering::unify(Operation *op, OpFoldResult a, OpFoldRes
     if (Symbol *symbol = symbolOf(y))
       if (auto max = minimumWith(x, symbol->dim); max && limit(*symbol, *max)) {
         unified[cast<Value>(x)] = {y, /*isEverywhere=*/true};
-        return y;
+        return done(y);
       }
 
   assertTrue(op, scalars(op->getLoc()).compare(arith::CmpIPredicate::eq, indexValue(a), indexValue(b)),
@@ -135,7 +143,7 @@ FailureOr<OpFoldResult> Lowering::unify(Operation *op, OpFoldResult a, OpFoldRes
   }
   OpFoldResult kept = keepB ? b : a;
   unified[cast<Value>(keepB ? a : b)] = {kept, /*isEverywhere=*/false};
-  return kept;
+  return done(kept);
 }
 
 void Lowering::applyUnified() {

@@ -116,8 +116,10 @@ FailureOr<int64_t> partsOf(Lowering &l, Operation *op, Lowered *x) {
 FailureOr<OpFoldResult> positiveSize(Lowering &l, Operation *op, Value size, StringRef what) {
   Scalars s = l.scalars(op->getLoc());
   Value one = s.integer(l.builder.getI64Type(), 1);
-  if (std::optional<int64_t> known = constantInteger(size); known && *known < 1)
-    return l.fail(op, what + " is " + Twine(*known) + "; it must be positive");
+  // The square of twice the largest, elements of a matrix, is a number of 64 bits.
+  constexpr int64_t kLargest = int64_t(1) << 30;
+  if (std::optional<int64_t> known = constantInteger(size); known && (*known < 1 || *known > kLargest))
+    return l.fail(op, what + " is " + Twine(*known) + "; it must be from 1 to " + Twine(kLargest));
   l.assertTrue(op, s.compare(P::sge, size, one), what + " is not positive");
   return l.toDim(s.max(size, one));
 }

@@ -11,7 +11,7 @@ module attributes {onnx.opset_imports = {"ai.onnx" = 20 : i64}} {
     %a = onnx.DFT(%x, %none, %last) : (tensor<2x16x1xf32>, none, tensor<i64>) -> tensor<*xf32>
     // expected-error @below {{cannot lower DFT: axis 3 is outside the rank; expected -3 to 2 (node 'DFT')}}
     %b = onnx.DFT(%x, %none, %far) : (tensor<2x16x1xf32>, none, tensor<i64>) -> tensor<*xf32>
-    // expected-error @below {{cannot lower DFT: the length of the transform is 0; it must be positive (node 'DFT')}}
+    // expected-error @below {{cannot lower DFT: the length of the transform is 0; it must be from 1 to 1073741824 (node 'DFT')}}
     %c = onnx.DFT(%x, %zero) : (tensor<2x16x1xf32>, tensor<i64>) -> tensor<*xf32>
     // expected-error @below {{cannot lower DFT: dft_length has 2 elements; give one (node 'DFT')}}
     %d = onnx.DFT(%x, %pair) : (tensor<2x16x1xf32>, tensor<2xi64>) -> tensor<*xf32>
@@ -32,7 +32,7 @@ func.func @main(%x: tensor<2x16x1xf32>, %m: tensor<16x1xf32>, %w: tensor<8xf32>,
   %long = onnx.Constant() {value = dense<17> : tensor<i64>} : () -> tensor<i64>
   // expected-error @below {{cannot lower STFT: neither a window nor frame_length is given (node 'STFT')}}
   %a = onnx.STFT(%x, %step) : (tensor<2x16x1xf32>, tensor<i64>) -> tensor<*xf32>
-  // expected-error @below {{cannot lower STFT: frame_step is 0; it must be positive (node 'STFT')}}
+  // expected-error @below {{cannot lower STFT: frame_step is 0; it must be from 1 to 1073741824 (node 'STFT')}}
   %b = onnx.STFT(%x, %zero, %w) : (tensor<2x16x1xf32>, tensor<i64>, tensor<8xf32>) -> tensor<*xf32>
   // expected-error @below {{cannot lower STFT: a frame (17) is longer than the signal (16) (node 'STFT')}}
   %c = onnx.STFT(%x, %step, %none, %long) : (tensor<2x16x1xf32>, tensor<i64>, none, tensor<i64>) -> tensor<*xf32>
