@@ -4,6 +4,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
@@ -15,6 +17,7 @@
 
 #include "codegen/cuda/CudaTarget.h"
 #include "codegen/host/HostTarget.h"
+#include "lib/calibration/Calibrate.h"
 #include "lib/driver/Report.h"
 #include "lib/driver/Shapes.h"
 
@@ -42,7 +45,7 @@ struct Options {
                     "any other name (executable)")};
   cl::opt<std::string> targetName{"target", cl::init("host"), cl::cat(category), cl::value_desc("host[:LEVEL] | cuda:ARCH,..."),
                cl::desc("host: every CPU level, chosen when the artifact is loaded; host:native: "
-                        "the best one of this machine; host:x86-64-v3, host:avx512: that one; cuda:sm_80, cuda:sm_90 "
+                        "the best one of this machine; host:x86-64-v3, host:avx512, host:vnni: that one; cuda:sm_80, cuda:sm_90 "
                         "or both (cuda:sm_80,sm_90): kernels for NVIDIA GPUs of that architecture or later")};
   cl::list<std::string> shapes{"shape", cl::CommaSeparated, cl::cat(category), cl::value_desc("NAME=LO..HI"),
            cl::desc("range of a symbolic dimension, or its only size (sequence=1..512,batch=8)")};
@@ -56,8 +59,9 @@ struct Options {
                                                clEnumValN(Precision::TF32, "tf32", "CUDA: factors of float32 rounded to 10 bits"))};
   cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8"),
          cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib")};
-  cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("STATS"),
-         cl::desc("ranges of activations, as sq-calibrate wrote them")};
+  cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
+         cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
+                  "the model is then run on, or the file that it wrote")};
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
@@ -103,6 +107,28 @@ static bool parseSize(StringRef text, uint64_t &bytes) {
     return false;
   bytes <<= shift;
   return true;
+}
+
+/// Statistics of the float model on the samples in `folder`, in a file that goes with `remover`.
+static sq::Status calibrateOn(const std::string &folder, const Options &cli, std::optional<FileRemover> &remover,
+                              std::string &stats) {
+  if (cli.model == "-")
+    return sq::Status::usage("a model from standard input can be read once only; give --calib a file that "
+                             "sq-calibrate wrote");
+  SmallString<128> file;
+  if (std::error_code error = sys::fs::createTemporaryFile("sq", "stats", file))
+    return sq::Status::lacking("cannot make a temporary file: " + error.message() + "; set TMPDIR to a writable directory");
+  remover.emplace(file);
+  stats = file.str().str();
+  sq::calibration::CalibrateOptions options;
+  options.model = cli.model;
+  options.data = {folder};
+  options.output = stats;
+  options.threads = cli.threads;
+  options.shape = join(cli.shapes, ",");
+  options.note = [](const std::string &text) { errs() << text << '\n'; };
+  sq::calibration::Stats result;
+  return sq::calibration::calibrate(options, result);
 }
 
 int main(int argc, char **argv) {
@@ -201,13 +227,13 @@ int main(int argc, char **argv) {
   if (!cli.quant.empty() && cli.quant != "int8")
     return usage("--quant=" + cli.quant + " is not known; int8");
   if (!cli.quant.empty() && cli.calib.empty())
-    return usage("--quant=" + cli.quant + " needs --calib=STATS, which sq-calibrate writes");
+    return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
+                 "sq-calibrate --synthetic does without samples");
   if (cli.quant.empty() && !cli.calib.empty())
     return usage("--calib is of use with --quant only");
   if (!cli.quant.empty() && !options.cuda.empty())
     return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
   options.quant = cli.quant;
-  options.stats = cli.calib;
 
   StringRef style = cli.progress;
   if (style != "auto" && style != "plain" && style != "json" && style != "none")
@@ -227,6 +253,14 @@ int main(int argc, char **argv) {
       else
         errs() << formatv("[{0}/{1}] {2,7:f2}s {3}\n", index, count, seconds(), phase);
     };
+
+  options.stats = cli.calib;
+  std::optional<FileRemover> temporary;
+  if (sys::fs::is_directory(cli.calib))
+    if (sq::Status status = calibrateOn(cli.calib, cli, temporary, options.stats); !status.ok()) {
+      errs() << "sq-compile: " << status.message << '\n';
+      return static_cast<int>(status.code);
+    }
 
   sq::CompileResult result = sq::compileFile(cli.model, options);
   if (result.code != ExitCode::Done) {
