@@ -16,6 +16,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Iterators.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -293,10 +294,8 @@ struct LowerQuantizedPass : sq::impl::LowerQuantizedPassBase<LowerQuantizedPass>
       if (failed(done))
         return signalPassFailure();
     }
-    for (Operation *op : llvm::reverse(ops))
-      if (isa<quant::StorageCastOp>(op) && op->use_empty())
-        op->erase();
-    getOperation().walk([](quant::StorageCastOp op) {
+    // What is left of them, users before what they use.
+    getOperation().walk<WalkOrder::PostOrder, ReverseIterator>([](quant::StorageCastOp op) {
       if (op->use_empty())
         op->erase();
     });

@@ -21,6 +21,7 @@
 #include "mlir/IR/TypeUtilities.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/Range.h"
@@ -38,8 +39,7 @@ using sq::calibration::TensorStats;
 
 namespace {
 
-/// f32 elements of a constant, row-major; empty when `v` is none.
-std::vector<float> floatsOf(Value v) {
+std::vector<float> readFloats(Value v) {
   ElementsAttr value;
   if (!v || !matchPattern(v, m_Constant(&value)))
     return {};
@@ -57,20 +57,15 @@ std::vector<float> floatsOf(Value v) {
   return result;
 }
 
-/// What was observed of `v`, which may be a view of it.
-const TensorStats *statsOf(Value v, const DenseMap<Value, const TensorStats *> &observed) {
-  while (true) {
-    if (const TensorStats *stats = observed.lookup(v))
-      return stats;
-    Operation *op = v.getDefiningOp();
-    if (!op || !isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp, tensor::ReshapeOp>(op))
-      return nullptr;
-    v = op->getOperand(0);
-  }
+/// f32 elements of a constant, row-major; empty when `v` is none, or not all are finite.
+std::vector<float> floatsOf(Value v) {
+  std::vector<float> values = readFloats(v);
+  bool isFinite = llvm::all_of(values, [](float x) { return std::isfinite(x); });
+  return isFinite ? values : std::vector<float>();
 }
 
 constexpr int64_t kSteps = 255;  // of an activation
-constexpr double kLevels = 127;  // of a weight, on both sides of 0
+constexpr float kLevels = 127;  // of a weight, on both sides of 0
 
 /// A linear layer in the making.
 struct Layer {
@@ -82,7 +77,7 @@ struct Layer {
   std::vector<double> rowPower; // sums of squares of the weight's rows
   std::vector<float> factors; // of the channels of x; empty: none
   double low = 0, high = 0;   // range of x, after the factors
-  std::vector<double> power;  // mean squares of the channels of x, after the factors
+  std::vector<float> power;   // mean squares of the channels of x, after the factors
   std::vector<double> scales; // of the columns
   std::vector<int8_t> stored; // [k][n]
 
@@ -108,12 +103,14 @@ struct Layer {
       ofX += rowPower[r] / (factor[r] * factor[r]);
       weighted += stats.channelPower(r) * factor[r] * factor[r];
     }
-    std::vector<double> largest(n);
-    for (int64_t r = 0; r < k; ++r)
+    std::vector<float> largest(n);
+    for (int64_t r = 0; r < k; ++r) {
+      float by = 1 / factor[r];
       for (int64_t c = 0; c < n; ++c)
-        largest[c] = std::max(largest[c], std::fabs(weight[r * n + c]) / factor[r]);
-    for (double w : largest)
-      ofWeight += w * w / (kLevels * kLevels);
+        largest[c] = std::max(largest[c], std::fabs(weight[r * n + c]) * by);
+    }
+    for (float w : largest)
+      ofWeight += double(w) * w / (kLevels * kLevels);
     return (step * step * ofX + ofWeight * weighted) / 12;
   }
 
@@ -161,38 +158,51 @@ struct Layer {
   }
 
   /// Weights of a column that round badly: sum over k of E[x_k^2] (w - round(w / scale) scale)^2.
-  double roundingError(int64_t c, double scale) const {
-    double error = 0;
-    for (int64_t r = 0; r < k; ++r) {
-      double w = weight[r * n + c], lost = w - rounded(w, scale) * scale;
-      error += power[r] * lost * lost;
-    }
-    return error;
+  float roundingError(ArrayRef<float> column, float scale) const {
+    // In floats with one sum per lane of a vector: there are many weights.
+    constexpr int64_t kLanes = 16;
+    float inverse = 1 / scale, sums[kLanes] = {};
+    auto add = [&](int64_t r, int64_t lane) {
+      float lost = column[r] - rounded(column[r] * inverse) * scale;
+      sums[lane] += power[r] * lost * lost;
+    };
+    for (int64_t r = 0; r + kLanes <= k; r += kLanes)
+      for (int64_t lane = 0; lane < kLanes; ++lane)
+        add(r + lane, lane);
+    for (int64_t r = k - k % kLanes; r < k; ++r)
+      add(r, 0);
+    return std::accumulate(std::begin(sums), std::end(sums), 0.0f);
   }
 
-  static double rounded(double w, double scale) {
-    return std::clamp(std::nearbyint(w / scale), -kLevels, kLevels);
+  /// To nearest even, by adding a number whose last bit is worth 1.
+  static float rounded(float steps) {
+    constexpr float kRounder = 12582912.0f; // 1.5 * 2^23
+    float limited = std::min(std::max(steps, -kLevels), kLevels);
+    return limited + kRounder - kRounder;
   }
 
   /// Each column in the scale of least error: its largest weight may be clipped.
   void roundWeight() {
-    constexpr double kLeast = 1e-8, kLowest = 0.8, kStep = 0.04;
+    constexpr float kLeast = 1e-8, kLowest = 0.8, kStep = 0.04;
     power.assign(k, 1);
     for (int64_t r = 0; r < k && perChannel; ++r)
       power[r] = stats.channelPower(r) * (factors.empty() ? 1 : factors[r] * factors[r]);
     scales.assign(n, kLeast / kLevels);
     stored.resize(k * n);
+    std::vector<float> column(k);
     for (int64_t c = 0; c < n; ++c) {
-      double largest = kLeast, least = std::numeric_limits<double>::infinity();
-      for (int64_t r = 0; r < k; ++r)
-        largest = std::max<double>(largest, std::fabs(weight[r * n + c]));
-      for (double share = 1; share >= kLowest; share -= kStep)
-        if (double error = roundingError(c, share * largest / kLevels); error < least) {
+      float largest = kLeast, least = std::numeric_limits<float>::infinity();
+      for (int64_t r = 0; r < k; ++r) {
+        column[r] = weight[r * n + c];
+        largest = std::max(largest, std::fabs(column[r]));
+      }
+      for (float share = 1; share >= kLowest; share -= kStep)
+        if (float error = roundingError(column, share * largest / kLevels); error < least) {
           least = error;
           scales[c] = share * largest / kLevels;
         }
       for (int64_t r = 0; r < k; ++r)
-        stored[r * n + c] = rounded(weight[r * n + c], scales[c]);
+        stored[r * n + c] = rounded(column[r] * float(1 / scales[c]));
     }
   }
 
@@ -273,7 +283,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     func.walk([&](sq::LinearOp op) { layers.push_back(op); });
     for (sq::LinearOp op : layers) {
       auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
-      const TensorStats *found = statsOf(op.getX(), observed);
+      const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
       if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) || !f32(op.getOuts()) || !found || found->isEmpty() ||
           floatsOf(op.getWeight()).empty() || (op.getBias() && floatsOf(op.getBias()).empty()))
         continue;
