@@ -300,7 +300,7 @@ FailureOr<Heads> sq::attend(Lowering &l, Operation *op, Heads q, Heads k, Heads 
   v = refine(l, op->getLoc(), v);
   std::optional<int64_t> heads = staticDim(q.dims[2]), own = staticDim(k.dims[2]);
   bool areGrouped = l.resolve(q.dims[2]) != l.resolve(k.dims[2]);
-  if (areGrouped && (!heads || !own || *own == 0 || *heads % *own))
+  if (areGrouped && (!heads || !own || *own == 0 || *heads == 0 || *heads % *own))
     return l.fail(op, "the number of heads of keys and values must be that of queries, or both be static and "
                       "the one divide the other");
   Location loc = op->getLoc();
