@@ -3,9 +3,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include "passes/Passes.h"
+#include "passes/analysis/NamedResults.h"
 #include "passes/analysis/NodeOutputs.h"
-
-#include "llvm/ADT/StringSet.h"
 
 namespace sq {
 #define GEN_PASS_DEF_KEEPINTERMEDIATESPASS
@@ -30,28 +29,11 @@ struct KeepIntermediatesPass : sq::impl::KeepIntermediatesPassBase<KeepIntermedi
                      "--sq-onnx-to-graph");
       return signalPassFailure();
     }
-    auto end = cast<func::ReturnOp>(main.getBody().front().getTerminator());
-    SmallVector<Value> results(end.getOperands());
-    SmallVector<Attribute> attributes;
-    llvm::StringSet<> taken;
-    for (unsigned i = 0; i < results.size(); ++i) {
-      DictionaryAttr attribute = main.getResultAttrDict(i);
-      attributes.push_back(attribute ? attribute : DictionaryAttr::get(&getContext()));
-      if (auto name = main.getResultAttrOfType<StringAttr>(i, "onnx.name"))
-        taken.insert(name.getValue());
-    }
+    sq::NamedResults results(main, "onnx.name"); // that of an earlier run are there already
     Builder b(&getContext());
-    for (const sq::NodeOutput &node : nodes) {
-      std::string name = sq::kNodePrefix + node.name;
-      if (!taken.insert(name).second) // kept by an earlier run
-        continue;
-      results.push_back(node.value);
-      attributes.push_back(b.getDictionaryAttr({b.getNamedAttr("onnx.name", b.getStringAttr(name)),
-                                                b.getNamedAttr("onnx.dims", b.getArrayAttr({}))}));
-    }
-    end.getOperandsMutable().assign(results);
-    main.setType(b.getFunctionType(main.getArgumentTypes(), TypeRange(ValueRange(results))));
-    main.setAllResultAttrs(attributes);
+    for (const sq::NodeOutput &node : nodes)
+      results.add(sq::kNodePrefix + node.name, node.value, b.getNamedAttr("onnx.dims", b.getArrayAttr({})));
+    results.finish();
   }
 };
 } // namespace
