@@ -21,7 +21,9 @@
 #include "mlir/IR/TypeUtilities.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "lib/numerics/Interval.h"
 #include "passes/Passes.h"
+#include "passes/Pointwise.h"
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERQUANTIZEDPASS
@@ -53,24 +55,12 @@ RankedTensorType storageType(Value v) {
 struct Lowering {
   ImplicitLocOpBuilder b;
 
-  Value number(double x) { return arith::ConstantOp::create(b, b.getF32FloatAttr(x)); }
-
   Value empty(Value like, Type element) {
     return tensor::EmptyOp::create(b, tensor::getMixedSizes(b, b.getLoc(), like), element);
   }
 
-  /// One element each of `ins`, like the result or (rank 1) along its last dim.
-  Value pointwise(ValueRange ins, Value init, function_ref<Value(ImplicitLocOpBuilder &, ValueRange)> body) {
-    auto type = cast<RankedTensorType>(init.getType());
-    int64_t rank = type.getRank();
-    SmallVector<AffineMap> maps(ins.size() + 1, b.getMultiDimIdentityMap(rank));
-    SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
-    return linalg::GenericOp::create(b, TypeRange(type), ins, ValueRange(init), maps, loops,
-                                     [&](OpBuilder &o, Location l, ValueRange args) {
-                                       ImplicitLocOpBuilder ib(l, o);
-                                       linalg::YieldOp::create(ib, body(ib, args.drop_back()));
-                                     })
-        .getResult(0);
+  Value pointwise(Value x, Type element, sq::Body body) {
+    return sq::pointwise(b, sq::like(b, x), empty(x, element), body);
   }
 
   /// The storage of a quantised value.
@@ -104,7 +94,7 @@ struct Lowering {
     auto type = dyn_cast<UniformQuantizedType>(quantizedOf(op.getResult()));
     if (!type)
       return op.emitOpError("has no kernel for ") << op.getType() << "; only one scale for all of a tensor";
-    Value bits = pointwise(op.getX(), empty(op.getX(), storageOf(type)), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+    Value bits = pointwise(op.getX(), storageOf(type), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
       return quantized(ib, args[0], type.getScale(), type.getZeroPoint(), type);
     });
     op.replaceAllUsesWith(quant::StorageCastOp::create(b, op.getType(), bits).getResult());
@@ -122,7 +112,7 @@ struct Lowering {
     if (!type)
       return op.emitOpError("has no kernel for ") << op.getX().getType() << "; only one scale for all of a tensor";
     Type element = getElementTypeOrSelf(op.getType());
-    Value y = pointwise(storage(op.getX()), empty(op.getX(), element), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+    Value y = pointwise(storage(op.getX()), element, [&](ImplicitLocOpBuilder &ib, ValueRange args) {
       Value q = widen(ib, args[0], type);
       if (type.getZeroPoint())
         q = arith::SubIOp::create(ib, q, arith::ConstantOp::create(ib, ib.getI32IntegerAttr(type.getZeroPoint())));
@@ -166,7 +156,7 @@ struct Lowering {
   Value unsignedBytes(Value x, bool isSigned) {
     auto type = cast<RankedTensorType>(x.getType());
     if (isSigned)
-      x = pointwise(x, empty(x, b.getI8Type()), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+      x = pointwise(x, b.getI8Type(), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
         return arith::XOrIOp::create(ib, args[0], arith::ConstantOp::create(ib, ib.getI8IntegerAttr(-128)));
       });
     int64_t k = type.getShape().back(), padded = llvm::alignTo(k, 4);
@@ -223,9 +213,9 @@ struct Lowering {
       return op.emitOpError("has no kernel for ") << op.getX().getType() << " and " << shape
                                                   << "; both need at most 8 bits, and the result f32";
     int64_t k = shape.getDimSize(transposed), n = shape.getDimSize(!transposed);
-    constexpr int64_t kMostDepth = (int64_t(1) << 31) / (255 * 128) - 1; // sums of i32 are exact
-    if (k > kMostDepth)
-      return op.emitOpError("sums ") << k << " products in 32 bits; at most " << kMostDepth << " are sure to fit";
+    const int64_t mostDepth = sq::numerics::largestContraction(8, /*unsignedA=*/true, 8, /*unsignedB=*/false);
+    if (k > mostDepth)
+      return op.emitOpError("sums ") << k << " products in 32 bits; at most " << mostDepth << " are sure to fit";
     ArrayRef<int8_t> bytes;
     ElementsAttr weight = signedWeight(op, bytes, wType.isSigned());
     if (!weight)

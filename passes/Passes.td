@@ -176,8 +176,8 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     quantised operands: activations of 8 bits with one scale and zero point, weights
     of 8 bits, symmetric, one scale per column. With `smooth`, channels of `x` that
     are much larger than others hand a part of their range to their rows of the
-    weight; the bias takes up what rounding does to the mean of a result. Layers
-    without statistics stay as they are.
+    weight; the bias takes up what rounding does to the mean of a result. A layer
+    that stays in float is named in a warning, with the reason.
 
     ```mlir
     %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..

@@ -27,6 +27,7 @@
 #include "lib/calibration/Range.h"
 #include "lib/calibration/StatsFile.h"
 #include "passes/Passes.h"
+#include "passes/Pointwise.h"
 #include "passes/analysis/ObservedValues.h"
 
 namespace sq {
@@ -81,14 +82,14 @@ struct Layer {
   std::vector<double> scales; // of the columns
   std::vector<int8_t> stored; // [k][n]
 
-  Layer(sq::LinearOp op, const TensorStats &stats) : op(op), stats(stats) {
+  /// `given`: the weight as it lies.
+  Layer(sq::LinearOp op, const TensorStats &stats, ArrayRef<float> given) : op(op), stats(stats) {
     auto type = cast<RankedTensorType>(op.getWeight().getType());
     bool transposed = op.getTransposeWeight();
     k = type.getDimSize(transposed);
     n = type.getDimSize(!transposed);
-    std::vector<float> given = floatsOf(op.getWeight());
     weight.resize(given.size());
-    for (int64_t r = 0; r < k && !given.empty(); ++r)
+    for (int64_t r = 0; r < k; ++r)
       for (int64_t c = 0; c < n; ++c)
         weight[r * n + c] = given[transposed ? c * k + r : r * n + c];
     perChannel = int64_t(stats.channels()) == k;
@@ -232,15 +233,11 @@ struct Layer {
       auto vector = RankedTensorType::get({k}, f32);
       Value by = arith::ConstantOp::create(b, DenseElementsAttr::get(vector, ArrayRef(factors)));
       int64_t rank = type.getRank();
-      AffineMap all = b.getMultiDimIdentityMap(rank);
-      SmallVector<AffineMap> maps = {all, AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1)), all};
+      sq::Input channels{by, AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1))};
       Value init = tensor::EmptyOp::create(b, tensor::getMixedSizes(b, b.getLoc(), x), f32);
-      x = linalg::GenericOp::create(b, TypeRange(init.getType()), ValueRange{x, by}, ValueRange(init), maps,
-                                    SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-                                    [](OpBuilder &o, Location l, ValueRange args) {
-                                      linalg::YieldOp::create(o, l, arith::MulFOp::create(o, l, args[0], args[1]).getResult());
-                                    })
-              .getResult(0);
+      x = sq::pointwise(b, {sq::like(b, x), channels}, init, [](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
+        return arith::MulFOp::create(ib, args[0], args[1]);
+      });
     }
     double scale = std::max((high - low) / kSteps, sq::calibration::kMinRange);
     int64_t zero = std::clamp<int64_t>(std::nearbyint(-low / scale), 0, kSteps);
@@ -282,12 +279,13 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     SmallVector<sq::LinearOp> layers;
     func.walk([&](sq::LinearOp op) { layers.push_back(op); });
     for (sq::LinearOp op : layers) {
-      auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
       const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
-      if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) || !f32(op.getOuts()) || !found || found->isEmpty() ||
-          floatsOf(op.getWeight()).empty() || (op.getBias() && floatsOf(op.getBias()).empty()))
+      std::vector<float> weight = floatsOf(op.getWeight());
+      if (const char *why = whyFloat(op, found, weight)) {
+        op.emitWarning("stays in float: ") << why;
         continue;
-      Layer layer(op, *found);
+      }
+      Layer layer(op, *found, weight);
       auto range = sq::calibration::chooseRange(*found, *options);
       layer.low = range.min;
       layer.high = range.max;
@@ -296,6 +294,18 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       layer.roundWeight();
       layer.rewrite();
     }
+  }
+
+  /// Null when nothing keeps the layer from being quantised.
+  static const char *whyFloat(sq::LinearOp op, const TensorStats *found, ArrayRef<float> weight) {
+    auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
+    if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) || !f32(op.getOuts()))
+      return "it is not of f32";
+    if (!found || found->isEmpty())
+      return "calibration has not seen its input";
+    if (weight.empty() || (op.getBias() && floatsOf(op.getBias()).empty()))
+      return "its weight or bias is not constant, or not finite";
+    return nullptr;
   }
 
   void fail(const std::string &message) {

@@ -400,5 +400,8 @@ CompileResult sq::compileFile(const std::string &path, const CompileOptions &opt
   }
   context.loadAllAvailableDialects();
   Messages messages(&context);
-  return Compiler{options, context, messages, path}.compile();
+  CompileResult result = Compiler{options, context, messages, path}.compile();
+  if (result.code == ExitCode::Done && result.message.empty())
+    result.message = messages.take(); // warnings
+  return result;
 }

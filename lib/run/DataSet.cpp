@@ -175,6 +175,17 @@ Status slice(const Tensor &from, int64_t begin, int64_t count, Tensor &to) {
   return {};
 }
 
+Status runSamples(Session &session, const DataSet &data, int64_t begin, int64_t count, int index, Tensor &output) {
+  std::vector<Tensor> inputs(data.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (Status s = slice(data.inputs[i], begin, count, inputs[i]); !s.ok())
+      return s;
+  session.bind(inputs);
+  if (Status s = session.run(); !s.ok())
+    return s;
+  return session.output(index, output);
+}
+
 Status runDataSet(const Module &module, const DataSet &data, int64_t batch, int threads, int index,
                   const EachOutput &each) {
   // What every input takes as its first dimension.
@@ -202,15 +213,8 @@ Status runDataSet(const Module &module, const DataSet &data, int64_t batch, int 
       count = min;
     }
     int64_t first = done - skip;
-    std::vector<Tensor> inputs(data.inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (Status s = slice(data.inputs[i], first, count, inputs[i]); !s.ok())
-        return s;
-    session.bind(inputs);
-    if (Status s = session.run(); !s.ok())
-      return s;
     Tensor output;
-    if (Status s = session.output(index, output); !s.ok())
+    if (Status s = runSamples(session, data, first, count, index, output); !s.ok())
       return s;
     if (output.shape.empty() || output.shape[0] != count)
       return Status::refused("output '" + output.name + "' is " + typeString(output) +

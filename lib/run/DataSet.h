@@ -61,6 +61,9 @@ Status readTestInputs(const std::string &set, const std::vector<Port> &ports, st
 /// The samples [begin, begin + count) of `from`.
 Status slice(const Tensor &from, int64_t begin, int64_t count, Tensor &to);
 
+/// Runs the samples [begin, begin + count) at once; `output` becomes output `index`.
+Status runSamples(Session &session, const DataSet &data, int64_t begin, int64_t count, int index, Tensor &output);
+
 /// Runs all samples, `batch` at a time (0: eight, or what the module's ranges
 /// allow), and hands each batch's output `index` to `each`: the first sample's
 /// number, how many samples of the front of the output to skip because an

@@ -19,9 +19,8 @@ FailureOr<Value> convolve(Lowering &l, Operation *op, Lowered *x, Lowered *w, Lo
   auto kernel = kernelOf(l, op, x, w);
   if (failed(kernel))
     return failure();
-  FailureOr<int64_t> group = groupsOf(l, op, w);
-  if (failed(group) || failed(l.unify(op, x->dims[1], l.multiply(w->dims[1], l.indexAttr(*group)),
-                                      "the number of channels")))
+  FailureOr<int64_t> group = groupsOf(l, op, x, w);
+  if (failed(group))
     return failure();
   auto axes = slidingAxes(l, op, x, *kernel);
   if (failed(axes))

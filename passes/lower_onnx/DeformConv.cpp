@@ -36,9 +36,8 @@ LogicalResult lowerDeformConv(Lowering &l, Operation *op) {
   auto kernel = kernelOf(l, op, x, w);
   if (failed(kernel))
     return failure();
-  FailureOr<int64_t> group = groupsOf(l, op, w);
-  if (failed(group) || failed(l.unify(op, x->dims[1], l.multiply(w->dims[1], l.indexAttr(*group)),
-                                      "the number of channels")))
+  FailureOr<int64_t> group = groupsOf(l, op, x, w);
+  if (failed(group))
     return failure();
   auto axes = slidingAxes(l, op, x, *kernel);
   if (failed(axes))

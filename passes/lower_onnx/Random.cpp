@@ -126,39 +126,39 @@ LogicalResult resultOf(Lowering &l, Operation *op, bool isLike, Dims &dims, Type
   return success();
 }
 
-LogicalResult lowerUniform(Lowering &l, Operation *op, bool isLike) {
+/// A result whose elements `draw` makes of the random numbers that are theirs, in `type`.
+LogicalResult drawEach(Lowering &l, Operation *op, bool isLike,
+                       function_ref<Value(Scalars &s, Philox &random, Type type, Type element)> draw) {
   Dims dims;
   Type element;
   if (failed(resultOf(l, op, isLike, dims, element)))
     return failure();
-  double low = l.floatAttr(op, "low", 0), high = l.floatAttr(op, "high", 1);
-  uint64_t key = keyOf(l, op);
-  Counter counter(l, dims);
-  Type type = accumulatorType(element);
-  Value y = pointwise(l, op->getLoc(), {}, dims, element, [&](Scalars &s, ValueRange) {
-    Value u = Philox(s, counter.here(s), key).unit(s, 0, unitBits(element), type);
-    if (low != 0 || high != 1) {
-      u = s.make<arith::MulFOp>(u, s.number(type, high - low));
-      u = s.make<arith::AddFOp>(u, s.number(type, low));
-    }
-    return convertFloat(s, u, element);
-  });
-  l.setTensor(op, 0, y, dims, element);
-  return success();
-}
-
-/// By Box and Muller (1958): sqrt(-2 ln u) cos(2 pi v).
-LogicalResult lowerNormal(Lowering &l, Operation *op, bool isLike) {
-  Dims dims;
-  Type element;
-  if (failed(resultOf(l, op, isLike, dims, element)))
-    return failure();
-  double mean = l.floatAttr(op, "mean", 0), scale = l.floatAttr(op, "scale", 1);
   uint64_t key = keyOf(l, op);
   Counter counter(l, dims);
   Type type = accumulatorType(element);
   Value y = pointwise(l, op->getLoc(), {}, dims, element, [&](Scalars &s, ValueRange) {
     Philox random(s, counter.here(s), key);
+    return convertFloat(s, draw(s, random, type, element), element);
+  });
+  l.setTensor(op, 0, y, dims, element);
+  return success();
+}
+
+LogicalResult lowerUniform(Lowering &l, Operation *op, bool isLike) {
+  double low = l.floatAttr(op, "low", 0), high = l.floatAttr(op, "high", 1);
+  return drawEach(l, op, isLike, [&](Scalars &s, Philox &random, Type type, Type element) {
+    Value u = random.unit(s, 0, unitBits(element), type);
+    if (low == 0 && high == 1)
+      return u;
+    u = s.make<arith::MulFOp>(u, s.number(type, high - low));
+    return Value(s.make<arith::AddFOp>(u, s.number(type, low)));
+  });
+}
+
+/// By Box and Muller (1958): sqrt(-2 ln u) cos(2 pi v).
+LogicalResult lowerNormal(Lowering &l, Operation *op, bool isLike) {
+  double mean = l.floatAttr(op, "mean", 0), scale = l.floatAttr(op, "scale", 1);
+  return drawEach(l, op, isLike, [&](Scalars &s, Philox &random, Type type, Type) {
     // More bits than f32 holds: the small u are the tails.
     int bits = type.isF64() ? 53 : 32;
     Value log = s.make<math::LogOp>(random.unit(s, 0, bits, type, /*isPositive=*/true));
@@ -167,10 +167,8 @@ LogicalResult lowerNormal(Lowering &l, Operation *op, bool isLike) {
                                         s.number(type, 2 * M_PI));
     Value x = s.make<arith::MulFOp>(radius, s.make<math::CosOp>(angle));
     x = s.make<arith::MulFOp>(x, s.number(type, scale));
-    return convertFloat(s, s.make<arith::AddFOp>(x, s.number(type, mean)), element);
+    return Value(s.make<arith::AddFOp>(x, s.number(type, mean)));
   });
-  l.setTensor(op, 0, y, dims, element);
-  return success();
 }
 
 /// The greatest of log p + g, g from Gumbel's distribution, is at class i with probability

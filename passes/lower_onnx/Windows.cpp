@@ -166,3 +166,11 @@ FailureOr<int64_t> sq::groupsOf(Lowering &l, Operation *op, Lowered *w) {
                           ") does not divide a static number of channels of the weight");
   return group;
 }
+
+FailureOr<int64_t> sq::groupsOf(Lowering &l, Operation *op, Lowered *x, Lowered *w) {
+  FailureOr<int64_t> group = groupsOf(l, op, w);
+  if (failed(group) || failed(l.unify(op, x->dims[1], l.multiply(w->dims[1], l.indexAttr(*group)),
+                                      "the number of channels")))
+    return failure();
+  return group;
+}

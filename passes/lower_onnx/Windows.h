@@ -55,6 +55,8 @@ mlir::FailureOr<llvm::SmallVector<mlir::OpFoldResult>> kernelOf(Lowering &l, mli
                                                                 Lowered *x, Lowered *w);
 /// `group`, which divides dim 0 of the weight.
 mlir::FailureOr<int64_t> groupsOf(Lowering &l, mlir::Operation *op, Lowered *w);
+/// The same, and that x has the channels of all groups together.
+mlir::FailureOr<int64_t> groupsOf(Lowering &l, mlir::Operation *op, Lowered *x, Lowered *w);
 /// Result 0 of `op`: a value in the accumulator's type, rounded to `element`.
 void setRounded(Lowering &l, mlir::Operation *op, mlir::Value value, const Dims &dims,
                 mlir::Type element);

@@ -193,8 +193,8 @@ private:
                           [&](int64_t first, int64_t skip, const Tensor &output) -> Status {
                             if (!isRun)
                               return sum.add(output, first, skip, stored);
-                            if (Status s = runReference(session, referenceData, referenceIndex,
-                                                        first, output.shape[0], stored);
+                            if (Status s = runSamples(session, referenceData,
+                                                      first, output.shape[0], referenceIndex, stored);
                                 !s.ok())
                               return s;
                             return sum.add(output, 0, skip, stored);
@@ -202,18 +202,6 @@ private:
     std::string metric = flags.get("metric");
     value = metric == "agreement" ? sum.agreement() : metric == "cosine" ? sum.cosine() : sum.sqnr();
     return s;
-  }
-
-  static Status runReference(Session &session, const DataSet &data, int index, int64_t first,
-                             int64_t count, Tensor &output) {
-    std::vector<Tensor> inputs(data.inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (Status s = slice(data.inputs[i], first, count, inputs[i]); !s.ok())
-        return s;
-    session.bind(inputs);
-    if (Status s = session.run(); !s.ok())
-      return s;
-    return session.output(index, output);
   }
 
   Status perplexity(double &value) {

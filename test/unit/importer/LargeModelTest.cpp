@@ -1,5 +1,4 @@
-/// Models that are large: in bytes, in nodes, in subgraphs. Times are bounds that only superlinear
-/// behaviour exceeds.
+/// Models that are large: in bytes, in nodes, in subgraphs. How long they take is bench/wide.py's.
 #include "dialects/onnx/IR/OnnxOps.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
@@ -22,22 +21,17 @@ namespace {
 
 const std::string header = "<ir_version: 8, opset_import: [\"\": 17]> ";
 
-/// CPU time of the process: other load does not count.
-double cpuSeconds() { return double(std::clock()) / CLOCKS_PER_SEC; }
-
 /// Imports, normalises and makes buffers of a model in ONNX text.
-void lower(const std::string &text, double seconds) {
+void lower(const std::string &text) {
   DialectRegistry registry;
   sq::registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  double start = cpuSeconds();
   OwningOpRef<ModuleOp> module = sq::importOnnxText(text, "large", context);
   ASSERT_TRUE(module);
   PassManager passes(&context);
   sq::buildOnnxToGraph(passes);
   sq::buildGraphToBuffers(passes);
   ASSERT_TRUE(succeeded(passes.run(*module)));
-  EXPECT_LT(cpuSeconds() - start, seconds);
 }
 
 constexpr int count = 10000;
@@ -47,7 +41,7 @@ TEST(LargeModelTest, ChainOfElementwiseOps) {
                      std::to_string(count) + ") {";
   for (int i = 0; i < count; ++i)
     text += "x" + std::to_string(i + 1) + " = Add (x" + std::to_string(i) + ", b)\n";
-  lower(text + "}", 20);
+  lower(text + "}");
 }
 
 TEST(LargeModelTest, ChainOfProducts) {
@@ -57,7 +51,7 @@ TEST(LargeModelTest, ChainOfProducts) {
     text += "w" + a + " = Constant <value = float[2,2] {1, 2, 3, " + a + "}> ()\n";
     text += "x" + b + " = MatMul (x" + a + ", w" + a + ")\nx" + c + " = Relu (x" + b + ")\n";
   }
-  lower(text + "}", 30);
+  lower(text + "}");
 }
 
 TEST(LargeModelTest, ManySubgraphs) {
@@ -69,7 +63,7 @@ TEST(LargeModelTest, ManySubgraphs) {
             a + ") {y" + a + " = Relu (x" + a + ")}, else_branch = e" + a + " () => (float[N,8] z" +
             a + ") {z" + a + " = Neg (x" + a + ")}>\n";
   }
-  lower(text + "}", 20);
+  lower(text + "}");
 }
 
 TEST(LargeModelTest, WideConcat) {
@@ -79,7 +73,7 @@ TEST(LargeModelTest, WideConcat) {
     inputs += (i ? ", float[N,8] x" : "float[N,8] x") + std::to_string(i);
     names += (i ? ", x" : "x") + std::to_string(i);
   }
-  lower(header + "g (" + inputs + ") => (float[N,M] y) { y = Concat<axis = 1>(" + names + ") }", 20);
+  lower(header + "g (" + inputs + ") => (float[N,M] y) { y = Concat<axis = 1>(" + names + ") }");
 }
 
 TEST(LargeModelTest, ExternalDataBeyondFourGigabytes) {
