@@ -37,6 +37,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerControl(table);
     sq::registerIndexing(table);
     sq::registerLoops(table);
+    sq::registerScan(table);
     sq::registerLosses(table);
     sq::registerMicrosoft(table);
     sq::registerMovement(table);

@@ -1,5 +1,5 @@
-/// Loop and Scan: loops of the schedule, around kernels. A Loop whose carried values
-/// change their shapes is unrolled if the number of iterations is known.
+/// Loop: a loop of the schedule, around kernels. One whose carried values change their
+/// shapes is unrolled if the number of iterations is known.
 
 #include "passes/lower_onnx/Generics.h"
 #include "passes/lower_onnx/LoopBuilder.h"
@@ -202,117 +202,9 @@ LogicalResult lowerLoop(Lowering &l, Operation *op) {
   return lowerAsLoop(l, op, *source, *given, changesShape);
 }
 
-//===----------------------------------------------------------------------===//
-// Scan
-//===----------------------------------------------------------------------===//
-
-/// Attribute `name`, a number for each of `count` things; all 0 when absent.
-FailureOr<SmallVector<int64_t>> numbersFor(Lowering &l, Operation *op, StringRef name,
-                                           int64_t count) {
-  SmallVector<int64_t> numbers = l.intsAttr(op, name).value_or(SmallVector<int64_t>(count, 0));
-  if (int64_t(numbers.size()) != count)
-    return l.fail(op, "its attribute `" + name + "` has " + Twine(numbers.size()) +
-                          " numbers for " + Twine(count));
-  return numbers;
-}
-
-LogicalResult lowerScan(Lowering &l, Operation *op) {
-  if (l.opset() < 9)
-    return l.fail(op, "the batched form of opset 8 is not supported; convert the model to opset 9");
-  Block *source = regionOf(l, op, "body");
-  if (!source)
-    return failure();
-  int64_t inputs = l.intAttr(op, "num_scan_inputs", 0), states = op->getNumOperands() - inputs;
-  int64_t outputs = op->getNumResults() - states;
-  if (inputs < 1 || states < 0 || outputs < 0 ||
-      source->getNumArguments() != op->getNumOperands() ||
-      source->getTerminator()->getNumOperands() != op->getNumResults())
-    return l.fail(op, "its body does not fit its inputs and outputs");
-  auto inputAxes = numbersFor(l, op, "scan_input_axes", inputs);
-  auto inputDirections = numbersFor(l, op, "scan_input_directions", inputs);
-  auto outputAxes = numbersFor(l, op, "scan_output_axes", outputs);
-  auto outputDirections = numbersFor(l, op, "scan_output_directions", outputs);
-  if (failed(inputAxes) || failed(inputDirections) || failed(outputAxes) ||
-      failed(outputDirections))
-    return failure();
-
-  Location loc = op->getLoc();
-  OpFoldResult count;
-  SmallVector<Lowered *> operands;
-  SmallVector<Value> tensors;
-  for (int64_t i = 0; i < states + inputs; ++i) {
-    operands.push_back(l.operand(op, i));
-    if (!operands[i])
-      return l.fail(op, "its input " + Twine(i) + " is missing");
-    if (i < states)
-      continue;
-    int64_t &axis = (*inputAxes)[i - states];
-    auto normal = l.normalizeAxis(op, axis, operands[i]->rank());
-    if (failed(normal))
-      return failure();
-    axis = *normal;
-    OpFoldResult dim = operands[i]->dims[axis];
-    auto common = count ? l.unify(op, count, dim, "the length to scan") : FailureOr<OpFoldResult>(dim);
-    if (failed(common))
-      return failure();
-    count = *common;
-    tensors.push_back(l.tensor(operands[i]));
-  }
-  count = l.resolve(count);
-  Value length = l.indexValue(count);
-
-  LoopBuilder loop(l, op);
-  {
-    std::vector<Lowered> arguments;
-    for (int64_t i = 0; i < states; ++i)
-      arguments.push_back(loop.carry(operands[i]));
-    Lowering::Scope scope(l, loop.body());
-    Scalars s = l.scalars(loc);
-    l.facts.ranges[loop.iterator()] = {0, INT64_MAX};
-    Value backwards = s.sub(s.sub(length, s.integer(length.getType(), 1)), loop.iterator());
-    for (int64_t i = 0; i < states; ++i)
-      l.set(source->getArgument(i), arguments[i]);
-    for (int64_t i = 0; i < inputs; ++i) {
-      Lowered *x = operands[states + i];
-      int64_t axis = (*inputAxes)[i];
-      Dims offsets(x->rank(), l.indexAttr(0)), strides(x->rank(), l.indexAttr(1)), sizes = x->dims;
-      offsets[axis] = (*inputDirections)[i] ? backwards : loop.iterator();
-      sizes[axis] = l.indexAttr(1);
-      Dims dims = x->dims;
-      dims.erase(dims.begin() + axis);
-      Lowered slice;
-      slice.element = x->element;
-      slice.dims = slice.stored = dims;
-      slice.tensor = sliceOf(l, loc, tensors[i], offsets, sizes, strides, dims, x->element);
-      l.set(source->getArgument(states + i), slice);
-    }
-    SmallVector<Lowered *> results = lowerBody(l, op, *source);
-    if (results.empty())
-      return failure();
-    for (int64_t i = 0; i < states; ++i)
-      if (failed(loop.setNext(i, results[i])))
-        return loop.changedShape ? l.fail(op, "state " + Twine(i) + " changes its shape") : failure();
-    for (int64_t i = 0; i < outputs; ++i) {
-      Lowered *value = results[states + i];
-      auto axis = l.normalizeAxis(op, (*outputAxes)[i], value->rank() + 1);
-      if (failed(axis) || failed(loop.collect(value, *axis, count,
-                                              (*outputDirections)[i] ? backwards : loop.iterator())))
-        return failure();
-    }
-    loop.writeNext();
-  }
-  loop.finish(length);
-  for (int64_t i = 0; i < states; ++i)
-    l.set(op->getResult(i), loop.carried(i));
-  for (int64_t i = 0; i < outputs; ++i)
-    l.set(op->getResult(states + i), loop.collected(i));
-  return success();
-}
-
 } // namespace
 
 void sq::registerLoops(LoweringTable &table) {
   table.add("Loop", 0, lowerLoop);
   table.takesLists("Loop", 2, UINT_MAX);
-  table.add("Scan", 0, lowerScan); // (opset 8 may leave its first input out)
 }

@@ -131,6 +131,7 @@ void registerContractions(LoweringTable &table);
 void registerControl(LoweringTable &table);
 void registerIndexing(LoweringTable &table);
 void registerLoops(LoweringTable &table);
+void registerScan(LoweringTable &table);
 void registerLosses(LoweringTable &table);
 void registerMovement(LoweringTable &table);
 void registerMicrosoft(LoweringTable &table);

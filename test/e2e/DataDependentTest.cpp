@@ -21,8 +21,8 @@ namespace {
 /// A model in ONNX's text syntax, compiled.
 class TextModel {
 public:
-  explicit TextModel(const std::string &graph)
-      : path(write(graph)), model(path), program(model.open(2)) {}
+  explicit TextModel(const std::string &graph, int opset = 18)
+      : path(write(graph, opset)), model(path), program(model.open(2)) {}
   std::vector<Tensor> run(const std::vector<Tensor> &inputs) {
     llvm::Expected<std::vector<Tensor>> outputs = program.run(inputs);
     if (!outputs) {
@@ -34,9 +34,9 @@ public:
   std::string failure;
 
 private:
-  std::string write(const std::string &graph) {
+  std::string write(const std::string &graph, int opset) {
     std::string file = directory.file("model.onnxtxt");
-    std::ofstream(file) << "<ir_version: 8, opset_import: [\"\" : 18]>\n" << graph;
+    std::ofstream(file) << "<ir_version: 8, opset_import: [\"\" : " << opset << "]>\n" << graph;
     return file;
   }
   TemporaryDirectory directory;
@@ -248,6 +248,41 @@ TEST(DataDependent, ScanFromTheEnd) {
     EXPECT_EQ(mismatch(y[0], h, 1e-4, 1e-5), "");
     EXPECT_EQ(mismatch(y[1], all, 1e-4, 1e-5), "");
   }
+}
+
+/// Opset 8: rows of a batch, each of a length of its own, forwards and backwards.
+TEST(DataDependent, BatchedScanWithLengths) {
+  TextModel model("g (int64[b] lengths, float[b, d] init, float[b, s, d] x, float[b, s, d] y) =>\n"
+                  "  (float[b, d] last, float[b, s, d] all) {\n"
+                  "  last, all = Scan<num_scan_inputs = 2, directions = [0, 1],\n"
+                  "      body = f (float[d] h, float[d] v, float[d] w) => (float[d] g, float[d] out) {\n"
+                  "    half = Mul(h, v)\n"
+                  "    g = Add(half, w)\n"
+                  "    out = Identity(g)\n"
+                  "  }>(lengths, init, x, y)\n"
+                  "}\n",
+                  8);
+  int64_t b = 3, s = 5, d = 2;
+  for (int trial = 0; trial < 6; ++trial) {
+    Tensor x = randomFloats({b, s, d}), y = randomFloats({b, s, d}), last = randomFloats({b, d}), init = last;
+    Tensor all = Tensor::zeros(DType::F32, {b, s, d}), lengths = Tensor::zeros(DType::I64, {b});
+    for (int64_t row = 0; row < b; ++row) {
+      int64_t length = lengths.integers[row] = uniform(0, s);
+      for (int64_t t = 0; t < length; ++t)
+        for (int64_t j = 0; j < d; ++j) {
+          double &h = last.reals[row * d + j];
+          h = h * x.reals[(row * s + t) * d + j] + y.reals[(row * s + length - 1 - t) * d + j];
+          all.reals[(row * s + t) * d + j] = h;
+        }
+    }
+    std::vector<Tensor> result = model.run({lengths, init, x, y});
+    ASSERT_EQ(model.failure, "");
+    EXPECT_EQ(mismatch(result[0], last, 1e-4, 1e-5), "");
+    EXPECT_EQ(mismatch(result[1], all, 1e-4, 1e-5), "");
+  }
+  Tensor x = randomFloats({b, s, d}), init = randomFloats({b, d});
+  model.run({integers(DType::I64, {b}, {2, 6, 1}), init, x, x});
+  EXPECT_NE(model.failure.find("sequence_lens has an element outside of 0 to"), std::string::npos) << model.failure;
 }
 
 /// Axes, bounds, sizes and counts as inputs of the model.
