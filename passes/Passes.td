@@ -314,6 +314,24 @@ def SeparateResultsPass : Pass<"sq-separate-results", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def BodyAwareCSEPass : Pass<"sq-cse"> {
+  let summary = "upstream's CSE, for many ops that differ in their bodies only";
+  let description = [{
+    Upstream's CSE hashes an op without its regions, so that it compares each of a thousand
+    `linalg.generic` of one tensor, which differ in their bodies, with all others. Here the hash of
+    the body is an attribute while CSE runs. What it removes is the same.
+
+    ```mlir
+    %a = linalg.generic ... ins(%x : tensor<?xf32>) ... { arith.negf ... }
+    %b = linalg.generic ... ins(%x : tensor<?xf32>) ... { math.exp ... }
+    %c = linalg.generic ... ins(%x : tensor<?xf32>) ... { arith.negf ... }
+    ==>
+    %a = linalg.generic ... ins(%x : tensor<?xf32>) ... { arith.negf ... } // for %c, too
+    %b = linalg.generic ... ins(%x : tensor<?xf32>) ... { math.exp ... }
+    ```
+  }];
+}
+
 def AlignWhilePass : Pass<"sq-align-while", "::mlir::func::FuncOp"> {
   let summary = "let every scf.while pass on all it carries, in order";
   let description = [{
@@ -322,6 +340,26 @@ def AlignWhilePass : Pass<"sq-align-while", "::mlir::func::FuncOp"> {
     used, and moves the others up.
   }];
   let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
+def GroupReadersPass : Pass<"sq-group-readers", "::mlir::func::FuncOp"> {
+  let summary = "let bufferization see the readers of a tensor in groups";
+  let description = [{
+    Last before bufferization, whose analysis compares every reader of a tensor with all others:
+    ten thousand of them take minutes. A tensor that nothing writes to, and that has at least twice
+    `group` users, becomes a tensor for each `group` of them, on the same memory. Bufferization folds
+    them away again.
+
+    ```mlir
+    %0 = linalg.generic ... ins(%x : tensor<?xf32>) ...   // and thousands more
+    ==>
+    %m = bufferization.to_buffer %x read_only : tensor<?xf32> to memref<?xf32>
+    %x0 = bufferization.to_tensor %m restrict : memref<?xf32> to tensor<?xf32>
+    %0 = linalg.generic ... ins(%x0 : tensor<?xf32>) ...  // and the others of this group
+    ```
+  }];
+  let options = [Option<"group", "group", "unsigned", "64", "users of one tensor">];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
 def WriteCarriedPass : Pass<"sq-write-carried", "::mlir::func::FuncOp"> {

@@ -26,12 +26,12 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   pm.addPass(createRaiseOnnxPass());
   pm.addPass(createLowerOnnxPass());
   pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
+  pm.addPass(createBodyAwareCSEPass());
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createRaiseCompositesPass());
   func.addPass(createRaiseAttentionPass());
   func.addPass(createCanonicalizerPass());
-  func.addPass(createCSEPass());
+  func.addPass(createBodyAwareCSEPass());
 }
 
 void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs) {
@@ -47,12 +47,13 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t col
   func.addPass(createLinalgGeneralizeNamedOpsPass());
   func.addPass(createFuseElementwisePass());
   func.addPass(createCanonicalizerPass());
-  func.addPass(createCSEPass());
+  func.addPass(createBodyAwareCSEPass());
   func.addPass(createFuseEpiloguePass());
   func.addPass(createPlaceWeightsPass());
   func.addPass(createSeparateResultsPass());
   func.addPass(createAlignWhilePass());
   func.addPass(createWriteCarriedPass());
+  func.addPass(createGroupReadersPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;

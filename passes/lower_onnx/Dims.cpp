@@ -123,7 +123,7 @@ FailureOr<OpFoldResult> Lowering::unify(Operation *op, OpFoldResult a, OpFoldRes
   auto sizeA = staticDim(a), sizeB = staticDim(b);
   if (sizeA && sizeB)
     return fail(op, which + " of its inputs differs: " + Twine(*sizeA) + " and " + Twine(*sizeB),
-                describeContradiction(op, a, b));
+                describeOperands(op, {a, b}));
 
   // min(symbol, C) = symbol: C is a limit of the symbol, checked when a run starts.
   for (auto [x, y] : {std::pair(a, b), std::pair(b, a)})

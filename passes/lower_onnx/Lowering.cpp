@@ -9,6 +9,8 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -81,6 +83,8 @@ LogicalResult Lowering::fail(Operation *op, const Twine &reason, std::vector<std
       return mlir::failure();
     }
   }
+  if (notes.empty() && op == loweredOp)
+    notes = describeOperands(op);
   failures.push_back({title, text, nodeName(op), op->getLoc(), 1, std::move(notes)});
   return mlir::failure();
 }
@@ -298,6 +302,30 @@ void Lowering::lowerBlock(Block &block) {
     lowerOp(&op);
 }
 
+/// What the file says of a result (its value_info, or what onnx's inference made of that) holds for
+/// what the operands give. (In bodies an iteration may be the exception.)
+void Lowering::checkDeclared(Operation *op) {
+  for (auto [i, result] : llvm::enumerate(op->getResults())) {
+    auto declared = dyn_cast<RankedTensorType>(result.getType());
+    Lowered *value = lowered(result);
+    if (!declared || !value || !value->isTensor())
+      continue;
+    bool fits = declared.getRank() == value->rank();
+    for (int64_t d = 0; fits && d < declared.getRank(); ++d) {
+      auto size = staticDim(resolve(value->dims[d]));
+      fits = declared.isDynamicDim(d) || !size || *size == declared.getDimSize(d);
+    }
+    if (fits)
+      continue;
+    std::string dims = llvm::join(llvm::map_range(declared.getShape(), [](int64_t size) {
+      return ShapedType::isDynamic(size) ? "?" : std::to_string(size);
+    }), ", ");
+    (void)fail(op, "its output " + Twine(i) + " is " + typeText(value) + ", but the model declares it as [" +
+                       dims + "]; correct or remove its value_info");
+    return;
+  }
+}
+
 void Lowering::lowerOp(Operation *op) {
   if (op->getName().getStringRef() == "onnx.NoValue")
     return;
@@ -347,9 +375,13 @@ void Lowering::lowerOp(Operation *op) {
     return;
   }
   failedOp = nullptr;
+  Operation *outer = std::exchange(loweredOp, op);
   LogicalResult result = rule->second.lower(*this, op);
   if (failed(result) && !failedOp)
     (void)fail(op, "it could not be lowered");
+  if (!failedOp && !outer)
+    checkDeclared(op);
+  loweredOp = outer;
   if (failedOp) {
     for (Value value : op->getResults())
       map.erase(value);

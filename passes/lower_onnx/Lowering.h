@@ -410,6 +410,7 @@ private:
   };
 
   void lowerOp(mlir::Operation *op);
+  void checkDeclared(mlir::Operation *op);
   mlir::LogicalResult readModule();
   mlir::LogicalResult lowerArguments();
   mlir::LogicalResult lowerReturn();
@@ -419,11 +420,14 @@ private:
   Symbol *symbolOf(mlir::OpFoldResult dim);
   /// "3", the name of a symbol, or "?".
   std::string dimText(mlir::OpFoldResult dim);
-  /// "3 is dimension 1 of constant 'w'": where dim `place` of a value was first there.
-  std::string dimOrigin(mlir::Value value, size_t place);
-  /// The shapes of the operands, and where two dims that differ come from.
-  std::vector<std::string> describeContradiction(mlir::Operation *op, mlir::OpFoldResult a,
-                                                 mlir::OpFoldResult b);
+  /// Where dim `place` of a value was first there.
+  std::pair<mlir::Value, size_t> dimSource(mlir::Value value, size_t place);
+  std::string dimOrigin(std::pair<mlir::Value, size_t> source);
+  std::string typeText(Lowered *value);
+  /// For messages: the types of the operands, and where dims come from: those that should be equal
+  /// and are not, or without any all that an operand's own definer did not make.
+  std::vector<std::string> describeOperands(mlir::Operation *op,
+                                            llvm::ArrayRef<mlir::OpFoldResult> unequal = {});
   /// Gives a symbol a smaller maximum; false when its minimum is above.
   bool limit(Symbol &symbol, int64_t max);
 
@@ -438,6 +442,7 @@ private:
   llvm::DenseMap<mlir::Value, Lowered *> map;
   std::vector<Failure> failures;
   mlir::Operation *failedOp = nullptr;
+  mlir::Operation *loweredOp = nullptr; // whose rule runs
   Scope *scope = nullptr;
 };
 

@@ -35,7 +35,7 @@ std::string Lowering::dimText(OpFoldResult dim) {
 
 /// A dim that an operand of the definer has, too, in the same place counted from the end (as
 /// elementwise ops leave it) or else anywhere, was there before.
-std::string Lowering::dimOrigin(Value value, size_t place) {
+std::pair<Value, size_t> Lowering::dimSource(Value value, size_t place) {
   Lowered *shape = lowered(value);
   OpFoldResult dim = resolve(shape->dims[place]);
   for (Operation *op = value.getDefiningOp(); op && op->getNumOperands(); op = value.getDefiningOp()) {
@@ -60,28 +60,42 @@ std::string Lowering::dimOrigin(Value value, size_t place) {
     place = beforePlace;
     shape = lowered(value);
   }
-  return dimText(dim) + " is dimension " + std::to_string(place) + " of " + originOf(value);
+  return {value, place};
 }
 
-std::vector<std::string> Lowering::describeContradiction(Operation *op, OpFoldResult a,
-                                                         OpFoldResult b) {
-  std::vector<std::string> lines;
-  std::string origins[2];
+/// "3 is dimension 1 of constant 'w'".
+std::string Lowering::dimOrigin(std::pair<Value, size_t> source) {
+  auto [value, place] = source;
+  return dimText(lowered(value)->dims[place]) + " is dimension " + std::to_string(place) + " of " +
+         originOf(value);
+}
+
+/// "f32[N, 3]".
+std::string Lowering::typeText(Lowered *value) {
+  std::string dims =
+      llvm::join(llvm::map_range(value->dims, [&](OpFoldResult dim) { return dimText(dim); }), ", ");
+  return (dtypeName(value->element) + "[" + dims + "]").str();
+}
+
+std::vector<std::string> Lowering::describeOperands(Operation *op, ArrayRef<OpFoldResult> unequal) {
+  std::vector<std::string> lines, origins;
+  SmallVector<bool> isFound(unequal.size());
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     Lowered *value = lowered(operand);
-    if (!value || i >= maxShownOperands)
+    if (!value || !value->isTensor() || i >= maxShownOperands)
       continue;
-    std::string dims = llvm::join(
-        llvm::map_range(value->dims, [&](OpFoldResult dim) { return dimText(dim); }), ", ");
-    lines.push_back("operand " + std::to_string(i) + " is [" + dims + "], from " +
-                    originOf(operand));
-    for (auto [d, dim] : llvm::enumerate(value->dims))
-      for (auto [side, origin] : {std::pair(a, &origins[0]), std::pair(b, &origins[1])})
-        if (origin->empty() && resolve(dim) == resolve(side))
-          *origin = dimOrigin(operand, d);
+    lines.push_back("operand " + std::to_string(i) + " is " + typeText(value) + ", from " + originOf(operand));
+    for (size_t d = 0; d < value->dims.size(); ++d) {
+      std::pair<Value, size_t> source = dimSource(operand, d);
+      bool isTold = unequal.empty() && source.first != operand;
+      for (auto [side, found] : llvm::zip(unequal, isFound))
+        if (!found && resolve(value->dims[d]) == resolve(side))
+          isTold = found = true;
+      if (std::string text = dimOrigin(source);
+          isTold && origins.size() < maxShownOperands && !llvm::is_contained(origins, text))
+        origins.push_back(std::move(text));
+    }
   }
-  for (std::string &origin : origins)
-    if (!origin.empty())
-      lines.push_back(std::move(origin));
+  llvm::append_range(lines, origins);
   return lines;
 }

@@ -1,11 +1,11 @@
-// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics
+// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics=only-expected
 
 // What a graph asks for and cannot have: each with its reason.
 
 func.func @main(%a: tensor<4x3xf32>, %b: tensor<5x2xf32>) -> tensor<4x2xf32> {
   // expected-error @+5 {{cannot lower MatMul: the contraction dimension of its inputs differs: 3 and 5 (node 'MatMul')}}
-  // expected-note @+4 {{operand 0 is [4, 3], from input '0'}}
-  // expected-note @+3 {{operand 1 is [5, 2], from input '1'}}
+  // expected-note @+4 {{operand 0 is f32[4, 3], from input '0'}}
+  // expected-note @+3 {{operand 1 is f32[5, 2], from input '1'}}
   // expected-note @+2 {{3 is dimension 1 of input '0'}}
   // expected-note @below {{5 is dimension 0 of input '1'}}
   %y = onnx.MatMul(%a, %b) : (tensor<4x3xf32>, tensor<5x2xf32>) -> tensor<4x2xf32>

@@ -1,9 +1,9 @@
-// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics
+// RUN: sq-opt %s --sq-lower-onnx --split-input-file --verify-diagnostics=only-expected
 
 func.func @main(%x: tensor<3xf32>, %y: tensor<4xf32>) -> tensor<*xf32> {
   // expected-error @+5 {{cannot lower Add: dimension 0 of its inputs differs: 3 and 4 (node 'Add')}}
-  // expected-note @below {{operand 0 is [3], from input '0'}}
-  // expected-note @below {{operand 1 is [4], from input '1'}}
+  // expected-note @below {{operand 0 is f32[3], from input '0'}}
+  // expected-note @below {{operand 1 is f32[4], from input '1'}}
   // expected-note @below {{3 is dimension 0 of input '0'}}
   // expected-note @below {{4 is dimension 0 of input '1'}}
   %a = onnx.Add(%x, %y) : (tensor<3xf32>, tensor<4xf32>) -> tensor<*xf32>
