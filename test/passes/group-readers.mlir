@@ -1,5 +1,5 @@
 // RUN: sq-opt %s --sq-group-readers=group=2 | FileCheck %s
-// RUN: sq-opt %s --sq-group-readers=group=2 --one-shot-bufferize=bufferize-function-boundaries --canonicalize | FileCheck %s --check-prefix=BUFFERS
+// RUN: sq-opt %s --sq-group-readers=group=2 --one-shot-bufferize="bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map" --canonicalize | FileCheck %s --check-prefix=BUFFERS
 
 // Five users, through a view too: in groups of two; the size and the result stay with the tensor itself.
 // CHECK-LABEL: @read
