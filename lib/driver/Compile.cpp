@@ -141,8 +141,10 @@ struct Compiler {
   StringRef weightPrecision() const { return options.precision == "tf32" ? "f32" : StringRef(options.precision); }
   int64_t panelColumns() const { return options.cuda.empty() ? kPanelColumns : kCudaPanelColumns; }
   bool inPairs() const { return options.cuda.empty(); }
+  bool byteProducts() const { return options.cuda.empty(); }
   std::string graphPipeline() const {
-    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2}}", weightPrecision(), panelColumns(), inPairs());
+    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3}}", weightPrecision(), panelColumns(), inPairs(),
+                         byteProducts());
   }
 
   /// A sanitized build of sq instruments what its tests load; other kinds of
@@ -256,7 +258,9 @@ struct Compiler {
       return writeModule(*module);
 
     begin("optimise");
-    if (failed(run(*module, [&](OpPassManager &pm) { buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs()); })))
+    if (failed(run(*module, [&](OpPassManager &pm) {
+          buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs(), byteProducts());
+        })))
       return fail(isRefused(*module) ? ExitCode::Refused : ExitCode::Defect, "the model could not be bufferized");
 
     return generate(*module);

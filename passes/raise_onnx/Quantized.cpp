@@ -69,6 +69,19 @@ Value matMulInteger(Expansion &e, Value a, Value b, Value aZero, Value bZero) {
   return e.makeOf("MatMulInteger", {a, b, e.orNone(aZero), e.orNone(bZero)}, e.rewriter.getI32Type());
 }
 
+/// A constant, or the transposition of one.
+bool isConstant(Value v) {
+  if (Operation *transpose = definedBy(v, "onnx.Transpose"))
+    return isConstant(transpose->getOperand(0));
+  return definedBy(v, "onnx.Constant");
+}
+
+/// A tensor of one element.
+bool isNumber(Value v) {
+  auto type = dyn_cast<RankedTensorType>(v.getType());
+  return type && type.hasStaticShape() && type.getNumElements() == 1;
+}
+
 /// QLinearMatMul(a, scale, zero, b, scale, zero, y scale, y zero)
 LogicalResult qLinearMatMul(Expansion &e) {
   Value aScale = e.operand(1), aZero = e.operand(2);
@@ -77,6 +90,11 @@ LogicalResult qLinearMatMul(Expansion &e) {
     return e.refuse("the rank of a's scale is not known");
   if (type.getRank() == 1 && type.getDimSize(0) != 1) // along the rows
     aScale = e.makeOf("Unsqueeze", {aScale, e.constant(1)}, type.getElementType());
+  if (!isConstant(e.operand(3)) && isNumber(e.operand(4)) && isNumber(aScale)) {
+    // Integers have kernels for a constant b; of other products that of floats is the fastest.
+    Value product = e.makeOf("MatMul", {dequantize(e, 0), dequantize(e, 3)}, e.rewriter.getF32Type());
+    return e.replace(quantize(e, product, e.operand(6), e.operand(7), e.operand(7)));
+  }
   Value sum = matMulInteger(e, e.operand(0), e.operand(3), aZero, e.operand(5));
   Value y = rescaled(e, sum, jointScale(e, aScale, e.operand(4), e.operand(6)));
   return e.replace(quantize(e, y, e.scalar(1), e.operand(7), e.operand(7)));
