@@ -243,6 +243,7 @@ struct Lowering {
     auto xType = cast<RankedTensorType>(op.getX().getType()).clone(b.getF32Type());
     auto x = sq::DequantizeOp::create(b, xType, op.getX());
     auto linear = sq::LinearOp::create(b, op->getResultTypes(), x, weight, op.getBias(), op.getOuts(), op.getTransposeWeight());
+    b.setInsertionPoint(x);
     (void)lower(x); // of one scale
     return linear;
   }

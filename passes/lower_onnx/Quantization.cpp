@@ -106,8 +106,10 @@ Value sq::quantizeScalar(Scalars &s, Value y, Value zero, Type element, SmallFlo
   y = s.make<math::RoundEvenOp>(y);
   if (zero)
     y = s.make<arith::AddFOp>(y, toFloat(s, zero, f32, isUnsigned));
-  y = s.make<arith::MaxNumFOp>(y, s.number(f32, low));
-  y = s.make<arith::MinNumFOp>(y, s.number(f32, high));
+  // One vmaxps and one vminps; a NaN becomes `low`.
+  Value least = s.number(f32, low), most = s.number(f32, high);
+  y = s.select(s.compare(arith::CmpFPredicate::OGT, y, least), y, least);
+  y = s.select(s.compare(arith::CmpFPredicate::OLT, y, most), y, most);
   return s.make<arith::TruncIOp>(signless(element), s.make<arith::FPToSIOp>(i32, y));
 }
 

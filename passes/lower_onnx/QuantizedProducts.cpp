@@ -140,6 +140,8 @@ std::optional<Matrix> quantizedWeight(Lowering &l, Operation *dequantize, bool t
     why = reason;
     return std::nullopt;
   };
+  if (!stored->constant)
+    return refuse(kTwoActivations);
   if (stored->rank() != 2 || !isOfBytes(stored->element))
     return refuse("its weight is not a matrix of at most 8 bits");
   std::optional<std::vector<float>> scales = scale->element.isF32() ? floatsOf(l, scale) : std::nullopt;
@@ -157,8 +159,6 @@ std::optional<Matrix> quantizedWeight(Lowering &l, Operation *dequantize, bool t
   matrix.scales = std::move(*scales);
   matrix.zeros = std::move(*zeros);
   matrix.tensor = l.tensor(stored);
-  if (!matrix.tensor.getDefiningOp<arith::ConstantOp>())
-    return refuse(kTwoActivations);
   return matrix;
 }
 
@@ -223,7 +223,7 @@ std::optional<QuantizedProduct> sq::integerProductByWeight(Lowering &l, Operatio
   if (!stored || stored->rank() != 2 || x->rank() == 0 || !stored->constant)
     return std::nullopt;
   Matrix matrix{l.tensor(stored), stored, transposed, {1}, {0}};
-  if (!matrix.tensor.getDefiningOp<arith::ConstantOp>() || !fitsDepth(matrix) || !isOneNumber(xZero))
+  if (!fitsDepth(matrix) || !isOneNumber(xZero))
     return std::nullopt;
   if (zero) {
     // A number, or a row of them.
