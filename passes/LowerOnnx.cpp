@@ -44,6 +44,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerNormalizations(table);
     sq::registerPackedBlocks(table);
     sq::registerQuantization(table);
+    sq::registerQuantizedProducts(table);
     sq::registerRandom(table);
     sq::registerRearrangement(table);
     sq::registerRecurrent(table);

@@ -96,6 +96,8 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
     - What must hold and cannot be proved (two dims that broadcasting wants equal, indices in
       range) is a `cf.assert` that names the node.
     - Broadcasts are left to the reader: a size of 1 is read at the constant index 0.
+    - A product of what DequantizeLinear gives, by a constant of at most 8 bits, is a `sq.linear` on
+      quantised elements. A pair of operands without such a kernel is a warning that says why.
 
     Every op that cannot be lowered is reported, all of them together, equal reasons once with
     their count. Running the pass again changes nothing.

@@ -137,6 +137,7 @@ void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
 void registerPackedBlocks(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
+void registerQuantizedProducts(LoweringTable &table);
 void registerRandom(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerRecurrent(LoweringTable &table);

@@ -8,6 +8,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
+#include "llvm/Support/Format.h"
+
 #include <cmath>
 
 using namespace mlir;
@@ -131,6 +133,17 @@ Value sq::dequantizeScalar(Scalars &s, Value y, Value zero, Value scale, Type el
   return s.make<arith::MulFOp>(number, factor);
 }
 
+LogicalResult sq::checkScale(Lowering &l, Operation *op, Lowered *scale) {
+  std::optional<std::vector<float>> scales = floatsOf(l, scale);
+  for (auto [i, value] : llvm::enumerate(scales ? *scales : std::vector<float>()))
+    if (!(value > 0 && std::isfinite(value))) {
+      std::string text;
+      llvm::raw_string_ostream(text) << llvm::format("element %zu of its scale is %g; a scale is positive and finite", i, value);
+      return l.fail(op, text);
+    }
+  return success();
+}
+
 Operation *sq::dequantizeOf(Value source) {
   Operation *op = source.getDefiningOp();
   if (auto custom = dyn_cast_if_present<onnx::CustomOp>(op))
@@ -230,16 +243,6 @@ std::optional<Lowered> foldDequantize(Lowering &l, Operation *op) {
   });
 }
 
-/// A constant scale that is no positive number fails the op.
-LogicalResult checkScale(Lowering &l, Operation *op, Lowered *scale) {
-  std::optional<std::vector<float>> scales = floatsOf(l, scale);
-  for (auto [i, value] : llvm::enumerate(scales ? *scales : std::vector<float>()))
-    if (!(value > 0 && std::isfinite(value)))
-      return l.fail(op, "element " + Twine(i) + " of its scale is " + std::to_string(value) +
-                            "; a scale is positive and finite");
-  return success();
-}
-
 AffineMap identityMap(Lowering &l, int64_t rank) {
   return AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext());
 }
@@ -313,6 +316,9 @@ LogicalResult lowerDequantizeLinear(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0), *scale = l.operand(op, 1), *zero = l.operand(op, 2);
   if (!isQuantized(x->element) && !x->element.isSignlessInteger(32))
     return l.fail(op, "the quantised type is not one of 2 to 16 bits, or i32");
+  if (std::optional<std::vector<int64_t>> zeros = zero && x->element.isInteger(32) ? integersOf(l, zero) : std::nullopt)
+    if (llvm::any_of(*zeros, [](int64_t z) { return z != 0; }))
+      return l.fail(op, "integers of 32 bits have no zero point; leave it out, or make it 0");
   if (!isScale(scale->element) || (zero && zero->element != x->element))
     return l.fail(op, "the scale is not a float or the zero point has another type");
   FailureOr<Type> element = typeAttr(l, op, "output_dtype", scale->element);

@@ -244,6 +244,23 @@ std::optional<QuantizedProduct> sq::integerProductByWeight(Lowering &l, Operatio
   return product;
 }
 
+void sq::registerQuantizedProducts(LoweringTable &table) {
+  // Those that --sq-raise-onnx did not write as others: says why not.
+  auto refused = [](std::initializer_list<unsigned> scales) {
+    return [scales = SmallVector<unsigned>(scales)](Lowering &l, Operation *op) -> LogicalResult {
+      for (unsigned i : scales)
+        if (Lowered *scale = l.operand(op, i); scale && failed(checkScale(l, op, scale)))
+          return failure();
+      return l.fail(op, "the rank of its weight or of a scale is not known, or it has outputs that sq does not compute");
+    };
+  };
+  table.add("QLinearMatMul", 8, refused({1, 4, 6}));
+  table.add("QLinearConv", 8, refused({1, 4, 6}));
+  table.addMicrosoft("QGemm", 6, refused({1, 4, 7}));
+  table.addMicrosoft("MatMulIntegerToFloat", 4, refused({2, 3}));
+  table.addMicrosoft("DynamicQuantizeMatMul", 3, refused({2}));
+}
+
 FailureOr<Lowered> sq::multiply(Lowering &l, Operation *op, const QuantizedProduct &product, Lowered *x, Value bias) {
   FailureOr<Lowered> y = multiplyByConstant(l, op, x, product.weight, bias);
   if (failed(y) || (!product.zero && !product.scale))
