@@ -26,6 +26,7 @@
 #include "lib/driver/Shapes.h"
 #include "lib/driver/Target.h"
 #include "lib/driver/Weights.h"
+#include "lib/exporter/QdqModel.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
 #include "passes/Passes.h"
@@ -256,6 +257,10 @@ struct Compiler {
       options.inspect("normalise", *module);
     if (options.emit == "sq")
       return writeModule(*module);
+    if (options.emit == "qdq-onnx") {
+      FailureOr<std::string> bytes = exportQdq(path, quantizedLayers(*module), context);
+      return failed(bytes) ? fail(ExitCode::Refused, "the model could not be written") : write(*bytes);
+    }
 
     begin("optimise");
     if (failed(run(*module, [&](OpPassManager &pm) {
