@@ -194,4 +194,5 @@ def main():
         gemm.run(args.tools, args.folder, 2 * args.seconds, readme if not args.quick else None)
 
 
-main()
+if __name__ == "__main__":
+    main()

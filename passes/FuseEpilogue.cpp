@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -19,6 +20,34 @@ namespace sq {
 using namespace mlir;
 
 namespace {
+
+/// Every point of the loops reads the one element.
+bool isOne(AffineMap map) {
+  return llvm::all_of(map.getResults(), [](AffineExpr e) { return isa<AffineConstantExpr>(e); });
+}
+
+/// Whether an epilogue can read what a loop over `result` reads of `in`.
+bool isExtra(Value in, AffineMap map, RankedTensorType result, bool ofBytes) {
+  auto type = dyn_cast<RankedTensorType>(in.getType());
+  if (!type || !(type.getElementType().isF32() || (ofBytes && type.getElementType().isInteger() &&
+                                                   type.getElementTypeBitWidth() >= 8 && type.getElementTypeBitWidth() <= 32)))
+    return false;
+  MLIRContext *context = in.getContext();
+  int64_t rank = result.getRank();
+  AffineExpr column = getAffineDimExpr(rank - 1, context), zero = getAffineConstantExpr(0, context);
+  AffineMap rows = AffineMap::getMultiDimIdentityMap(rank, context).replace(column, zero, rank, 0);
+  return map.isIdentity() || map == AffineMap::get(rank, 0, column) ||
+         (type.hasStaticShape() && type.getNumElements() == 1 && isOne(map)) || (map == rows && type.getShape().back() == 1);
+}
+
+/// A tensor of one element as one without dims.
+Value asNumber(OpBuilder &b, Value v) {
+  auto type = cast<RankedTensorType>(v.getType());
+  if (type.getRank() == 0)
+    return v;
+  auto scalar = RankedTensorType::get({}, type.getElementType());
+  return tensor::CollapseShapeOp::create(b, v.getLoc(), scalar, v, ArrayRef<ReassociationIndices>());
+}
 
 // sq.packed_matmul -> linalg.generic (elementwise)  ==>  sq.packed_matmul { .., body }
 struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
@@ -59,15 +88,12 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
     if (!product)
       return rewriter.notifyMatchFailure(op, "no operand is a product with this user only");
     SmallVector<Value> extras(product.getExtras());
-    AffineMap columns = AffineMap::get(type.getRank(), 0, rewriter.getAffineDimExpr(type.getRank() - 1));
-    for (auto [i, in] : llvm::enumerate(op.getDpsInputs())) {
-      if (i == position)
-        continue;
-      auto inType = dyn_cast<RankedTensorType>(in.getType());
-      if (!inType || !inType.getElementType().isF32() || (!maps[i].isIdentity() && maps[i] != columns))
-        return rewriter.notifyMatchFailure(op, "another operand is neither like the result nor a row");
-      extras.push_back(in);
-    }
+    for (auto [i, in] : llvm::enumerate(op.getDpsInputs()))
+      if (i != position && !isExtra(in, maps[i], type, product.isOfBytes()))
+        return rewriter.notifyMatchFailure(op, "another operand is neither like the result, a row nor a number");
+    for (auto [i, in] : llvm::enumerate(op.getDpsInputs()))
+      if (i != position)
+        extras.push_back(isOne(maps[i]) ? asNumber(rewriter, in) : in);
     auto fused = sq::PackedMatmulOp::create(
         rewriter, rewriter.getFusedLoc({product.getLoc(), op.getLoc()}), type, product.getX(),
         product.getWeight(), extras, op.getOutputs().front());

@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -44,6 +45,7 @@ struct LowerOnnxPass : sq::impl::LowerOnnxPassBase<LowerOnnxPass> {
     sq::registerNormalizations(table);
     sq::registerPackedBlocks(table);
     sq::registerQuantization(table);
+    sq::registerQuantizedProducts(table);
     sq::registerRandom(table);
     sq::registerRearrangement(table);
     sq::registerRecurrent(table);

@@ -4,7 +4,8 @@
 // with x unsigned and w signed, as the machine has it, so that signed activations
 // and unsigned weights are moved by 128 first; with zero points zx and zw
 //   sum (x - zx)(w - zw) = sum x w - zx (sum w - K zw) - zw sum x,
-// where all but the first and the last sum are known now.
+// where all but the first and the last sum are known now. The last one is one sum for
+// each row of x, of no account where weights are symmetric.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -54,6 +55,7 @@ RankedTensorType storageType(Value v) {
 
 struct Lowering {
   ImplicitLocOpBuilder b;
+  bool products; // of bytes; otherwise layers are expanded
 
   Value empty(Value like, Type element) {
     return tensor::EmptyOp::create(b, tensor::getMixedSizes(b, b.getLoc(), like), element);
@@ -203,26 +205,100 @@ struct Lowering {
     return value;
   }
 
+  /// Of unsigned bytes [.., k]: i32 [.., 1], or one number.
+  Value rowSums(Value x) {
+    auto type = cast<RankedTensorType>(x.getType());
+    int64_t rank = type.getRank();
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), x);
+    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    Value empty = tensor::EmptyOp::create(b, ArrayRef(sizes).drop_back(), b.getI32Type());
+    Value init = linalg::FillOp::create(b, zero, empty).getResult(0);
+    sq::Input all{x, AffineMap::getMultiDimIdentityMap(rank, b.getContext())};
+    Value sums = sq::reduceRows(b, all, init, [](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
+      return arith::AddIOp::create(ib, arith::ExtUIOp::create(ib, ib.getI32Type(), args[0]), args[1]);
+    });
+    if (rank == 1)
+      return sums;
+    SmallVector<ReassociationIndices> groups;
+    for (int64_t d = 0; d < rank - 1; ++d)
+      groups.push_back({d});
+    groups.back().push_back(rank - 1);
+    sizes.back() = b.getIndexAttr(1);
+    SmallVector<int64_t> shape(type.getShape());
+    shape.back() = 1;
+    return tensor::ExpandShapeOp::create(b, RankedTensorType::get(shape, b.getI32Type()), sums, groups, sizes);
+  }
+
+  /// The layer of the floats that its operands, of which `bytes` are the weight's, stand for.
+  Operation *linearOfFloats(sq::LinearOp op, ArrayRef<int8_t> bytes, const Columns &columns) {
+    auto type = cast<RankedTensorType>(op.getWeight().getType()).clone(b.getF32Type());
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocate(bytes.size() * sizeof(float), /*align=*/64);
+    auto *floats = reinterpret_cast<float *>(blob.getMutableData().data());
+    int64_t inRow = type.getDimSize(1);
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      size_t c = op.getTransposeWeight() ? i / inRow : i % inRow;
+      floats[i] = float(bytes[i] - columns.zeros[c]) * columns.scales[c];
+    }
+    Value weight = arith::ConstantOp::create(b, op.getWeight().getLoc(), DenseResourceElementsAttr::get(type, "floats", std::move(blob)));
+    auto xType = cast<RankedTensorType>(op.getX().getType()).clone(b.getF32Type());
+    auto x = sq::DequantizeOp::create(b, xType, op.getX());
+    auto linear = sq::LinearOp::create(b, op->getResultTypes(), x, weight, op.getBias(), op.getOuts(), op.getTransposeWeight());
+    b.setInsertionPoint(x);
+    (void)lower(x); // of one scale
+    return linear;
+  }
+
+  /// sum_k (x - zero)(w - zeros[n]) as one loop nest; `weight` is of signed bytes.
+  Operation *sumsInLoops(sq::LinearOp op, ElementsAttr weight, const Columns &columns) {
+    auto xType = cast<UniformQuantizedType>(quantizedOf(op.getX()));
+    int64_t rank = cast<RankedTensorType>(op.getOuts().getType()).getRank();
+    SmallVector<AffineExpr> d;
+    for (int64_t i = 0; i <= rank; ++i)
+      d.push_back(b.getAffineDimExpr(i));
+    AffineExpr n = d[rank - 1], k = d[rank];
+    SmallVector<AffineExpr> row(d.begin(), d.begin() + rank - 1), w = {k, n};
+    row.push_back(k);
+    if (op.getTransposeWeight())
+      w = {n, k};
+    auto map = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(rank + 1, 0, exprs, b.getContext()); };
+    Value constant = arith::ConstantOp::create(b, op.getWeight().getLoc(), weight);
+    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    Value init = linalg::FillOp::create(b, zero, op.getOuts()).getResult(0);
+    sq::Input inputs[] = {{storage(op.getX()), map(row)}, {constant, map(w)}, {vectorOf<int32_t>(columns.zeros, b.getI32Type()), map(n)}};
+    return sq::reduceRows(b, inputs, init, [&](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
+             Value zeroX = arith::ConstantOp::create(ib, ib.getI32IntegerAttr(xType.getZeroPoint()));
+             Value left = arith::SubIOp::create(ib, widen(ib, args[0], xType), zeroX);
+             Value right = arith::SubIOp::create(ib, arith::ExtSIOp::create(ib, ib.getI32Type(), args[1]), args[2]);
+             return arith::AddIOp::create(ib, arith::MulIOp::create(ib, left, right), args[3]);
+           })
+        .getDefiningOp();
+  }
+
   LogicalResult lower(sq::LinearOp op) {
     QuantizedType wType = quantizedOf(op.getWeight());
     auto xType = cast<UniformQuantizedType>(quantizedOf(op.getX()));
     auto shape = cast<RankedTensorType>(op.getWeight().getType());
-    bool transposed = op.getTransposeWeight();
+    bool transposed = op.getTransposeWeight(), isSum = getElementTypeOrSelf(op.getOuts()).isInteger(32);
     if (!shape.hasStaticShape() || storageOf(xType).getIntOrFloatBitWidth() != 8 ||
-        storageOf(wType).getIntOrFloatBitWidth() != 8 || !getElementTypeOrSelf(op.getOuts()).isF32())
+        storageOf(wType).getIntOrFloatBitWidth() != 8 || !(isSum || getElementTypeOrSelf(op.getOuts()).isF32()))
       return op.emitOpError("has no kernel for ") << op.getX().getType() << " and " << shape
-                                                  << "; both need at most 8 bits, and the result f32";
+                                                  << "; both need at most 8 bits, and the result f32 or i32";
     int64_t k = shape.getDimSize(transposed), n = shape.getDimSize(!transposed);
-    const int64_t mostDepth = sq::numerics::largestContraction(8, /*unsignedA=*/true, 8, /*unsignedB=*/false);
-    if (k > mostDepth)
-      return op.emitOpError("sums ") << k << " products in 32 bits; at most " << mostDepth << " are sure to fit";
     ArrayRef<int8_t> bytes;
     ElementsAttr weight = signedWeight(op, bytes, wType.isSigned());
     if (!weight)
       return op.emitOpError("needs a constant weight");
     Columns columns = describe(bytes, k, n, transposed, wType, wType.isSigned() ? 0 : 128);
-    if (llvm::any_of(columns.zeros, [](int32_t z) { return z != 0; }))
-      return op.emitOpError("has no kernel for a weight with zero points: ") << wType;
+    bool isSymmetric = llvm::all_of(columns.zeros, [](int32_t z) { return z == 0; });
+    // A difference of two bytes has 9 bits; as its magnitude it is an unsigned byte.
+    const int64_t mostDepth = sq::numerics::largestContraction(8, /*unsignedA=*/true, 8, /*unsignedB=*/!isSymmetric);
+    if (k > mostDepth && !isSum)
+      return op.emitOpError("sums ") << k << " products in 32 bits; at most " << mostDepth << " are sure to fit";
+    if (!products) {
+      op->replaceAllUsesWith(isSum ? sumsInLoops(op, weight, columns) : linearOfFloats(op, bytes, columns));
+      op.erase();
+      return success();
+    }
     int64_t zeroX = xType.getZeroPoint() + (xType.isSigned() ? 128 : 0);
 
     auto packed = RankedTensorType::get({int64_t(llvm::divideCeil(n, 16)), int64_t(llvm::divideCeil(k, 64)) * 16, 64},
@@ -233,26 +309,34 @@ struct Lowering {
     std::vector<int32_t> offset(n);
     std::vector<float> scale(n);
     for (int64_t c = 0; c < n; ++c) {
-      offset[c] = zeroX * columns.sums[c];
+      offset[c] = zeroX * (columns.sums[c] - k * columns.zeros[c]);
       scale[c] = xType.getScale() * columns.scales[c];
     }
+    Value x = unsignedBytes(storage(op.getX()), xType.isSigned());
     if (zeroX)
       extras.push_back(vectorOf<int32_t>(offset, b.getI32Type()));
-    extras.push_back(vectorOf<float>(scale, b.getF32Type()));
+    if (!isSymmetric)
+      extras.append({vectorOf<int32_t>(columns.zeros, b.getI32Type()), rowSums(x)});
+    if (!isSum)
+      extras.push_back(vectorOf<float>(scale, b.getF32Type()));
     if (op.getBias())
       extras.push_back(op.getBias());
-    auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), unsignedBytes(storage(op.getX()), xType.isSigned()),
-                                              panels, extras, op.getOuts());
+    auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), x, panels, extras, op.getOuts());
     SmallVector<Type> scalars = {b.getI32Type()};
     for (Value extra : extras)
       scalars.push_back(getElementTypeOrSelf(extra.getType()));
     OpBuilder::InsertionGuard guard(b);
     Block *body = b.createBlock(&product.getEpilogue(), {}, scalars, SmallVector<Location>(scalars.size(), b.getLoc()));
     unsigned next = 0;
-    Value sum = body->getArgument(next++);
+    Value y = body->getArgument(next++);
     if (zeroX)
-      sum = arith::SubIOp::create(b, sum, body->getArgument(next++));
-    Value y = arith::MulFOp::create(b, arith::SIToFPOp::create(b, b.getF32Type(), sum), body->getArgument(next++));
+      y = arith::SubIOp::create(b, y, body->getArgument(next++));
+    if (!isSymmetric) {
+      Value zero = body->getArgument(next++);
+      y = arith::SubIOp::create(b, y, arith::MulIOp::create(b, zero, body->getArgument(next++)));
+    }
+    if (!isSum)
+      y = arith::MulFOp::create(b, arith::SIToFPOp::create(b, b.getF32Type(), y), body->getArgument(next++));
     if (op.getBias())
       y = arith::AddFOp::create(b, y, body->getArgument(next++));
     sq::YieldOp::create(b, y);
@@ -263,6 +347,8 @@ struct Lowering {
 };
 
 struct LowerQuantizedPass : sq::impl::LowerQuantizedPassBase<LowerQuantizedPass> {
+  using LowerQuantizedPassBase::LowerQuantizedPassBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
@@ -271,7 +357,7 @@ struct LowerQuantizedPass : sq::impl::LowerQuantizedPassBase<LowerQuantizedPass>
         ops.push_back(op);
     });
     for (Operation *op : ops) {
-      Lowering l{ImplicitLocOpBuilder(op->getLoc(), op)};
+      Lowering l{ImplicitLocOpBuilder(op->getLoc(), op), products};
       LogicalResult done = success();
       if (auto o = dyn_cast<sq::QuantizeOp>(op))
         done = l.lower(o);

@@ -96,6 +96,8 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
     - What must hold and cannot be proved (two dims that broadcasting wants equal, indices in
       range) is a `cf.assert` that names the node.
     - Broadcasts are left to the reader: a size of 1 is read at the constant index 0.
+    - A product of what DequantizeLinear gives, by a constant of at most 8 bits, is a `sq.linear` on
+      quantised elements. A pair of operands without such a kernel is a warning that says why.
 
     Every op that cannot be lowered is reported, all of them together, equal reasons once with
     their count. Running the pass again changes nothing.
@@ -112,7 +114,8 @@ def LowerOnnxPass : Pass<"sq-lower-onnx", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
-    "::mlir::cf::ControlFlowDialect", "::sq::SqDialect", "::mlir::scf::SCFDialect", "::mlir::bufferization::BufferizationDialect"];
+    "::mlir::cf::ControlFlowDialect", "::sq::SqDialect", "::mlir::scf::SCFDialect", "::mlir::quant::QuantDialect",
+    "::mlir::bufferization::BufferizationDialect"];
 }
 
 def RaiseCompositesPass : Pass<"sq-raise-composites", "::mlir::func::FuncOp"> {
@@ -222,6 +225,9 @@ def LowerQuantizedPass : Pass<"sq-lower-quantized", "::mlir::func::FuncOp"> {
     `sq.linear` of quantised operands becomes `sq.packed_matmul` on bytes, with
     what zero points add, the scales and the bias as its epilogue.
 
+    With `products=false`, for targets that have no products of bytes, such a layer is one of the
+    floats that its operands stand for, or, where its result is i32, a loop nest on integers.
+
     ```mlir
     %y = sq.linear ins(%x, %w : tensor<?x64x!quant.uniform<u8:f32, 0.1:128>>, tensor<64x8x!quant.uniform<i8:f32, 0.2>>) ..
     ==>
@@ -230,6 +236,9 @@ def LowerQuantizedPass : Pass<"sq-lower-quantized", "::mlir::func::FuncOp"> {
   }];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"products", "products", "bool", "true", "products of bytes (default true)">,
+  ];
 }
 
 def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
@@ -291,7 +300,7 @@ def FuseEpiloguePass : Pass<"sq-fuse-epilogue", "::mlir::func::FuncOp"> {
     registers. Its other operands must be shaped like the result or run over
     its columns.
   }];
-  let dependentDialects = ["::sq::SqDialect"];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def PlaceWeightsPass : Pass<"sq-place-weights", "::mlir::func::FuncOp"> {

@@ -18,6 +18,7 @@ struct PrecisionOptions : PassPipelineOptions<PrecisionOptions> {
   Option<std::string> precision{*this, "precision", llvm::cl::desc("of weights: f32 or bf16"),
                                 llvm::cl::init("f32")};
   Option<bool> pairs{*this, "pairs", llvm::cl::desc("16-bit weights in pairs of rows"), llvm::cl::init(true)};
+  Option<bool> byteProducts{*this, "byte-products", llvm::cl::desc("the target has products of bytes"), llvm::cl::init(true)};
   Option<int64_t> columns{*this, "columns", llvm::cl::desc("of a panel of a packed weight"), llvm::cl::init(48)};
 };
 } // namespace
@@ -34,9 +35,9 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   func.addPass(createBodyAwareCSEPass());
 }
 
-void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs) {
+void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs, bool byteProducts) {
   OpPassManager &func = pm.nest<func::FuncOp>();
-  func.addPass(createLowerQuantizedPass());
+  func.addPass(createLowerQuantizedPass({.products = byteProducts}));
   func.addPass(createLowerIntegerPass());
   func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
@@ -74,5 +75,5 @@ void sq::registerPipelines() {
                              buildOnnxToGraph);
   PassPipelineRegistration<PrecisionOptions>(
       "sq-graph-to-buffers", "pack, fuse, place weights, bufferize",
-      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision, o.columns, o.pairs); });
+      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision, o.columns, o.pairs, o.byteProducts); });
 }

@@ -12,9 +12,10 @@ namespace sq {
 void buildOnnxToGraph(mlir::OpPassManager &pm);
 /// `sq-graph-to-buffers`: raises, packs, fuses, places weights, bufferizes.
 /// `precision`: of the weights of linear layers, f32, bf16 or f16; `columns`
-/// of their panels, and whether bf16 comes in `pairs`, as the target wants it.
+/// of their panels, and whether bf16 comes in `pairs`, as the target wants it, which
+/// has products of bytes or not.
 void buildGraphToBuffers(mlir::OpPassManager &pm, llvm::StringRef precision = "f32", int64_t columns = 48,
-                         bool pairs = true);
+                         bool pairs = true, bool byteProducts = true);
 void registerPipelines();
 
 } // namespace sq

@@ -279,6 +279,8 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     SmallVector<sq::LinearOp> layers;
     func.walk([&](sq::LinearOp op) { layers.push_back(op); });
     for (sq::LinearOp op : layers) {
+      if (isa<quant::QuantizedType>(getElementTypeOrSelf(op.getX())))
+        continue; // by the model
       const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
       std::vector<float> weight = floatsOf(op.getWeight());
       if (const char *why = whyFloat(op, found, weight)) {

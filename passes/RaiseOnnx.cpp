@@ -40,6 +40,7 @@ struct RaiseOnnxPass : sq::impl::RaiseOnnxPassBase<RaiseOnnxPass> {
     sq::populateRaiseActivations(patterns);
     sq::populateRaiseMicrosoft(patterns);
     sq::populateRaiseNorms(patterns);
+    sq::populateRaiseQuantizedConstants(patterns);
     sq::populateRaiseSequences(patterns);
     // The constants of an onnx module are onnx.Constant; region simplification
     // and constant hoisting have nothing to do here.

@@ -95,7 +95,7 @@ struct Work {
       for (Value v : inner.getOperands())
         if (auto arg = dyn_cast<BlockArgument>(v); arg && arg.getOwner() == &body && arg.getArgNumber() > 0) {
           Value extra = op.getExtras()[arg.getArgNumber() - 1];
-          return cast<MemRefType>(extra.getType()).getRank() == 1 ? "bias" : "residual";
+          return cast<MemRefType>(extra.getType()).getRank() <= 1 ? "bias" : "residual";
         }
       return "";
     });

@@ -49,14 +49,16 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
   SmallVector<Value> extras;
   for (Value extra : op.getExtras()) {
     Value dense = denseMemref(b, extra);
-    extras.push_back(cast<MemRefType>(dense.getType()).getRank() == 1 ? dense : asRows(b, dense));
+    extras.push_back(cast<MemRefType>(dense.getType()).getRank() <= 1 ? dense : asRows(b, dense));
   }
   Value rows = dimOf(b, x, 0), columns = dimOf(b, y, 1), depth = dimOf(b, x, 1);
   StoreSum store = [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) {
     SmallVector<Value> args = {sum};
-    for (Value extra : extras)
-      args.push_back(memref::LoadOp::create(
-          ib, extra, cast<MemRefType>(extra.getType()).getRank() == 1 ? ValueRange(n) : ValueRange{m, n}));
+    for (Value extra : extras) {
+      auto type = cast<MemRefType>(extra.getType());
+      SmallVector<Value> at = {m, type.getRank() == 2 && type.getDimSize(1) == 1 ? indexConstant(ib, 0) : n};
+      args.push_back(memref::LoadOp::create(ib, extra, ArrayRef<Value>(at).take_back(type.getRank())));
+    }
     Value result = inlineRegion(ib, op.getEpilogue().front(), args)[0];
     memref::StoreOp::create(ib, result, y, ValueRange{m, n});
   };

@@ -120,7 +120,7 @@ struct Batch {
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op))
       return isAlong(o.getX()) && isAlong(o.getOuts()) && isFixed(o.getWeight()) &&
              llvm::all_of(o.getExtras(), [&](Value v) {
-               return cast<MemRefType>(v.getType()).getRank() == 1 ? isFixed(v) : isAlong(v);
+               return cast<MemRefType>(v.getType()).getRank() <= 1 ? isFixed(v) : isAlong(v);
              });
     if (auto o = dyn_cast<sq::MatmulOp>(op)) {
       auto rank = [](Value v) { return cast<MemRefType>(v.getType()).getRank(); };

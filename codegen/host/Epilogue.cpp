@@ -16,8 +16,8 @@ EpilogueEmitter::EpilogueEmitter(ImplicitLocOpBuilder &b, PackedMatmulOp op, con
   for (Value extra : op.getExtras()) {
     Value dense = denseMemref(b, extra);
     // An extra of rank 1 runs over columns, unless the result itself is a vector.
-    bool perColumn = cast<MemRefType>(dense.getType()).getRank() == 1;
-    extras.push_back(perColumn ? dense : asRows(b, dense));
+    bool hasRows = cast<MemRefType>(dense.getType()).getRank() > 1;
+    extras.push_back(hasRows ? asRows(b, dense) : dense);
   }
 }
 
@@ -31,10 +31,15 @@ bool EpilogueEmitter::isCheap(size_t most) {
 
 Value EpilogueEmitter::apply(ImplicitLocOpBuilder &b, Value sum, Value row, Value n, int64_t lanes) {
   SmallVector<Value> args = {sum};
-  for (Value extra : extras)
-    args.push_back(cast<MemRefType>(extra.getType()).getRank() == 1
-                       ? load(b, extra, n, lanes)
-                       : load(b, extra, ValueRange{row, n}, lanes));
+  for (Value extra : extras) {
+    auto type = cast<MemRefType>(extra.getType());
+    if (type.getRank() == 0)
+      args.push_back(memref::LoadOp::create(b, extra)); // broadcast where it is used
+    else if (type.getRank() == 2 && type.getDimSize(1) == 1)
+      args.push_back(memref::LoadOp::create(b, extra, ValueRange{row, indexConstant(b, 0)}));
+    else
+      args.push_back(load(b, extra, type.getRank() == 1 ? ValueRange(n) : ValueRange{row, n}, lanes));
+  }
   // The region's ops are elementwise, so each is cloned with vector types.
   IRMapping map;
   Block &body = op.getEpilogue().front();

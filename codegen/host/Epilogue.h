@@ -16,7 +16,7 @@ struct EpilogueEmitter {
   const TiledTarget &target;
   mlir::VectorType vectorType;             // f32, or i32 for sums of bytes
   mlir::Value out;                         // [rows, n]
-  llvm::SmallVector<mlir::Value> extras;   // [n] or [rows, n]
+  llvm::SmallVector<mlir::Value> extras;   // [], [n], [rows, n] or [rows, 1]
 
   /// Flattens the leading dims of `outs` and extras, copying strided extras.
   EpilogueEmitter(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op, const TiledTarget &target);

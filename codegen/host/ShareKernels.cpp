@@ -10,7 +10,9 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "codegen/host/Passes.h"
@@ -31,6 +33,9 @@ namespace {
 /// Kernels that differ only in numbers or offsets are one function when there are more than these:
 /// few of them are worth their constants, thousands would keep LLVM busy for minutes.
 constexpr size_t kManyKernels = 16;
+/// Of kernels with a text as long as this, two are many: products with a long epilogue, whose
+/// scales and zero points differ from layer to layer.
+constexpr size_t kLongText = 20000;
 
 struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
   static std::string textOf(func::FuncOp func) {
@@ -50,14 +55,23 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
                 .wasInterrupted();
   }
 
-  /// Constants that may become arguments: numbers to compute with, no bounds of loops.
+  /// Constants that may become arguments: numbers to compute with, or vectors of one number, no
+  /// bounds of loops.
   static SmallVector<arith::ConstantOp> numbersOf(func::FuncOp func) {
     SmallVector<arith::ConstantOp> numbers;
     func.walk([&](arith::ConstantOp op) {
-      if (op.getType().isIntOrFloat() && !op.getType().isInteger(1))
+      auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
+      Type element = getElementTypeOrSelf(op.getType());
+      if ((isa<VectorType>(op.getType()) ? bool(splat) : op.getType().isIntOrFloat()) && element.isIntOrFloat() &&
+          !element.isInteger(1))
         numbers.push_back(op);
     });
     return numbers;
+  }
+
+  static TypedAttr numberOf(arith::ConstantOp op) {
+    auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
+    return splat ? cast<TypedAttr>(splat.getSplatValue<Attribute>()) : op.getValue();
   }
 
   /// The type for any offset, if the body of `func` does not depend on that of the argument.
@@ -113,15 +127,19 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
         for (auto [arg, type] : llvm::zip(call.getOperands(), types))
           args.push_back(arg.getType() == type ? arg : Value(memref::CastOp::create(b, type, arg)));
         for (size_t i : varying)
-          args.push_back(arith::ConstantOp::create(b, own[i].getValue()));
+          args.push_back(arith::ConstantOp::create(b, numberOf(own[i])));
         func::CallOp::create(b, shared.getSymName(), TypeRange(), args);
         call.erase();
       }
     Block &entry = shared.getBody().front();
+    OpBuilder b = OpBuilder::atBlockBegin(&entry);
     for (size_t i : varying) {
       arith::ConstantOp number = numbers.front()[i];
-      types.push_back(number.getType());
-      number.replaceAllUsesWith(entry.addArgument(number.getType(), number.getLoc()));
+      types.push_back(numberOf(number).getType());
+      Value argument = entry.addArgument(types.back(), number.getLoc());
+      if (isa<VectorType>(number.getType()))
+        argument = vector::BroadcastOp::create(b, number.getLoc(), number.getType(), argument);
+      number.replaceAllUsesWith(argument);
       number.erase();
     }
     setArgumentTypes(shared, types);
@@ -198,7 +216,7 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
       for (func::FuncOp func : different)
         families[texts.save(textOfFamily(func))].push_back(func);
     for (auto &[text, family] : families)
-      if (family.size() > kManyKernels)
+      if (family.size() > kManyKernels || (family.size() > 1 && text.size() > kLongText))
         mergeFamily(family, calls);
   }
 };

@@ -26,6 +26,7 @@
 #include "lib/driver/Shapes.h"
 #include "lib/driver/Target.h"
 #include "lib/driver/Weights.h"
+#include "lib/exporter/QdqModel.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
 #include "passes/Passes.h"
@@ -141,8 +142,10 @@ struct Compiler {
   StringRef weightPrecision() const { return options.precision == "tf32" ? "f32" : StringRef(options.precision); }
   int64_t panelColumns() const { return options.cuda.empty() ? kPanelColumns : kCudaPanelColumns; }
   bool inPairs() const { return options.cuda.empty(); }
+  bool byteProducts() const { return options.cuda.empty(); }
   std::string graphPipeline() const {
-    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2}}", weightPrecision(), panelColumns(), inPairs());
+    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3}}", weightPrecision(), panelColumns(), inPairs(),
+                         byteProducts());
   }
 
   /// A sanitized build of sq instruments what its tests load; other kinds of
@@ -254,9 +257,15 @@ struct Compiler {
       options.inspect("normalise", *module);
     if (options.emit == "sq")
       return writeModule(*module);
+    if (options.emit == "qdq-onnx") {
+      FailureOr<std::string> bytes = exportQdq(path, quantizedLayers(*module), context);
+      return failed(bytes) ? fail(ExitCode::Refused, "the model could not be written") : write(*bytes);
+    }
 
     begin("optimise");
-    if (failed(run(*module, [&](OpPassManager &pm) { buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs()); })))
+    if (failed(run(*module, [&](OpPassManager &pm) {
+          buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs(), byteProducts());
+        })))
       return fail(isRefused(*module) ? ExitCode::Refused : ExitCode::Defect, "the model could not be bufferized");
 
     return generate(*module);

@@ -2,8 +2,12 @@
 
 #include "passes/lower_onnx/Contractions.h"
 #include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/Quantization.h"
+#include "passes/lower_onnx/QuantizedProducts.h"
 
 #include "dialects/sq/IR/SqOps.h"
+
+#include "mlir/Dialect/Quant/IR/Quant.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -11,13 +15,6 @@ using namespace mlir;
 using namespace sq;
 
 namespace {
-
-/// A constant matrix `[k, n]`, or `[n, k]` when transposed: what sq.linear takes.
-struct Weight {
-  Value tensor;
-  OpFoldResult k, n;
-  bool transposed = false;
-};
 
 std::optional<Weight> constantWeight(Lowering &l, Lowered &value, bool transposed) {
   if (value.rank() != 2 || !value.constant || !isSupportedFloat(value.element))
@@ -40,31 +37,12 @@ std::optional<Weight> constantWeight(Lowering &l, Value source) {
     }
   }
   Lowered *value = l.lowered(source);
-  return value ? constantWeight(l, *value, transposed) : std::nullopt;
-}
-
-/// `x [.., k]` by a constant weight. A vector becomes a matrix of one row.
-FailureOr<Lowered> linear(Lowering &l, Operation *op, Lowered *x, const Weight &weight,
-                          Value bias) {
-  Location loc = op->getLoc();
-  if (failed(l.unify(op, x->dims.back(), weight.k, "the contraction dimension")))
-    return failure();
-  Dims rows(ArrayRef<OpFoldResult>(x->dims).drop_back());
-  Dims dims = rows;
-  dims.push_back(weight.n);
-  Value tensor = l.tensor(x);
-  Dims matrix = dims;
-  if (x->rank() == 1) {
-    tensor = l.reshape(loc, tensor, x->dims, {l.indexAttr(1), x->dims[0]});
-    matrix = {l.indexAttr(1), weight.n};
-  }
-  Value init = l.emptyTensor(loc, matrix, x->element);
-  Value y = LinearOp::create(l.builder, loc, TypeRange(init.getType()), tensor, weight.tensor,
-                             bias, init, weight.transposed)
-                .getResult()[0];
-  if (x->rank() == 1)
-    y = l.reshape(loc, y, matrix, dims);
-  return asLowered(y, dims, x->element);
+  if (!value)
+    return std::nullopt;
+  // A weight that is stored in integers for a product of floats.
+  if (std::optional<Lowered> floats = value->constant ? std::nullopt : foldedDequantize(l, source))
+    return constantWeight(l, *floats, transposed);
+  return constantWeight(l, *value, transposed);
 }
 
 /// Both operands as the product of stacks of matrices sees them.
@@ -204,11 +182,14 @@ LogicalResult lowerMatMul(Lowering &l, Operation *op) {
   if (failed(sameElement(l, op, a, b)))
     return failure();
   FailureOr<Lowered> product = failure();
+  std::optional<QuantizedProduct> quantized = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), false);
   std::optional<Weight> weight;
-  if (isSupportedFloat(a->element) && a->rank() > 0)
+  if (!quantized && isSupportedFloat(a->element) && a->rank() > 0)
     weight = constantWeight(l, op->getOperand(1));
-  if (weight)
-    product = linear(l, op, a, *weight, Value());
+  if (quantized)
+    product = multiply(l, op, *quantized, quantized->x, Value());
+  else if (weight)
+    product = multiplyByConstant(l, op, a, *weight, Value());
   else if (isSupportedFloat(a->element))
     product = floatProduct(l, op, a, b);
   else if (a->isInteger())
@@ -252,7 +233,7 @@ LogicalResult lowerFusedMatMul(Lowering &l, Operation *op) {
       weight->transposed = !weight->transposed;
       std::swap(weight->k, weight->n);
     }
-    product = linear(l, op, &left, *weight, Value());
+    product = multiplyByConstant(l, op, &left, *weight, Value());
   } else {
     Lowered right = transB ? swapped(b) : *b;
     product = floatProduct(l, op, &left, &right);
@@ -291,17 +272,20 @@ LogicalResult lowerGemm(Lowering &l, Operation *op) {
 
   FailureOr<Lowered> product = failure();
   bool biasDone = false;
-  if (std::optional<Weight> weight = constantWeight(l, op->getOperand(1))) {
+  auto biasOf = [&](const Weight &weight) -> Value {
+    biasDone = c && alpha == 1 && beta == 1 && c->rank() == 1 && c->dims[0] == weight.n;
+    return biasDone ? l.tensor(c) : Value();
+  };
+  if (std::optional<QuantizedProduct> q = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), transB)) {
+    Lowered x = transA ? transposed(q->x) : *q->x;
+    product = multiply(l, op, *q, &x, q->scale ? Value() : biasOf(q->weight));
+  } else if (std::optional<Weight> weight = constantWeight(l, op->getOperand(1))) {
     if (transB) {
       weight->transposed = !weight->transposed;
       std::swap(weight->k, weight->n);
     }
-    Value bias;
-    if (c && alpha == 1 && beta == 1 && c->rank() == 1 && c->dims[0] == weight->n) {
-      bias = l.tensor(c);
-      biasDone = true;
-    }
-    product = linear(l, op, &left, *weight, bias);
+    Value bias = biasOf(*weight);
+    product = multiplyByConstant(l, op, &left, *weight, bias);
   } else {
     Lowered right = transB ? transposed(b) : *b;
     product = floatProduct(l, op, &left, &right);
@@ -346,8 +330,10 @@ LogicalResult lowerMatMulInteger(Lowering &l, Operation *op) {
   Lowered *a = l.operand(op, 0), *b = l.operand(op, 1);
   if (!isByte(a) || !isByte(b))
     return l.fail(op, "operands are not 8-bit integers");
-  FailureOr<Lowered> product = integerProduct(l, op, a, b, l.operand(op, 2), l.operand(op, 3),
-                                              l.builder.getI32Type());
+  std::optional<QuantizedProduct> byWeight = integerProductByWeight(l, op);
+  FailureOr<Lowered> product = byWeight ? multiply(l, op, *byWeight, byWeight->x, Value())
+                                        : integerProduct(l, op, a, b, l.operand(op, 2), l.operand(op, 3),
+                                                         l.builder.getI32Type());
   if (failed(product))
     return failure();
   l.set(op->getResult(0), *product);
@@ -518,6 +504,32 @@ LogicalResult lowerEinsum(Lowering &l, Operation *op) {
 
 } // namespace
 
+FailureOr<Lowered> sq::multiplyByConstant(Lowering &l, Operation *op, Lowered *x, const Weight &weight,
+                                          Value bias) {
+  Location loc = op->getLoc();
+  if (failed(l.unify(op, x->dims.back(), weight.k, "the contraction dimension")))
+    return failure();
+  Dims rows(ArrayRef<OpFoldResult>(x->dims).drop_back());
+  Dims dims = rows;
+  dims.push_back(weight.n);
+  Value tensor = l.tensor(x);
+  Dims matrix = dims;
+  if (x->rank() == 1) {
+    tensor = l.reshape(loc, tensor, x->dims, {l.indexAttr(1), x->dims[0]});
+    matrix = {l.indexAttr(1), weight.n};
+  }
+  if (weight.activation)
+    tensor = quant::StorageCastOp::create(l.builder, loc, cast<RankedTensorType>(tensor.getType()).clone(weight.activation), tensor);
+  Type element = weight.result ? weight.result : x->element;
+  Value init = l.emptyTensor(loc, matrix, element);
+  Value y = LinearOp::create(l.builder, loc, TypeRange(init.getType()), tensor, weight.tensor,
+                             bias, init, weight.transposed)
+                .getResult()[0];
+  if (x->rank() == 1)
+    y = l.reshape(loc, y, matrix, dims);
+  return asLowered(y, dims, element);
+}
+
 FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, Value weight,
                                         Lowered *bias) {
   std::optional<Weight> constant = constantWeight(l, weight);
@@ -530,7 +542,7 @@ FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, 
                failed(l.unify(op, bias->dims[0], rows, "the bias"))))
     return l.fail(op, "its bias is not a vector as long as the product's rows");
   if (constant)
-    return linear(l, op, x, *constant, bias ? l.tensor(bias) : Value());
+    return multiplyByConstant(l, op, x, *constant, bias ? l.tensor(bias) : Value());
   FailureOr<Lowered> product = floatProduct(l, op, x, matrix);
   if (failed(product) || !bias)
     return product;
@@ -545,7 +557,7 @@ FailureOr<Lowered> sq::multiplyByWeight(Lowering &l, Operation *op, Lowered *x, 
 FailureOr<Lowered> sq::multiplyByMatrix(Lowering &l, Operation *op, Lowered *x, Lowered *matrix,
                                         bool transposed) {
   if (std::optional<Weight> weight = constantWeight(l, *matrix, transposed))
-    return linear(l, op, x, *weight, Value());
+    return multiplyByConstant(l, op, x, *weight, Value());
   if (!transposed)
     return floatProduct(l, op, x, matrix);
   Value swapped = l.transpose(op->getLoc(), l.tensor(matrix), matrix->dims, {1, 0});

@@ -6,6 +6,19 @@
 
 namespace sq {
 
+/// A constant matrix `[k, n]`, or `[n, k]` when transposed: what sq.linear takes.
+struct Weight {
+  mlir::Value tensor;
+  mlir::OpFoldResult k, n;
+  bool transposed = false;
+  /// Quantised: what the elements of x are, and f32 or i32, the elements of the product.
+  mlir::Type activation = {}, result = {};
+};
+
+/// `x [.., k]` by a constant weight. A vector becomes a matrix of one row; `bias` may be null.
+mlir::FailureOr<Lowered> multiplyByConstant(Lowering &l, mlir::Operation *op, Lowered *x, const Weight &weight,
+                                            mlir::Value bias);
+
 /// x [.., k] by the value `weight` of the source function, a constant matrix: sq.linear.
 /// `bias`, a vector, may be null.
 mlir::FailureOr<Lowered> multiplyByWeight(Lowering &l, mlir::Operation *op, Lowered *x,

@@ -4,6 +4,8 @@
 /// the padding are clamped and do not count. These are the plain correct forms:
 /// transformers have at most a patch embedding of this kind.
 
+#include "passes/lower_onnx/Quantization.h"
+#include "passes/lower_onnx/QuantizedProducts.h"
 #include "passes/lower_onnx/Windows.h"
 
 using namespace mlir;
@@ -117,6 +119,8 @@ LogicalResult lowerConv(Lowering &l, Operation *op) {
       convolve(l, op, x, w, l.operand(op, 2), nullptr, nullptr, accumulatorType(x->element), dims);
   if (failed(y))
     return failure();
+  if (dequantizeOf(op->getOperand(0)) && dequantizeOf(op->getOperand(1)))
+    noteFloat(l, op, "convolutions have no integer kernel");
   setRounded(l, op, *y, dims, x->element);
   return success();
 }

@@ -74,36 +74,41 @@ Lowering::Lowering(ModuleOp module, FunctionOpInterface source, const LoweringTa
 // Failures
 //===----------------------------------------------------------------------===//
 
-LogicalResult Lowering::fail(Operation *op, const Twine &reason, std::vector<std::string> notes) {
-  failedOp = op;
+void Lowering::record(std::vector<Failure> &all, Operation *op, const Twine &reason, std::vector<std::string> notes) {
   std::string title = opTitle(op), text = reason.str();
-  for (Failure &failure : failures) {
+  for (Failure &failure : all) {
     if (failure.op == title && failure.reason == text) {
       ++failure.count;
-      return mlir::failure();
+      return;
     }
   }
+  all.push_back({title, text, nodeName(op), op->getLoc(), 1, std::move(notes)});
+}
+
+LogicalResult Lowering::fail(Operation *op, const Twine &reason, std::vector<std::string> notes) {
+  failedOp = op;
   if (notes.empty() && op == loweredOp)
     notes = describeOperands(op);
-  failures.push_back({title, text, nodeName(op), op->getLoc(), 1, std::move(notes)});
+  record(failures, op, reason, std::move(notes));
   return mlir::failure();
 }
 
-void Lowering::reportFailures() {
-  for (Failure &failure : failures) {
-    // The text names the node; only a position in a file says more.
-    Location loc = failure.loc;
-    while (auto named = dyn_cast<NameLoc>(loc))
-      loc = named.getChildLoc();
-    InFlightDiagnostic error = emitError(loc)
-                               << "cannot lower " << failure.op << ": " << failure.reason;
-    if (failure.count == 1)
-      error << " (node '" << failure.firstNode << "')";
-    else
-      error << " (" << failure.count << " nodes, the first is '" << failure.firstNode << "')";
-    for (const std::string &note : failure.notes)
-      error.attachNote(loc) << note;
-  }
+void Lowering::note(Operation *op, const Twine &text) { record(noted, op, text, {}); }
+
+void Lowering::report(Failure &failure, DiagnosticSeverity severity) {
+  // The text names the node; only a position in a file says more.
+  Location loc = failure.loc;
+  while (auto named = dyn_cast<NameLoc>(loc))
+    loc = named.getChildLoc();
+  bool isError = severity == DiagnosticSeverity::Error;
+  InFlightDiagnostic said = isError ? emitError(loc) : emitWarning(loc);
+  said << (isError ? "cannot lower " : "") << failure.op << (isError ? ": " : " ") << failure.reason;
+  if (failure.count == 1)
+    said << " (node '" << failure.firstNode << "')";
+  else
+    said << " (" << failure.count << " nodes, the first is '" << failure.firstNode << "')";
+  for (const std::string &note : failure.notes)
+    said.attachNote(loc) << note;
 }
 
 //===----------------------------------------------------------------------===//
@@ -115,7 +120,10 @@ LogicalResult Lowering::run() {
     return failure();
   lowerBlock(source.getFunctionBody().front());
   bool ok = failures.empty() && succeeded(lowerReturn());
-  reportFailures();
+  for (Failure &failure : failures)
+    report(failure, DiagnosticSeverity::Error);
+  for (Failure &note : noted)
+    report(note, DiagnosticSeverity::Warning);
   if (!ok) {
     target->erase();
     return failure();

@@ -138,6 +138,7 @@ void registerMicrosoft(LoweringTable &table);
 void registerNormalizations(LoweringTable &table);
 void registerPackedBlocks(LoweringTable &table);
 void registerQuantization(LoweringTable &table);
+void registerQuantizedProducts(LoweringTable &table);
 void registerRandom(LoweringTable &table);
 void registerRearrangement(LoweringTable &table);
 void registerRecurrent(LoweringTable &table);
@@ -264,6 +265,10 @@ public:
   /// `notes` say more about the first node that fails so.
   mlir::LogicalResult fail(mlir::Operation *op, const llvm::Twine &reason,
                            std::vector<std::string> notes = {});
+
+  /// Records for a warning what the user should know of `op`: "stays in float: ..". Those with
+  /// the same text are one.
+  void note(mlir::Operation *op, const llvm::Twine &text);
 
   //===--------------------------------------------------------------------===//
   // Attributes (one of the wrong kind fails the op and reads as absent)
@@ -416,7 +421,10 @@ private:
   mlir::LogicalResult lowerReturn();
   void applyUnified();
   void eraseDead();
-  void reportFailures();
+  /// Equal ones are counted.
+  static void record(std::vector<Failure> &all, mlir::Operation *op, const llvm::Twine &reason,
+                     std::vector<std::string> notes);
+  static void report(Failure &failure, mlir::DiagnosticSeverity severity);
   Symbol *symbolOf(mlir::OpFoldResult dim);
   /// "3", the name of a symbol, or "?".
   std::string dimText(mlir::OpFoldResult dim);
@@ -440,7 +448,7 @@ private:
   std::deque<Lowered> values;
   llvm::DenseSet<const Lowered *> owned; // those in `values`, not copies of them
   llvm::DenseMap<mlir::Value, Lowered *> map;
-  std::vector<Failure> failures;
+  std::vector<Failure> failures, noted;
   mlir::Operation *failedOp = nullptr;
   mlir::Operation *loweredOp = nullptr; // whose rule runs
   Scope *scope = nullptr;

@@ -1,9 +1,9 @@
 /// The weights of onnxruntime's MatMulNBits: N rows of K numbers of 2, 4 or 8 bits, in
 /// blocks that have a scale and a zero point each (ContribOperators.md).
+#include "passes/lower_onnx/Constants.h"
 #include "passes/lower_onnx/Generics.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
-#include "llvm/ADT/APFloat.h"
 
 #include <cmath>
 #include <cstring>
@@ -23,40 +23,12 @@ struct Blocks {
   int64_t zeroBytes() const { return (count * bits + 7) / 8; }
 };
 
-/// All bytes of a constant, a splat's too; empty when it is not one.
-std::optional<std::vector<char>> bytesOf(Lowered *value) {
-  if (auto dense = dyn_cast_if_present<DenseElementsAttr>(value->constant)) {
-    ArrayRef<char> raw = dense.getRawData();
-    std::vector<char> bytes(raw.begin(), raw.end());
-    if (dense.isSplat())
-      for (int64_t i = 1; i < dense.getNumElements(); ++i)
-        bytes.insert(bytes.end(), raw.begin(), raw.end());
-    return bytes;
-  }
-  auto resource = dyn_cast_if_present<DenseResourceElementsAttr>(value->constant);
-  AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;
-  if (!blob)
-    return std::nullopt;
-  return std::vector<char>(blob->getData().begin(), blob->getData().end());
-}
-
-/// Element i of the bytes of floats.
-float floatAt(const std::vector<char> &bytes, Type type, int64_t i) {
-  unsigned width = type.getIntOrFloatBitWidth() / 8;
-  uint64_t bits = 0;
-  std::memcpy(&bits, bytes.data() + i * width, width);
-  APFloat value(cast<FloatType>(type).getFloatSemantics(), APInt(8 * width, bits));
-  bool losesInfo;
-  value.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven, &losesInfo);
-  return value.convertToFloat();
-}
-
 /// The constant [N, K] of f32, when all operands are constant.
 ElementsAttr unpackConstant(Lowering &l, Lowered *b, Lowered *scales, Lowered *zeros,
                             const Blocks &blocks) {
-  std::optional<std::vector<char>> packed = bytesOf(b), scale = bytesOf(scales), zero;
+  std::optional<std::vector<char>> packed = bytesOf(l, b), scale = bytesOf(l, scales), zero;
   if (zeros)
-    zero = bytesOf(zeros);
+    zero = bytesOf(l, zeros);
   if (!packed || !scale || (zeros && !zero))
     return {};
   AsmResourceBlob blob = HeapAsmResourceBlob::allocate(blocks.n * blocks.k * sizeof(float), 64);

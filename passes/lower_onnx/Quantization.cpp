@@ -2,7 +2,13 @@
 /// DynamicQuantizeLinear.
 #include "passes/lower_onnx/Quantization.h"
 
+#include "dialects/onnx/IR/OnnxOps.h"
+#include "passes/lower_onnx/Constants.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+
+#include "llvm/Support/Format.h"
 
 #include <cmath>
 
@@ -102,8 +108,10 @@ Value sq::quantizeScalar(Scalars &s, Value y, Value zero, Type element, SmallFlo
   y = s.make<math::RoundEvenOp>(y);
   if (zero)
     y = s.make<arith::AddFOp>(y, toFloat(s, zero, f32, isUnsigned));
-  y = s.make<arith::MaxNumFOp>(y, s.number(f32, low));
-  y = s.make<arith::MinNumFOp>(y, s.number(f32, high));
+  // One vmaxps and one vminps; a NaN becomes `low`.
+  Value least = s.number(f32, low), most = s.number(f32, high);
+  y = s.select(s.compare(arith::CmpFPredicate::OGT, y, least), y, least);
+  y = s.select(s.compare(arith::CmpFPredicate::OLT, y, most), y, most);
   return s.make<arith::TruncIOp>(signless(element), s.make<arith::FPToSIOp>(i32, y));
 }
 
@@ -125,7 +133,115 @@ Value sq::dequantizeScalar(Scalars &s, Value y, Value zero, Value scale, Type el
   return s.make<arith::MulFOp>(number, factor);
 }
 
+LogicalResult sq::checkScale(Lowering &l, Operation *op, Lowered *scale) {
+  std::optional<std::vector<float>> scales = floatsOf(l, scale);
+  for (auto [i, value] : llvm::enumerate(scales ? *scales : std::vector<float>()))
+    if (!(value > 0 && std::isfinite(value))) {
+      std::string text;
+      llvm::raw_string_ostream(text) << llvm::format("element %zu of its scale is %g; a scale is positive and finite", i, value);
+      return l.fail(op, text);
+    }
+  return success();
+}
+
+Operation *sq::dequantizeOf(Value source) {
+  Operation *op = source.getDefiningOp();
+  if (auto custom = dyn_cast_if_present<onnx::CustomOp>(op))
+    return custom.getDomain() == "com.microsoft" && custom.getOpType() == "DequantizeLinear" ? op : nullptr;
+  return op && op->getName().getStringRef() == "onnx.DequantizeLinear" ? op : nullptr;
+}
+
 namespace {
+
+/// Larger ones stay as they are stored: what reads them often does not need floats.
+constexpr int64_t kMostFolded = 1 << 16;
+
+/// The element of `parameter` that belongs to element i of a tensor of `shape`.
+int64_t indexOf(const QuantParameter &parameter, ArrayRef<int64_t> shape, int64_t i) {
+  if (parameter.axis < 0)
+    return 0;
+  int64_t inner = 1, extent = shape[parameter.axis];
+  for (int64_t size : shape.drop_front(parameter.axis + 1))
+    inner *= size;
+  int64_t along = i / inner % extent;
+  if (!parameter.block)
+    return along;
+  int64_t blocks = llvm::divideCeil(extent, parameter.block);
+  return (i / (inner * extent) * blocks + along / parameter.block) * inner + i % inner;
+}
+
+/// What QuantizeLinear and DequantizeLinear take, all of it constant.
+struct ConstantOperands {
+  SmallVector<int64_t> shape;
+  QuantParameter scaleAt, zeroAt;
+  std::vector<float> scales;
+  std::vector<int64_t> zeros;
+
+  float scale(int64_t i) const { return scales[indexOf(scaleAt, shape, i)]; }
+  int64_t zero(int64_t i) const { return zeros.empty() ? 0 : zeros[indexOf(zeroAt, shape, i)]; }
+};
+
+std::optional<ConstantOperands> constantOperands(Lowering &l, Operation *op) {
+  Lowered *x = l.operand(op, 0), *scale = l.operand(op, 1), *zero = l.operand(op, 2);
+  if (!x->constant || !scale->element.isF32())
+    return std::nullopt;
+  std::optional<std::vector<float>> scales = floatsOf(l, scale);
+  std::optional<std::vector<int64_t>> zeros = zero ? integersOf(l, zero) : std::vector<int64_t>();
+  if (!scales || !zeros)
+    return std::nullopt;
+  // (Neither fails: the op has been lowered, or is about to be.)
+  FailureOr<QuantParameter> scaleAt = quantParameter(l, op, x, scale, "scale");
+  FailureOr<QuantParameter> zeroAt = failed(scaleAt) ? FailureOr<QuantParameter>() : quantParameter(l, op, x, zero, "zero point");
+  if (failed(zeroAt))
+    return std::nullopt;
+  return ConstantOperands{shapeOf(x->dims), *scaleAt, *zeroAt, std::move(*scales), std::move(*zeros)};
+}
+
+template <typename T> Lowered foldedConstant(Lowering &l, const Dims &dims, Type element, StringRef name,
+                                         llvm::function_ref<T(int64_t)> at) {
+  int64_t count = *staticCount(dims);
+  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(count * sizeof(T), /*align=*/64);
+  auto *out = reinterpret_cast<T *>(blob.getMutableData().data());
+  for (int64_t i = 0; i < count; ++i)
+    out[i] = at(i);
+  Lowered result;
+  result.element = element;
+  result.dims = dims;
+  auto type = RankedTensorType::get(shapeOf(dims), signless(element));
+  if (count <= maxKnownElements)
+    result.constant = DenseElementsAttr::get(type, ArrayRef(out, count));
+  else
+    result.constant = DenseResourceElementsAttr::get(type, name, std::move(blob));
+  return result;
+}
+
+/// QuantizeLinear of constant floats to integers of 8 bits; none when it is not that.
+std::optional<Lowered> foldedQuantize(Lowering &l, Operation *op, Type element) {
+  Lowered *x = l.operand(op, 0);
+  if (!x->element.isF32() || !element.isInteger(8))
+    return std::nullopt;
+  std::optional<ConstantOperands> operands = constantOperands(l, op);
+  std::optional<std::vector<float>> floats = operands ? floatsOf(l, x) : std::nullopt;
+  if (!floats)
+    return std::nullopt;
+  const float low = element.isUnsignedInteger() ? 0 : -128, high = low + 255;
+  return foldedConstant<int8_t>(l, x->dims, element, "quantized", [&](int64_t i) -> int8_t {
+    float y = std::nearbyint((*floats)[i] / operands->scale(i)) + operands->zero(i);
+    // (A NaN becomes the lowest.)
+    return static_cast<int8_t>(static_cast<int>(y > low ? std::min(y, high) : low));
+  });
+}
+
+/// DequantizeLinear of constant integers to f32.
+std::optional<Lowered> foldDequantize(Lowering &l, Operation *op) {
+  std::optional<ConstantOperands> operands = constantOperands(l, op);
+  std::optional<std::vector<int64_t>> integers = operands ? integersOf(l, l.operand(op, 0)) : std::nullopt;
+  if (!integers)
+    return std::nullopt;
+  return foldedConstant<float>(l, l.operand(op, 0)->dims, l.builder.getF32Type(), "dequantized", [&](int64_t i) {
+    return static_cast<float>((*integers)[i] - operands->zero(i)) * operands->scale(i);
+  });
+}
 
 AffineMap identityMap(Lowering &l, int64_t rank) {
   return AffineMap::getMultiDimIdentityMap(rank, l.builder.getContext());
@@ -170,6 +286,12 @@ LogicalResult lowerQuantizeLinear(Lowering &l, Operation *op) {
                                         : quantParameter(l, op, x, zero, "zero point");
   if (failed(zeros))
     return failure();
+  if (failed(checkScale(l, op, scale)))
+    return failure();
+  if (std::optional<Lowered> folded = quotient.isF32() ? foldedQuantize(l, op, *element) : std::nullopt) {
+    l.set(op->getResult(0), std::move(*folded));
+    return success();
+  }
   SmallFloatCast how;
   how.saturate = l.intAttr(op, "saturate", 1) != 0;
   SmallVector<Input> inputs = {{l.tensor(x), identityMap(l, x->rank())}};
@@ -194,6 +316,9 @@ LogicalResult lowerDequantizeLinear(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0), *scale = l.operand(op, 1), *zero = l.operand(op, 2);
   if (!isQuantized(x->element) && !x->element.isSignlessInteger(32))
     return l.fail(op, "the quantised type is not one of 2 to 16 bits, or i32");
+  if (std::optional<std::vector<int64_t>> zeros = zero && x->element.isInteger(32) ? integersOf(l, zero) : std::nullopt)
+    if (llvm::any_of(*zeros, [](int64_t z) { return z != 0; }))
+      return l.fail(op, "integers of 32 bits have no zero point; leave it out, or make it 0");
   if (!isScale(scale->element) || (zero && zero->element != x->element))
     return l.fail(op, "the scale is not a float or the zero point has another type");
   FailureOr<Type> element = typeAttr(l, op, "output_dtype", scale->element);
@@ -206,8 +331,13 @@ LogicalResult lowerDequantizeLinear(Lowering &l, Operation *op) {
   FailureOr<QuantParameter> zeros = failed(scales)
                                         ? FailureOr<QuantParameter>()
                                         : quantParameter(l, op, x, zero, "zero point");
-  if (failed(zeros))
+  if (failed(zeros) || failed(checkScale(l, op, scale)))
     return failure();
+  if (element->isF32() && staticCount(x->dims).value_or(kMostFolded + 1) <= kMostFolded)
+    if (std::optional<Lowered> folded = foldDequantize(l, op)) {
+      l.set(op->getResult(0), std::move(*folded));
+      return success();
+    }
   SmallVector<Input> inputs = {{l.tensor(x), identityMap(l, x->rank())}};
   scales->addTo(inputs, x->rank());
   zeros->addTo(inputs, x->rank());
@@ -266,6 +396,11 @@ LogicalResult lowerDynamicQuantizeLinear(Lowering &l, Operation *op) {
 }
 
 } // namespace
+
+std::optional<Lowered> sq::foldedDequantize(Lowering &l, Value source) {
+  Operation *op = dequantizeOf(source);
+  return op && l.lowered(source)->element.isF32() ? foldDequantize(l, op) : std::nullopt;
+}
 
 void sq::registerQuantization(LoweringTable &table) {
   table.add("QuantizeLinear", 2, lowerQuantizeLinear);

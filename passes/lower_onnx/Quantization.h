@@ -42,6 +42,15 @@ mlir::Value quantizeScalar(Scalars &s, mlir::Value quotient, mlir::Value zero, m
 mlir::Value dequantizeScalar(Scalars &s, mlir::Value y, mlir::Value zero, mlir::Value scale,
                              mlir::Type element, mlir::Type scaleElement);
 
+/// A constant scale that is no positive number fails the op.
+mlir::LogicalResult checkScale(Lowering &l, mlir::Operation *op, Lowered *scale);
+
+/// The DequantizeLinear that defines a value of the source function, or null.
+mlir::Operation *dequantizeOf(mlir::Value source);
+/// The constant floats that a DequantizeLinear of constant integers gives; none when it is not
+/// one of f32, or not all of its operands are constant.
+std::optional<Lowered> foldedDequantize(Lowering &l, mlir::Value source);
+
 } // namespace sq
 
 #endif

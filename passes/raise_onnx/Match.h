@@ -31,6 +31,7 @@ mlir::Operation *createOnnx(mlir::PatternRewriter &rewriter, mlir::Location loc,
 void populateRaiseActivations(mlir::RewritePatternSet &patterns);
 void populateRaiseMicrosoft(mlir::RewritePatternSet &patterns);
 void populateRaiseNorms(mlir::RewritePatternSet &patterns);
+void populateRaiseQuantizedConstants(mlir::RewritePatternSet &patterns);
 void populateRaiseSequences(mlir::RewritePatternSet &patterns);
 
 } // namespace sq

@@ -4,7 +4,10 @@
 /// Source: ContribOperators.md of onnxruntime.
 #include "passes/raise_onnx/Expansion.h"
 
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/TypeUtilities.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace sq;
@@ -51,6 +54,25 @@ Value alongChannels(Expansion &e, Value vector, int64_t rank) {
   return e.makeOf("Reshape", {vector, e.constant(shape)}, getElementTypeOrSelf(vector.getType()));
 }
 
+/// A constant that is not positive and finite, which the lowering refuses.
+bool isBadScale(Value v) {
+  Operation *constant = v ? definedBy(v, "onnx.Constant") : nullptr;
+  auto isBad = [](float x) { return !(x > 0 && std::isfinite(x)); };
+  if (!constant || !getElementTypeOrSelf(v.getType()).isF32())
+    return false;
+  if (auto dense = constant->getAttrOfType<DenseFPElementsAttr>("value"))
+    return llvm::any_of(dense.getValues<float>(), isBad);
+  auto resource = constant->getAttrOfType<DenseF32ResourceElementsAttr>("value");
+  std::optional<ArrayRef<float>> floats = resource ? resource.tryGetAsArrayRef() : std::nullopt;
+  return floats && llvm::any_of(*floats, isBad);
+}
+
+bool hasBadScale(Expansion &e, ArrayRef<unsigned> scales) {
+  return llvm::any_of(scales, [&](unsigned i) { return isBadScale(e.operand(i)); });
+}
+
+constexpr const char *kBadScale = "a scale is not positive and finite";
+
 /// A product of integers as a float: times both scales.
 Value rescaled(Expansion &e, Value sum, Value scale) {
   Type f32 = e.rewriter.getF32Type();
@@ -69,14 +91,34 @@ Value matMulInteger(Expansion &e, Value a, Value b, Value aZero, Value bZero) {
   return e.makeOf("MatMulInteger", {a, b, e.orNone(aZero), e.orNone(bZero)}, e.rewriter.getI32Type());
 }
 
+/// A constant, or the transposition of one.
+bool isConstant(Value v) {
+  if (Operation *transpose = definedBy(v, "onnx.Transpose"))
+    return isConstant(transpose->getOperand(0));
+  return definedBy(v, "onnx.Constant");
+}
+
+/// A tensor of one element.
+bool isNumber(Value v) {
+  auto type = dyn_cast<RankedTensorType>(v.getType());
+  return type && type.hasStaticShape() && type.getNumElements() == 1;
+}
+
 /// QLinearMatMul(a, scale, zero, b, scale, zero, y scale, y zero)
 LogicalResult qLinearMatMul(Expansion &e) {
+  if (hasBadScale(e, {1, 4, 6}))
+    return e.refuse(kBadScale);
   Value aScale = e.operand(1), aZero = e.operand(2);
   auto type = dyn_cast<RankedTensorType>(aScale.getType());
   if (!type)
     return e.refuse("the rank of a's scale is not known");
   if (type.getRank() == 1 && type.getDimSize(0) != 1) // along the rows
     aScale = e.makeOf("Unsqueeze", {aScale, e.constant(1)}, type.getElementType());
+  if (!isConstant(e.operand(3)) && isNumber(e.operand(4)) && isNumber(aScale)) {
+    // Integers have kernels for a constant b; of other products that of floats is the fastest.
+    Value product = e.makeOf("MatMul", {dequantize(e, 0), dequantize(e, 3)}, e.rewriter.getF32Type());
+    return e.replace(quantize(e, product, e.operand(6), e.operand(7), e.operand(7)));
+  }
   Value sum = matMulInteger(e, e.operand(0), e.operand(3), aZero, e.operand(5));
   Value y = rescaled(e, sum, jointScale(e, aScale, e.operand(4), e.operand(6)));
   return e.replace(quantize(e, y, e.scalar(1), e.operand(7), e.operand(7)));
@@ -84,6 +126,8 @@ LogicalResult qLinearMatMul(Expansion &e) {
 
 /// QLinearConv(x, scale, zero, w, scale, zero, y scale, y zero, bias)
 LogicalResult qLinearConv(Expansion &e) {
+  if (hasBadScale(e, {1, 4, 6}))
+    return e.refuse(kBadScale);
   Value w = e.operand(3), bias = e.operand(8);
   std::optional<int64_t> rank = rankOf(w);
   if (!rank || !rankOf(e.operand(4)))
@@ -147,6 +191,8 @@ LogicalResult qLinearWhere(Expansion &e) {
 
 /// MatMulIntegerToFloat(A, B, A scale, B scale, A zero, B zero, bias)
 LogicalResult matMulIntegerToFloat(Expansion &e) {
+  if (hasBadScale(e, {2, 3}))
+    return e.refuse(kBadScale);
   Value sum = matMulInteger(e, e.operand(0), e.operand(1), e.operand(4), e.operand(5));
   Value y = rescaled(e, sum, jointScale(e, e.operand(2), e.operand(3), Value()));
   return e.replace(e.add(y, e.operand(6)));
@@ -154,6 +200,8 @@ LogicalResult matMulIntegerToFloat(Expansion &e) {
 
 /// DynamicQuantizeMatMul(A, B, B scale, B zero, bias)
 LogicalResult dynamicQuantizeMatMul(Expansion &e) {
+  if (hasBadScale(e, {2}))
+    return e.refuse(kBadScale);
   Type ui8 = e.rewriter.getIntegerType(8, /*isSigned=*/false), f32 = e.rewriter.getF32Type();
   Operation *a = createOnnx(e.rewriter, e.op->getLoc(), "onnx.DynamicQuantizeLinear", e.operand(0),
                             {e.typeOf(ui8), e.typeOf(f32), e.typeOf(ui8)});
@@ -165,6 +213,8 @@ LogicalResult dynamicQuantizeMatMul(Expansion &e) {
 /// QGemm(A, scale, zero, B, scale, zero, C, y scale, y zero): alpha A' B' + C, where C is
 /// i32 with the scale alpha scaleA scaleB; without a y scale the result is float.
 LogicalResult qGemm(Expansion &e) {
+  if (hasBadScale(e, {1, 4, 7}))
+    return e.refuse(kBadScale);
   Type f32 = e.rewriter.getF32Type(), i32 = e.rewriter.getI32Type();
   int64_t swapped[] = {1, 0};
   auto transposed = [&](unsigned i, StringRef attribute) {

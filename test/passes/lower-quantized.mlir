@@ -1,4 +1,5 @@
 // RUN: sq-opt %s --sq-lower-quantized --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: sq-opt %s --sq-lower-quantized=products=false --split-input-file --verify-diagnostics | FileCheck %s --check-prefix=LOOPS
 
 !x = !quant.uniform<u8:f32, 0.5:100>
 
@@ -31,9 +32,9 @@ func.func @linear(%x: tensor<?x8xf32>, %init: tensor<?x3xf32>) -> tensor<?x3xf32
 func.func @signed(%x: tensor<?x7x!quant.uniform<i8:f32, 0.5>>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
   %stored = arith.constant dense<1> : tensor<3x7xi8>
   %w = quant.scast %stored : tensor<3x7xi8> to tensor<3x7x!quant.uniform<i8:f32, 0.25>>
-  // CHECK: arith.constant dense<896> : tensor<3xi32>
   // CHECK: arith.xori
   // CHECK: tensor.pad
+  // CHECK: arith.constant dense<896> : tensor<3xi32>
   // CHECK: sq.packed_matmul
   %y = sq.linear ins(%x, %w : tensor<?x7x!quant.uniform<i8:f32, 0.5>>, tensor<3x7x!quant.uniform<i8:f32, 0.25>>) outs(%init : tensor<?x3xf32>) {transpose_weight} -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
@@ -41,10 +42,42 @@ func.func @signed(%x: tensor<?x7x!quant.uniform<i8:f32, 0.5>>, %init: tensor<?x3
 
 // -----
 
-func.func @zero_points(%x: tensor<?x8x!quant.uniform<u8:f32, 0.5>>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
+// The zero points of a weight take sums of the rows of x; those of x are 10 (8 - 8 * 3) a column.
+// CHECK-LABEL: @zero_points
+// CHECK-DAG: dense<-160> : tensor<3xi32>
+// CHECK-DAG: dense<3> : tensor<3xi32>
+// CHECK: linalg.fill
+// CHECK: %[[SUMS:.*]] = linalg.generic {{.*}}iterator_types = ["parallel", "reduction"]
+// CHECK: %[[ROWS:.*]] = tensor.expand_shape %[[SUMS]] {{.*}} : tensor<?xi32> into tensor<?x1xi32>
+// CHECK: sq.packed_matmul {{.*}} extras({{.*}}, %[[ROWS]], %{{.*}} : tensor<3xi32>, tensor<3xi32>, tensor<?x1xi32>, tensor<3xf32>)
+// CHECK: arith.subi
+// CHECK: arith.muli
+// CHECK: arith.subi
+// CHECK: arith.sitofp
+// Without products of bytes: floats.
+// LOOPS-LABEL: @zero_points
+// LOOPS: linalg.generic
+// LOOPS: sq.linear ins({{.*}} : tensor<?x8xf32>, tensor<8x3xf32>)
+func.func @zero_points(%x: tensor<?x8x!quant.uniform<u8:f32, 0.5:10>>, %init: tensor<?x3xf32>) -> tensor<?x3xf32> {
   %stored = arith.constant dense<1> : tensor<8x3xi8>
   %w = quant.scast %stored : tensor<8x3xi8> to tensor<8x3x!quant.uniform<i8:f32, 0.25:3>>
-  // expected-error @+1 {{has no kernel for a weight with zero points}}
-  %y = sq.linear ins(%x, %w : tensor<?x8x!quant.uniform<u8:f32, 0.5>>, tensor<8x3x!quant.uniform<i8:f32, 0.25:3>>) outs(%init : tensor<?x3xf32>) -> tensor<?x3xf32>
+  %y = sq.linear ins(%x, %w : tensor<?x8x!quant.uniform<u8:f32, 0.5:10>>, tensor<8x3x!quant.uniform<i8:f32, 0.25:3>>) outs(%init : tensor<?x3xf32>) -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
+}
+
+// -----
+
+// The sums themselves.
+// CHECK-LABEL: @sums
+// CHECK: sq.packed_matmul
+// CHECK-NEXT: ^bb0(%[[SUM:.*]]: i32):
+// CHECK-NEXT: sq.yield %[[SUM]] : i32
+// LOOPS-LABEL: @sums
+// LOOPS: linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]
+// LOOPS: arith.muli
+func.func @sums(%x: tensor<?x8x!quant.uniform<u8:f32, 1.0>>, %init: tensor<?x3xi32>) -> tensor<?x3xi32> {
+  %stored = arith.constant dense<1> : tensor<8x3xi8>
+  %w = quant.scast %stored : tensor<8x3xi8> to tensor<8x3x!quant.uniform<i8:f32, 1.0>>
+  %y = sq.linear ins(%x, %w : tensor<?x8x!quant.uniform<u8:f32, 1.0>>, tensor<8x3x!quant.uniform<i8:f32, 1.0>>) outs(%init : tensor<?x3xi32>) -> tensor<?x3xi32>
+  return %y : tensor<?x3xi32>
 }

@@ -2,13 +2,28 @@
 
 // The product of integers, as a float times the joint scale, rounded once.
 // CHECK-LABEL: @matmul
-// CHECK: %[[S:.*]] = onnx.MatMulInteger(%arg0, %arg3, %arg2, %arg5)
+// CHECK: %[[B:.*]] = onnx.Constant() {value = dense<3>
+// CHECK: %[[S:.*]] = onnx.MatMulInteger(%arg0, %[[B]], %arg2, %arg4)
 // CHECK: %[[P:.*]] = onnx.Mul
 // CHECK: %[[J:.*]] = onnx.Div(%[[P]]
 // CHECK: %[[F:.*]] = onnx.Cast(%[[S]]) {to = 1 : i64}
 // CHECK: %[[Y:.*]] = onnx.Mul(%[[F]], %[[J]])
-// CHECK: onnx.QuantizeLinear(%[[Y]], %{{.*}}, %arg7) : {{.*}} -> tensor<2x4xui8>
-func.func @matmul(%a: tensor<2x3xui8>, %as: tensor<f32>, %az: tensor<ui8>, %b: tensor<3x4xui8>, %bs: tensor<f32>, %bz: tensor<ui8>, %ys: tensor<f32>, %yz: tensor<ui8>) -> tensor<2x4xui8> {
+// CHECK: onnx.QuantizeLinear(%[[Y]], %{{.*}}, %arg6) : {{.*}} -> tensor<2x4xui8>
+func.func @matmul(%a: tensor<2x3xui8>, %as: tensor<f32>, %az: tensor<ui8>, %bs: tensor<f32>, %bz: tensor<ui8>, %ys: tensor<f32>, %yz: tensor<ui8>) -> tensor<2x4xui8> {
+  %b = onnx.Constant() {value = dense<3> : tensor<3x4xui8>} : () -> tensor<3x4xui8>
+  %y = onnx.QLinearMatMul(%a, %as, %az, %b, %bs, %bz, %ys, %yz) : (tensor<2x3xui8>, tensor<f32>, tensor<ui8>, tensor<3x4xui8>, tensor<f32>, tensor<ui8>, tensor<f32>, tensor<ui8>) -> tensor<2x4xui8>
+  return %y : tensor<2x4xui8>
+}
+
+// -----
+
+// Of two activations: in floats.
+// CHECK-LABEL: @activations
+// CHECK: %[[A:.*]] = onnx.DequantizeLinear(%arg0, %arg1, %arg2)
+// CHECK: %[[B:.*]] = onnx.DequantizeLinear(%arg3, %arg4, %arg5)
+// CHECK: %[[P:.*]] = onnx.MatMul(%[[A]], %[[B]])
+// CHECK: onnx.QuantizeLinear(%[[P]], %arg6, %arg7)
+func.func @activations(%a: tensor<2x3xui8>, %as: tensor<f32>, %az: tensor<ui8>, %b: tensor<3x4xui8>, %bs: tensor<f32>, %bz: tensor<ui8>, %ys: tensor<f32>, %yz: tensor<ui8>) -> tensor<2x4xui8> {
   %y = onnx.QLinearMatMul(%a, %as, %az, %b, %bs, %bz, %ys, %yz) : (tensor<2x3xui8>, tensor<f32>, tensor<ui8>, tensor<3x4xui8>, tensor<f32>, tensor<ui8>, tensor<f32>, tensor<ui8>) -> tensor<2x4xui8>
   return %y : tensor<2x4xui8>
 }

@@ -67,7 +67,8 @@ struct Options {
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
                   "of the batch). A CPU level that rows x vectors do not fit keeps its own")};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
-         cl::desc("stop and print: onnx (as imported), sq (normalised), kernels (one CPU level, "
+         cl::desc("stop and print: onnx (as imported), sq (normalised), qdq-onnx (the model as ONNX, with what --quant "
+                  "quantised between QuantizeLinear and DequantizeLinear), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj, ptx (of the CUDA kernels); with -o into a file")};
   cl::opt<bool> keepIntermediates{"keep-intermediates", cl::init(false), cl::cat(category),
          cl::desc("what every node computes becomes an output (node:NAME) too, so that sq-diff can compare "
@@ -174,9 +175,9 @@ int main(int argc, char **argv) {
     return usage("--max-memory=" + cli.maxMemory + " is no size; give bytes, or a number with K, M or G");
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
-  static const char *phases[] = {"onnx", "sq", "kernels", "llvm", "asm", "obj", "ptx"};
+  static const char *phases[] = {"onnx", "sq", "qdq-onnx", "kernels", "llvm", "asm", "obj", "ptx"};
   if (cli.emit.getNumOccurrences() && !is_contained(phases, StringRef(cli.emit)))
-    return usage("--emit=" + cli.emit + " is none of onnx, sq, kernels, llvm, asm, obj, ptx");
+    return usage("--emit=" + cli.emit + " is none of onnx, sq, qdq-onnx, kernels, llvm, asm, obj, ptx");
   if (cli.emit.empty() && cli.output.empty() && cli.reports.empty())
     return usage("-o OUT is missing (or --emit=PHASE, --report=FILE to look inside)");
   if (!cli.emit.empty() && !cli.reports.empty())
@@ -233,6 +234,10 @@ int main(int argc, char **argv) {
     return usage("--calib is of use with --quant only");
   if (!cli.quant.empty() && !options.cuda.empty())
     return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
+  if (cli.emit == "qdq-onnx" && cli.quant.empty())
+    return usage("--emit=qdq-onnx writes what --quant=int8 quantised; give --quant and --calib");
+  if (cli.emit == "qdq-onnx" && cli.model == "-")
+    return usage("--emit=qdq-onnx reads the model twice; give a file, not standard input");
   options.quant = cli.quant;
 
   StringRef style = cli.progress;

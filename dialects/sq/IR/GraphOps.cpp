@@ -62,6 +62,9 @@ LogicalResult LinearOp::verify() {
   if (!isQuantized && (isa<quant::QuantizedType>(xElement) || isa<quant::QuantizedType>(wElement)))
     return emitOpError("needs x of one scale and a weight of one scale or one per column, got ")
            << xElement << " and " << wElement;
+  // linear_c5
+  if (!isa<FloatType>(y.getElementType()) && (!isQuantized || getBias() || !y.getElementType().isInteger(32)))
+    return emitOpError("needs outs of floats, or of i32 for quantised operands without a bias, got ") << y;
   return success();
 }
 

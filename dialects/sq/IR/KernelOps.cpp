@@ -46,9 +46,10 @@ LogicalResult PackedMatmulOp::verify() {
   // packed_matmul_c2
   for (Value e : getExtras()) {
     ShapedType t = shaped(e);
-    if (!(t.getRank() == 1 && t.getDimSize(0) == y.getShape().back()) &&
-        t.getRank() != y.getRank())
-      return emitOpError("needs extras [n] or shaped like outs ") << y << ", got " << t;
+    bool fits = t.getRank() == 0 || (t.getRank() == 1 && t.getDimSize(0) == n) ||
+                (t.getRank() == y.getRank() && (t.getShape().back() == 1 || t.getShape().back() == n));
+    if (!fits)
+      return emitOpError("needs extras [], [n], or shaped like outs ") << y << ", got " << t;
   }
   // packed_matmul_c3
   Block &body = getEpilogue().front();

@@ -51,7 +51,7 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     runs over all leading dims of `x` flattened. The region is the epilogue: it
     takes the accumulator and one element of each extra operand, and yields the
     element of `outs`. An extra of rank 1 is indexed by n, one of the rank of
-    `outs` by r and n.
+    `outs` by r and n, or by r alone where its last dim is 1; one of rank 0 is one number.
 
     Sums are f32. Of bytes they are i32 and exact: `x` is i8 read as unsigned, `w` i8 read as
     signed (what vpdpbusd and tdpbusd multiply), and zero points are the epilogue's.
@@ -60,7 +60,7 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
       or bf16 `[panels, 16 ceil(k / 32), N, 2]` (`sq.weight`): `x` is then rounded to bf16
       or not, as the target likes; or i8 `[ceil(n / 16), 16 ceil(k / 64), 64]`, and `x` i8 with
       a k that is a multiple of 4.
-    - (C2) an extra is `[n]`, or shaped like `outs`.
+    - (C2) an extra is `[]`, `[n]`, shaped like `outs`, or so with a last dim of 1.
     - (C3) the region takes a sum and an element of each extra, and yields an element of `outs`.
 
     Example:

@@ -23,7 +23,7 @@ func.func @packed_matmul_c1(%x: tensor<?x40xf32>, %w: tensor<1x16x32x2xbf16>, %i
 // -----
 
 func.func @packed_matmul_c2(%x: tensor<?x4xf32>, %w: tensor<1x4x16xf32>, %b: tensor<7xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  // expected-error @+1 {{'sq.packed_matmul' op needs extras [n] or shaped like outs 'tensor<?x8xf32>', got 'tensor<7xf32>'}}
+  // expected-error @+1 {{'sq.packed_matmul' op needs extras [], [n], or shaped like outs 'tensor<?x8xf32>', got 'tensor<7xf32>'}}
   %y = sq.packed_matmul ins(%x, %w : tensor<?x4xf32>, tensor<1x4x16xf32>) extras(%b : tensor<7xf32>) outs(%init : tensor<?x8xf32>) {
   ^bb0(%acc: f32, %e: f32):
     sq.yield %acc : f32

@@ -9,7 +9,8 @@
 // CHECK: arith.addf
 // CHECK-DAG: arith.constant 0.000000e+00 : f32
 // CHECK-DAG: arith.constant 2.550000e+02 : f32
-// CHECK: arith.minnumf
+// CHECK: arith.cmpf ogt
+// CHECK: arith.cmpf olt
 // CHECK: arith.trunci {{.*}} : i32 to i8
 func.func @main(%x: tensor<4xf32>, %s: tensor<f32>, %z: tensor<ui8>) -> tensor<4xui8> {
   %y = onnx.QuantizeLinear(%x, %s, %z) : (tensor<4xf32>, tensor<f32>, tensor<ui8>) -> tensor<4xui8>

@@ -1,0 +1,19 @@
+/// Writing a model's quantisation back as standard ONNX.
+#ifndef SQ_LIB_EXPORTER_QDQMODEL_H
+#define SQ_LIB_EXPORTER_QDQMODEL_H
+
+#include "lib/exporter/QuantizedLayers.h"
+
+namespace sq {
+
+/// The ONNX model at `path` with the layers that `layers` names quantised: QuantizeLinear and
+/// DequantizeLinear (uint8, after a Mul where channels have factors) before the product,
+/// DequantizeLinear of an int8 weight with a scale for each column, and the corrected bias. All data is
+/// inside. A layer whose nodes it does not find as MatMul or Gemm stays as it was, with a warning.
+/// Other failures are errors on the context.
+mlir::FailureOr<std::string> exportQdq(llvm::StringRef path, llvm::ArrayRef<QuantizedLayer> layers,
+                                       mlir::MLIRContext &context);
+
+} // namespace sq
+
+#endif

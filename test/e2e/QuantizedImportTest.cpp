@@ -1,0 +1,197 @@
+/// Products of quantised operands, in every spelling of ONNX and onnxruntime, of random content.
+#include "test/e2e/Models.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+using namespace sq;
+using namespace sq::test;
+using numerics::DType;
+using numerics::Tensor;
+
+namespace {
+
+/// x [m, k] by w [k, n]; what each spelling makes of them.
+struct Product {
+  enum Form { Dequantized, Gemm, Integers, ToFloat, Linear, QGemm, Dynamic, NumForms };
+  Form form;
+  int64_t m, k, n;
+  bool signedX, signedW, perColumn, hasZeroX, hasZeroW, knownX, transposed, hasBias;
+  std::mt19937 random;
+  std::vector<int> w, zeroW; // [k][n]; [1] or [n]
+  std::vector<float> scaleW, bias;
+  int zeroX = 0, zeroY;
+  float scaleX, scaleY;
+
+  explicit Product(unsigned seed) : form(Form(seed % NumForms)), random(seed) {
+    m = pick(1, 20), k = pick(1, 90), n = pick(1, 70);
+    signedX = form != Dynamic && pick(0, 1), signedW = pick(0, 1);
+    perColumn = pick(0, 1), hasZeroX = pick(0, 2), hasZeroW = pick(0, 2), knownX = pick(0, 2), hasBias = pick(0, 1);
+    transposed = pick(0, 1);
+    for (int64_t i = 0; i < k * n; ++i)
+      w.push_back(signedW ? pick(-128, 127) : pick(0, 255));
+    for (int64_t c = 0; c < (perColumn ? n : 1); ++c) {
+      zeroW.push_back(hasZeroW ? signedW ? pick(-20, 20) : pick(108, 148) : 0);
+      scaleW.push_back(pick(1, 1000) / 4096.0f);
+    }
+    for (int64_t c = 0; c < n; ++c)
+      bias.push_back(pick(-1000, 1000) / 64.0f);
+    if (hasZeroX)
+      zeroX = signedX ? pick(-128, 127) : pick(0, 255);
+    zeroY = signedX ? pick(-128, 127) : pick(0, 255);
+    scaleX = pick(1, 1000) / 8192.0f;
+    scaleY = float(pick(50, 100)) * scaleX * std::sqrt(float(k)) / 10;
+  }
+  int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); }
+
+  bool isOfFloats() const { return form == Dynamic; }
+  bool isQuantized() const { return form == Linear || form == QGemm; }
+
+  std::string text() const {
+    std::ostringstream os, values;
+    os.precision(9);
+    std::string u8x = signedX ? "int8" : "uint8", u8w = signedW ? "int8" : "uint8";
+    auto list = [&](auto &all) {
+      std::ostringstream s;
+      s.precision(9);
+      for (size_t i = 0; i < all.size(); ++i)
+        s << (i ? ", " : "") << all[i];
+      return "{" + s.str() + "}";
+    };
+    std::string columns = perColumn ? "[" + std::to_string(n) + "]" : "";
+    bool turned = transposed && (form == Gemm || form == QGemm || form == Dequantized);
+    std::vector<int> stored = w;
+    if (turned)
+      for (int64_t r = 0; r < k; ++r)
+        for (int64_t c = 0; c < n; ++c)
+          stored[c * k + r] = w[r * n + c];
+    auto shape = [&](int64_t a, int64_t b) { return "[" + std::to_string(a) + ", " + std::to_string(b) + "]"; };
+    os << "<ir_version: 10, opset_import: [\"\" : 21, \"com.microsoft\" : 1]>\n"
+       << "g (" << (isOfFloats() ? "float" : u8x) << "[m, " << k << "] x";
+    bool given = !knownX && form != Dynamic; // the scale and zero point of x, by the run
+    if (given)
+      os << ", float sx, " << u8x << " zx";
+    std::string yType = form == Integers ? "int32" : isQuantized() ? u8x : "float";
+    os << ") => (" << yType << "[m, " << n << "] y) <\n  " << u8w << (turned ? shape(n, k) : shape(k, n)) << " w = " << list(stored)
+       << ",\n  float" << columns << " sw = " << list(scaleW) << ",\n  " << u8w << columns << " zw = " << list(zeroW);
+    if (!given && form != Dynamic)
+      os << ",\n  float sx = {" << scaleX << "},\n  " << u8x << " zx = {" << zeroX << "}";
+    if (isQuantized())
+      os << ",\n  float sy = {" << scaleY << "},\n  " << u8x << " zy = {" << zeroY << "}";
+    if (hasBias)
+      os << ",\n  float[" << n << "] b = " << list(bias);
+    os << "> {\n";
+    std::string zw = hasZeroW ? ", zw" : "", zx = hasZeroX ? "zx" : "\"\"";
+    std::string axis = std::to_string(turned ? 0 : 1);
+    switch (form) {
+    case Dequantized:
+    case Gemm:
+      os << "  xf = DequantizeLinear(x, sx" << (hasZeroX ? ", zx" : "") << ")\n  wf = DequantizeLinear<axis = " << axis
+         << ">(w, sw" << zw << ")\n";
+      if (form == Gemm)
+        os << "  y = Gemm<transB = " << turned << ">(xf, wf" << (hasBias ? ", b" : "") << ")\n";
+      else
+        os << (turned ? "  wt = Transpose(wf)\n" : "") << "  p = MatMul(xf, " << (turned ? "wt" : "wf") << ")\n  y = "
+           << (hasBias ? "Add(b, p)" : "Identity(p)") << "\n";
+      break;
+    case Integers:
+      os << "  y = MatMulInteger(x, w, " << zx << zw << ")\n";
+      break;
+    case ToFloat:
+      os << "  y = com.microsoft.MatMulIntegerToFloat(x, w, sx, sw, " << zx << ", zw" << (hasBias ? ", b" : "") << ")\n";
+      break;
+    case Linear:
+      os << "  y = QLinearMatMul(x, sx, zx, w, sw, zw, sy, zy)\n";
+      break;
+    case QGemm:
+      os << "  y = com.microsoft.QGemm<transB = " << turned << ">(x, sx, zx, w, sw, zw, \"\", sy, zy)\n";
+      break;
+    default:
+      os << "  y = com.microsoft.DynamicQuantizeMatMul(x, w, sw, zw" << (hasBias ? ", b" : "") << ")\n";
+    }
+    os << "}\n";
+    return os.str();
+  }
+
+  Feed feed() {
+    Tensor x = Tensor::zeros(isOfFloats() ? DType::F32 : signedX ? DType::I8 : DType::U8, {m, k});
+    for (double &value : x.reals)
+      value = pick(-2000, 3000) / 100.0f;
+    for (int64_t &value : x.integers)
+      value = signedX ? pick(-128, 127) : pick(0, 255);
+    Feed all = {{"x", x}};
+    if (!knownX && form != Dynamic) {
+      all["sx"] = Tensor::ofReals(DType::F32, {}, {scaleX});
+      all["zx"] = Tensor::ofIntegers(signedX ? DType::I8 : DType::U8, {}, {zeroX});
+    }
+    return all;
+  }
+
+  /// What the run knows of x: DynamicQuantizeLinear.
+  void quantize(Tensor &x) {
+    if (!isOfFloats())
+      return;
+    float low = 0, high = 0;
+    for (double value : x.reals) {
+      low = std::min<float>(low, value);
+      high = std::max<float>(high, value);
+    }
+    scaleX = (high - low) / 255;
+    zeroX = std::clamp<int>(std::nearbyint(-low / scaleX), 0, 255);
+    for (double value : x.reals)
+      x.integers.push_back(std::clamp<int>(std::nearbyint(float(value) / scaleX) + zeroX, 0, 255));
+  }
+
+  /// The sum in integers, and what it stands for.
+  std::pair<int64_t, double> expected(const Tensor &x, int64_t r, int64_t c) const {
+    bool usesZeroX = hasZeroX || form == Linear || form == QGemm || form == Dynamic;
+    bool usesZeroW = hasZeroW || form == Linear || form == QGemm || form == Dynamic || form == ToFloat;
+    int64_t sum = 0, zw = usesZeroW ? zeroW[perColumn ? c : 0] : 0;
+    for (int64_t i = 0; i < k; ++i)
+      sum += (x.integers[r * k + i] - (usesZeroX ? zeroX : 0)) * (w[i * n + c] - zw);
+    double y = double(sum) * scaleX * scaleW[perColumn ? c : 0];
+    bool takesBias = form == Dequantized || form == Gemm || form == ToFloat || form == Dynamic;
+    return {sum, y + (hasBias && takesBias ? bias[c] : 0)};
+  }
+};
+
+TEST(QuantizedImport, ProductsByConstantWeights) {
+  for (unsigned seed = 0; seed < 42; ++seed) {
+    Product product(seed);
+    SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + product.text());
+    TemporaryDirectory directory;
+    std::string path = directory.file("product.onnxtxt");
+    std::ofstream(path) << product.text();
+    CompiledModel model(path);
+    ASSERT_TRUE(model.ok());
+    Feed feed = product.feed();
+    Tensor x = feed["x"];
+    product.quantize(x);
+    for (const char *level : {"x86-64-v3", "vnni"}) {
+      Program program = model.open(2, level);
+      Tensor y = runFirst(program, feed);
+      for (int64_t r = 0; r < product.m; ++r)
+        for (int64_t c = 0; c < product.n; ++c) {
+          auto [sum, want] = product.expected(x, r, c);
+          int64_t at = r * product.n + c;
+          if (product.form == Product::Integers) {
+            ASSERT_EQ(y.integers[at], sum);
+          } else if (product.isQuantized()) {
+            double steps = want / product.scaleY;
+            double low = product.signedX ? -128 : 0, q = std::clamp(std::nearbyint(steps) + product.zeroY, low, low + 255);
+            bool isTie = std::fabs(std::fabs(steps - std::trunc(steps)) - 0.5) < 1e-4;
+            ASSERT_NEAR(y.integers[at], q, isTie ? 1 : 0) << level << " row " << r << " column " << c;
+          } else {
+            // The product of both scales, rounded, and the sum as a float.
+            ASSERT_NEAR(y.reals[at], want, 3e-7 * (std::fabs(want) + std::fabs(product.bias[c]))) << level << " row " << r << " column " << c;
+          }
+        }
+    }
+  }
+}
+
+} // namespace
