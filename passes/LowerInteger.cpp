@@ -50,7 +50,7 @@ struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
     WalkResult all = getOperation().walk([&](Operation *op) {
       rewriter.setInsertionPoint(op);
       return lower<sq::RequantizeOp, sq::RequantizedAddOp, sq::IntGeluOp, sq::IntSigmoidOp, sq::IntTanhOp,
-                   sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp,
+                   sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp, sq::IntAttentionOp,
                    sq::IntLayerNormOp, sq::IntRmsNormOp>(op, rewriter);
     });
     if (all.wasInterrupted()) {

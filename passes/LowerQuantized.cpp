@@ -207,11 +207,11 @@ struct Lowering {
     QuantizedType wType = quantizedOf(op.getWeight());
     auto xType = cast<UniformQuantizedType>(quantizedOf(op.getX()));
     auto shape = cast<RankedTensorType>(op.getWeight().getType());
-    bool transposed = op.getTransposeWeight();
+    bool transposed = op.getTransposeWeight(), isSum = getElementTypeOrSelf(op.getOuts()).isInteger(32);
     if (!shape.hasStaticShape() || storageOf(xType).getIntOrFloatBitWidth() != 8 ||
-        storageOf(wType).getIntOrFloatBitWidth() != 8 || !getElementTypeOrSelf(op.getOuts()).isF32())
+        storageOf(wType).getIntOrFloatBitWidth() != 8 || !(isSum || getElementTypeOrSelf(op.getOuts()).isF32()))
       return op.emitOpError("has no kernel for ") << op.getX().getType() << " and " << shape
-                                                  << "; both need at most 8 bits, and the result f32";
+                                                  << "; both need at most 8 bits, and the result f32 or i32";
     int64_t k = shape.getDimSize(transposed), n = shape.getDimSize(!transposed);
     const int64_t mostDepth = sq::numerics::largestContraction(8, /*unsignedA=*/true, 8, /*unsignedB=*/false);
     if (k > mostDepth)
@@ -236,11 +236,20 @@ struct Lowering {
       offset[c] = zeroX * columns.sums[c];
       scale[c] = xType.getScale() * columns.scales[c];
     }
-    if (zeroX)
+    Value bias = op.getBias();
+    bool hasOffset = zeroX != 0;
+    if (DenseIntElementsAttr known; isSum && bias && matchPattern(bias, m_Constant(&known))) {
+      for (auto [o, value] : llvm::zip(offset, known.getValues<int32_t>()))
+        o -= value;
+      bias = Value();
+      hasOffset = true;
+    }
+    if (hasOffset)
       extras.push_back(vectorOf<int32_t>(offset, b.getI32Type()));
-    extras.push_back(vectorOf<float>(scale, b.getF32Type()));
-    if (op.getBias())
-      extras.push_back(op.getBias());
+    if (!isSum)
+      extras.push_back(vectorOf<float>(scale, b.getF32Type()));
+    if (bias)
+      extras.push_back(bias);
     auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), unsignedBytes(storage(op.getX()), xType.isSigned()),
                                               panels, extras, op.getOuts());
     SmallVector<Type> scalars = {b.getI32Type()};
@@ -249,11 +258,14 @@ struct Lowering {
     OpBuilder::InsertionGuard guard(b);
     Block *body = b.createBlock(&product.getEpilogue(), {}, scalars, SmallVector<Location>(scalars.size(), b.getLoc()));
     unsigned next = 0;
-    Value sum = body->getArgument(next++);
-    if (zeroX)
-      sum = arith::SubIOp::create(b, sum, body->getArgument(next++));
-    Value y = arith::MulFOp::create(b, arith::SIToFPOp::create(b, b.getF32Type(), sum), body->getArgument(next++));
-    if (op.getBias())
+    Value y = body->getArgument(next++);
+    if (hasOffset)
+      y = arith::SubIOp::create(b, y, body->getArgument(next++));
+    if (!isSum)
+      y = arith::MulFOp::create(b, arith::SIToFPOp::create(b, b.getF32Type(), y), body->getArgument(next++));
+    if (bias && isSum)
+      y = arith::AddIOp::create(b, y, body->getArgument(next++));
+    else if (bias)
       y = arith::AddFOp::create(b, y, body->getArgument(next++));
     sq::YieldOp::create(b, y);
     op->replaceAllUsesWith(product);

@@ -36,10 +36,14 @@ def Sq_LinearOp : Sq_DpsOp<"linear"> {
     `w` is `[n, k]`. All leading dims of `x` are rows. Quantised elements stand for the floats that
     they express; their products are summed exactly, as integers.
 
+    With a result of i32, that is these sums themselves, in units of the product of the scales of
+    `x` and the column, without zero points; `bias` is then i32, too. What follows must not let them leave 32 bits.
+
     - (C1) `w` is a matrix whose k equals the last dim of `x` and whose n that of `outs`.
     - (C2) `bias`, when given, is `[n]`.
     - (C3) `x` and `outs` have one rank, and equal leading dims.
     - (C4) both `x` and `w` are quantised or none; `x` then with one scale, `w` with one or one per n.
+    - (C5) `outs` is of floats, or of i32 when `x` is quantised; `bias` is of floats or of i32 likewise.
 
     Example:
     ```mlir
@@ -50,8 +54,8 @@ def Sq_LinearOp : Sq_DpsOp<"linear"> {
     ```
   }];
   let arguments = (ins Sq_FloatOrQuantizedShaped:$x, Sq_FloatOrQuantizedShaped:$weight,
-                       Optional<Sq_F32Shaped>:$bias, Sq_F32Shaped:$outs, UnitAttr:$transpose_weight);
-  let results = (outs Variadic<Sq_F32Shaped>:$result);
+                       Optional<Sq_NumberShaped>:$bias, Sq_NumberShaped:$outs, UnitAttr:$transpose_weight);
+  let results = (outs Variadic<Sq_NumberShaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`
     (`bias` `(` $bias^ `:` type($bias) `)`)? `outs` `(` $outs `:` type($outs) `)`
