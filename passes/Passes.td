@@ -307,6 +307,10 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
     %y = linalg.generic .. { clamp((x * m + half) >> e) }
     ```
   }];
+  let options = [
+    Option<"keepAttention", "keep-attention", "bool", /*default=*/"false",
+           "leave sq.int_attention with heads of a multiple of 4 elements, at most 16384, to the host's kernel">
+  ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }

@@ -16,6 +16,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/Range.h"
 #include "lib/calibration/StatsFile.h"
+#include "passes/Borders.h"
 #include "passes/QuantizedWeight.h"
 
 namespace sq {
@@ -64,8 +65,6 @@ struct Known {
   llvm::SmallVector<std::pair<Form, mlir::Value>, 2> made = {};
 };
 
-/// Kernels that leave integers have this attribute: no op of the graph is fused with them.
-inline constexpr char kBorder[] = "sq.border";
 /// Why an op stayed, for --sq-verify-integer-only.
 inline constexpr char kReason[] = "sq.float_because";
 
