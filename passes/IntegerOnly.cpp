@@ -37,7 +37,7 @@ struct IntegerOnlyPass : sq::impl::IntegerOnlyPassBase<IntegerOnlyPass> {
   }
 
   void fail(const std::string &message) {
-    getOperation().emitError(message);
+    emitError(getOperation().getLoc(), message);
     signalPassFailure();
   }
 };

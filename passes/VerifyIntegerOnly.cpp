@@ -1,9 +1,9 @@
 //===-- VerifyIntegerOnly.cpp - which floats are left -------------------------===//
 
 #include "llvm/ADT/SetVector.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 #include "passes/Passes.h"
 #include "passes/analysis/ObservedValues.h"
@@ -21,10 +21,12 @@ namespace {
 bool isFloat(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
 
 struct VerifyIntegerOnlyPass : sq::impl::VerifyIntegerOnlyPassBase<VerifyIntegerOnlyPass> {
-  /// Shapes only, or the float itself as data of another op that is named.
+  /// Whether `op` does arithmetic on floats. What only moves them is not what is wrong.
   static bool computes(Operation *op) {
-    return !isa<tensor::EmptyOp, tensor::DimOp, linalg::YieldOp, func::ReturnOp>(op) && !op->hasTrait<OpTrait::ConstantLike>() &&
-           !isa<func::FuncOp>(op);
+    bool hasFloats = llvm::any_of(op->getOperandTypes(), isFloat) || llvm::any_of(op->getResultTypes(), isFloat);
+    if (!hasFloats || isa<arith::ConstantOp, arith::SelectOp>(op))
+      return false;
+    return isa<arith::ArithDialect, math::MathDialect, sq::SqDialect>(op->getDialect());
   }
 
   /// A dequantize kernel whose result is an output, or a quantize kernel of an input.
@@ -53,7 +55,7 @@ struct VerifyIntegerOnlyPass : sq::impl::VerifyIntegerOnlyPassBase<VerifyInteger
     for (Operation &op : getOperation().getBody().front()) {
       bool hasFloats = false;
       op.walk([&](Operation *inner) {
-        hasFloats |= computes(inner) && (llvm::any_of(inner->getOperandTypes(), isFloat) || llvm::any_of(inner->getResultTypes(), isFloat));
+        hasFloats |= computes(inner);
       });
       auto border = op.getAttrOfType<StringAttr>(sq::kBorder);
       // What lies between an op that stayed and the integers around it is not what is wrong.
@@ -67,7 +69,7 @@ struct VerifyIntegerOnlyPass : sq::impl::VerifyIntegerOnlyPassBase<VerifyInteger
     }
     if (!count)
       return;
-    getOperation().emitError() << count << (count == 1 ? " op stays" : " ops stay")
+    emitError(getOperation().getLoc()) << count << (count == 1 ? " op stays" : " ops stay")
                                << " in float, so that the model is not integer-only; --quant=int8 runs them in float:" << list;
     getOperation()->setAttr("sq.refused", UnitAttr::get(&getContext()));
     signalPassFailure();

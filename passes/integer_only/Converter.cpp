@@ -92,13 +92,13 @@ Value IntegerConverter::get(Value v, const Form &form) {
   }
   if (matchPattern(v, m_Constant()))
     return constant(v, form);
-  Value result = quantize(v, form, isa<BlockArgument>(v) ? "quantize" : "inner");
-  known[v].made.emplace_back(form, result);
-  known[v].raw = [this, v] {
+  Known &entry = known[v];
+  entry.direct = [this, v](const Form &asked) { return quantize(v, asked, isa<BlockArgument>(v) ? "quantize" : "inner"); };
+  entry.raw = [this, v] {
     Form wide = wideForm(*statsOf(v));
     return Raw{get(v, wide), {wide.scale}, wide.bits};
   };
-  return result;
+  return get(v, form);
 }
 
 Raw IntegerConverter::rawOf(Value v) {

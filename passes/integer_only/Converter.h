@@ -131,6 +131,8 @@ private:
   //===-- Pointwise.cpp ------------------------------------------------------===//
   enum class Activation { Gelu, Silu, Tanh, Sigmoid, Other };
   bool convertActivation(mlir::Value x, mlir::Value result, Activation kind, llvm::function_ref<std::optional<double>(double)> f);
+  /// A product with a positive number, in whatever way it is written (a NaN becoming 0, as behind attention, included).
+  bool convertFactor(mlir::Value x, mlir::Value result, llvm::function_ref<std::optional<double>(double)> f);
   bool convertGeneric(mlir::linalg::GenericOp op);
   bool convertSum(mlir::linalg::GenericOp op);
   bool convertMask(mlir::linalg::GenericOp op);

@@ -30,6 +30,8 @@ Number compare(arith::CmpFPredicate predicate, double x, double y) {
   case P::ULT: return unordered || x < y;
   case P::ULE: return unordered || x <= y;
   case P::UNE: return x != y;
+  case P::UNO: return unordered;
+  case P::ORD: return !unordered;
   default: return std::nullopt;
   }
 }

@@ -120,5 +120,7 @@ Value IntegerConverter::constant(Value v, const Form &form) {
     int64_t q = std::llrint(values[i] / form.step(i % channels)) + form.zero;
     integers.push_back(APInt(64, static_cast<uint64_t>(std::clamp(q, low, high))).trunc(width));
   }
+  ImplicitLocOpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointAfterValue(v);
   return arith::ConstantOp::create(b, DenseElementsAttr::get(type.clone(element), integers));
 }

@@ -4,6 +4,9 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+
+#include <cmath>
 
 #include "passes/integer_only/Converter.h"
 
@@ -34,10 +37,25 @@ SmallVector<Value> sourcesOf(Operation *op) {
   return sources;
 }
 
-/// `op` on tensors of `element` instead of floats.
-Value cloneOn(ImplicitLocOpBuilder &b, Operation *op, ArrayRef<Value> sources, ArrayRef<Value> with, Type element) {
+/// Numbers that the body of a loop chooses besides elements, as masked places have them.
+SmallVector<std::pair<Value, double>> numbersOf(Operation *op) {
+  SmallVector<std::pair<Value, double>> numbers;
+  op->walk([&](Operation *inner) {
+    if (isa<arith::SelectOp, linalg::YieldOp>(inner))
+      for (Value v : inner->getOperands())
+        if (FloatAttr number; matchPattern(v, m_Constant(&number)))
+          numbers.emplace_back(v, number.getValueAsDouble());
+  });
+  return numbers;
+}
+
+/// `op` on tensors of `element` instead of floats; `integerOf` makes integers of numbers.
+Value cloneOn(ImplicitLocOpBuilder &b, Operation *op, ArrayRef<Value> sources, ArrayRef<Value> with, Type element,
+              function_ref<int64_t(double)> integerOf) {
   IRMapping map;
   map.map(sources, with);
+  for (auto [v, number] : numbersOf(op))
+    map.map(v, arith::ConstantOp::create(b, b.getIntegerAttr(element, integerOf(number))).getResult());
   for (Value v : op->getOperands())
     if (auto empty = v.getDefiningOp<tensor::EmptyOp>(); empty && hasFloats(empty.getType()))
       map.map(v, tensor::EmptyOp::create(b, empty.getMixedSizes(), element).getResult());
@@ -68,13 +86,16 @@ bool IntegerConverter::isMovement(Op *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic || generic.getNumReductionLoops())
     return false;
-  // Floats are read, chosen from and written.
-  return llvm::all_of(*generic.getBody(), [](Op &inner) {
+  // Floats are read, chosen from and written; what comes from outside is constant.
+  return llvm::all_of(*generic.getBody(), [&](Op &inner) {
     bool isOfFloats = llvm::any_of(inner.getOperandTypes(), hasFloats) || llvm::any_of(inner.getResultTypes(), hasFloats);
-    return !isOfFloats || isa<tensor::ExtractOp, arith::SelectOp, linalg::YieldOp>(inner);
-  }) && !sourcesOf(op).empty() && llvm::all_of(generic.getBody()->getTerminator()->getOperands(), [&](Value v) {
-    return v.getParentBlock() == generic.getBody();
-  });
+    if (!isOfFloats)
+      return true;
+    return isa<tensor::ExtractOp, arith::ConstantOp>(inner) ||
+           (isa<arith::SelectOp, linalg::YieldOp>(inner) && llvm::all_of(inner.getOperands(), [&](Value v) {
+              return v.getParentBlock() == generic.getBody() || matchPattern(v, m_Constant());
+            }));
+  }) && !sourcesOf(op).empty();
 }
 
 bool IntegerConverter::convertMovement(Op *op) {
@@ -82,7 +103,11 @@ bool IntegerConverter::convertMovement(Op *op) {
   Value result = op->getResult(0);
   if (sources.size() == 1 && masks.contains(sources[0])) {
     TwoValued mask = masks.lookup(sources[0]);
-    masks[result] = {cloneOn(b, op, sources, mask.bits, b.getI1Type()), mask.atFalse, mask.atTrue};
+    for (auto [v, number] : numbersOf(op))
+      if (number != mask.atFalse && number != mask.atTrue)
+        return refuse("it makes a mask of more than two values");
+    auto bitOf = [&](double number) -> int64_t { return number == mask.atTrue; };
+    masks[result] = {cloneOn(b, op, sources, mask.bits, b.getI1Type(), bitOf), mask.atFalse, mask.atTrue};
     return true;
   }
   for (Value source : sources)
@@ -99,7 +124,11 @@ bool IntegerConverter::convertMovement(Op *op) {
     b.setInsertionPoint(op);
     Location before = b.getLoc();
     b.setLoc(op->getLoc());
-    Value moved = cloneOn(b, op, sources, integers, form.storage(b.getContext()));
+    int64_t low = form.isUnsigned ? 0 : -(INT64_C(1) << (form.bits - 1)), high = low + (INT64_C(1) << form.bits) - 1;
+    Value moved = cloneOn(b, op, sources, integers, form.storage(b.getContext()), [&](double number) {
+      double q = std::nearbyint(number / form.scale) + double(form.zero);
+      return q <= double(low) ? low : q >= double(high) ? high : int64_t(q);
+    });
     b.setLoc(before);
     return moved;
   };

@@ -42,7 +42,38 @@ static double errorOn(const TensorStats &stats, function_ref<double(double)> exa
   return count ? squares / count : 0;
 }
 
+bool IntegerConverter::convertFactor(Value x, Value result, function_ref<std::optional<double>(double)> f) {
+  std::optional<double> factor = f(1);
+  if (!factor || !(*factor > 0) || !std::isfinite(*factor) || !isKnown(x))
+    return false;
+  double largest = statsOf(x) ? std::max(statsOf(x)->maxAbs(), 1.0f) : 1e3;
+  for (int i = -64; i <= 64; ++i) {
+    double at = largest * i / 64;
+    if (std::optional<double> y = f(at); !y || std::fabs(*y - *factor * at) > 1e-6 * *factor * largest)
+      return false;
+  }
+  // The same integers in another scale.
+  double by = *factor;
+  Known &entry = known[result];
+  auto source = known.find(x);
+  entry.perChannel = source == known.end() || source->second.perChannel;
+  entry.direct = [=](const Form &form) {
+    Form before = form;
+    before.scale /= by;
+    return get(x, before);
+  };
+  entry.raw = [=] {
+    Raw raw = rawOf(x);
+    for (double &scale : raw.scales)
+      scale *= by;
+    return raw;
+  };
+  return true;
+}
+
 bool IntegerConverter::convertActivation(Value x, Value result, Activation kind, function_ref<std::optional<double>(double)> f) {
+  if (kind == Activation::Other && convertFactor(x, result, f))
+    return true;
   const TensorStats *stats = statsOf(x), *results = statsOf(result);
   if (!stats || !results || !isKnown(x))
     return refuse("calibration has not seen its input or its result");
