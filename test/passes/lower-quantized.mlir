@@ -48,3 +48,23 @@ func.func @zero_points(%x: tensor<?x8x!quant.uniform<u8:f32, 0.5>>, %init: tenso
   %y = sq.linear ins(%x, %w : tensor<?x8x!quant.uniform<u8:f32, 0.5>>, tensor<8x3x!quant.uniform<i8:f32, 0.25:3>>) outs(%init : tensor<?x3xf32>) -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:100>
+!w = !quant.uniform<i8:f32:1, {0.25, 0.5, 1.0}>
+
+// Sums as they are: the bias takes up what the zero point adds.
+// CHECK-LABEL: @sums
+func.func @sums(%x: tensor<?x8x!x>, %init: tensor<?x3xi32>) -> tensor<?x3xi32> {
+  %stored = arith.constant dense<-2> : tensor<8x3xi8>
+  %w = quant.scast %stored : tensor<8x3xi8> to tensor<8x3x!w>
+  %bias = arith.constant dense<[1, -7, 0]> : tensor<3xi32>
+  // -1600 minus the bias.
+  // CHECK: arith.constant dense<[-1601, -1593, -1600]> : tensor<3xi32>
+  // CHECK: sq.packed_matmul
+  // CHECK: arith.subi
+  // CHECK-NEXT: sq.yield
+  %y = sq.linear ins(%x, %w : tensor<?x8x!x>, tensor<8x3x!w>) bias(%bias : tensor<3xi32>) outs(%init : tensor<?x3xi32>) -> tensor<?x3xi32>
+  return %y : tensor<?x3xi32>
+}
