@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
+#include "passes/Borders.h"
 #include "passes/Passes.h"
 
 namespace sq {
@@ -52,6 +53,9 @@ struct FuseElementwisePass : sq::impl::FuseElementwisePassBase<FuseElementwisePa
     linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *fused) {
       Operation *producer = fused->get().getDefiningOp();
       if (!producer || !producer->hasOneUse() || isWorkOfRow(producer, *fused))
+        return false;
+      // What turns integers into floats, or back, is a kernel that can be told from integer ones.
+      if (producer->hasAttr(sq::kBorder) || fused->getOwner()->hasAttr(sq::kBorder))
         return false;
       size_t size = 0;
       for (Operation *op : {producer, fused->getOwner()})

@@ -10,6 +10,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/Borders.h"
 #include "passes/Passes.h"
 
 namespace sq {
@@ -55,8 +56,8 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
 
   LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
     if (op.getNumReductionLoops() || op->getNumResults() != 1 || !op.hasPureTensorSemantics() ||
-        op.hasIndexSemantics())
-      return rewriter.notifyMatchFailure(op, "not elementwise on tensors");
+        op.hasIndexSemantics() || op->hasAttr(sq::kBorder))
+      return rewriter.notifyMatchFailure(op, "not elementwise on tensors, or a kernel of its own");
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     auto type = cast<RankedTensorType>(op.getResultTypes().front());
     Type element = type.getElementType();

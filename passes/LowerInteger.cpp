@@ -24,6 +24,16 @@ using namespace mlir;
 namespace {
 
 struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
+  using LowerIntegerPassBase::LowerIntegerPassBase;
+
+  bool hasKernel(Operation *op) const {
+    auto attention = dyn_cast<sq::IntAttentionOp>(op);
+    if (!attention || !keepAttention || attention.getResult().empty())
+      return false;
+    int64_t size = cast<RankedTensorType>(attention.getQ().getType()).getDimSize(3);
+    return size % 4 == 0 && size <= sq::kMostHeadElements;
+  }
+
   /// Lowers `op` if it is one of `Ops`.
   template <typename... Ops> static WalkResult lower(Operation *op, IRRewriter &rewriter) {
     if ((isa<Ops>(op) || ...) && op->getNumResults() == 0) {
@@ -48,9 +58,11 @@ struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
     WalkResult all = getOperation().walk([&](Operation *op) {
+      if (hasKernel(op))
+        return WalkResult::advance();
       rewriter.setInsertionPoint(op);
       return lower<sq::RequantizeOp, sq::RequantizedAddOp, sq::IntGeluOp, sq::IntSigmoidOp, sq::IntTanhOp,
-                   sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp,
+                   sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp, sq::IntAttentionOp,
                    sq::IntLayerNormOp, sq::IntRmsNormOp>(op, rewriter);
     });
     if (all.wasInterrupted()) {

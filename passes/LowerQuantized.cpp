@@ -248,7 +248,7 @@ struct Lowering {
     return linear;
   }
 
-  /// sum_k (x - zero)(w - zeros[n]) as one loop nest; `weight` is of signed bytes.
+  /// sum_k (x - zero)(w - zeros[n]) + bias[n] as one loop nest; `weight` is of signed bytes.
   Operation *sumsInLoops(sq::LinearOp op, ElementsAttr weight, const Columns &columns) {
     auto xType = cast<UniformQuantizedType>(quantizedOf(op.getX()));
     int64_t rank = cast<RankedTensorType>(op.getOuts().getType()).getRank();
@@ -262,8 +262,14 @@ struct Lowering {
       w = {n, k};
     auto map = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(rank + 1, 0, exprs, b.getContext()); };
     Value constant = arith::ConstantOp::create(b, op.getWeight().getLoc(), weight);
-    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
-    Value init = linalg::FillOp::create(b, zero, op.getOuts()).getResult(0);
+    Value init;
+    if (Value bias = op.getBias()) {
+      sq::Input columnOf{bias, AffineMap::get(rank, 0, n, b.getContext())};
+      init = sq::pointwise(b, columnOf, op.getOuts(), [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+    } else {
+      Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+      init = linalg::FillOp::create(b, zero, op.getOuts()).getResult(0);
+    }
     sq::Input inputs[] = {{storage(op.getX()), map(row)}, {constant, map(w)}, {vectorOf<int32_t>(columns.zeros, b.getI32Type()), map(n)}};
     return sq::reduceRows(b, inputs, init, [&](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
              Value zeroX = arith::ConstantOp::create(ib, ib.getI32IntegerAttr(xType.getZeroPoint()));
@@ -313,14 +319,22 @@ struct Lowering {
       scale[c] = xType.getScale() * columns.scales[c];
     }
     Value x = unsignedBytes(storage(op.getX()), xType.isSigned());
-    if (zeroX)
+    Value bias = op.getBias();
+    bool hasOffset = zeroX != 0;
+    if (DenseIntElementsAttr known; isSum && bias && matchPattern(bias, m_Constant(&known))) {
+      for (auto [o, value] : llvm::zip(offset, known.getValues<int32_t>()))
+        o -= value;
+      bias = Value();
+      hasOffset = true;
+    }
+    if (hasOffset)
       extras.push_back(vectorOf<int32_t>(offset, b.getI32Type()));
     if (!isSymmetric)
       extras.append({vectorOf<int32_t>(columns.zeros, b.getI32Type()), rowSums(x)});
     if (!isSum)
       extras.push_back(vectorOf<float>(scale, b.getF32Type()));
-    if (op.getBias())
-      extras.push_back(op.getBias());
+    if (bias)
+      extras.push_back(bias);
     auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), x, panels, extras, op.getOuts());
     SmallVector<Type> scalars = {b.getI32Type()};
     for (Value extra : extras)
@@ -329,7 +343,7 @@ struct Lowering {
     Block *body = b.createBlock(&product.getEpilogue(), {}, scalars, SmallVector<Location>(scalars.size(), b.getLoc()));
     unsigned next = 0;
     Value y = body->getArgument(next++);
-    if (zeroX)
+    if (hasOffset)
       y = arith::SubIOp::create(b, y, body->getArgument(next++));
     if (!isSymmetric) {
       Value zero = body->getArgument(next++);
@@ -337,7 +351,9 @@ struct Lowering {
     }
     if (!isSum)
       y = arith::MulFOp::create(b, arith::SIToFPOp::create(b, b.getF32Type(), y), body->getArgument(next++));
-    if (op.getBias())
+    if (bias && isSum)
+      y = arith::AddIOp::create(b, y, body->getArgument(next++));
+    else if (bias)
       y = arith::AddFOp::create(b, y, body->getArgument(next++));
     sq::YieldOp::create(b, y);
     op->replaceAllUsesWith(product);

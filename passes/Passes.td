@@ -218,6 +218,64 @@ def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
     "::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
+  let summary = "everything in integers, from calibration";
+  let description = [{
+    Rewrites @main, as `--sq-onnx-to-graph` leaves it, so that it computes with integers only, from
+    embeddings to the last layer, with the ranges of a file of sq-calibrate. Scales are real numbers in this
+    pass alone: what runs are dyadic factors (Yao et al. 2021, HAWQ-V3).
+
+    - Linear layers multiply unsigned bytes by signed ones, layers that read one value with one common range and
+      common factors of its channels (see `--sq-quantize`), into sums of 32 bits.
+    - Sums become what their readers ask for: bytes of the next product, or 16 bits for residual
+      connections and norms (22 where 16 are too coarse for most of what calibration saw).
+    - Norms are `sq.int_layer_norm` and `sq.int_rms_norm`, attention is `sq.int_attention`, its mask a boolean,
+      which must come from a choice between 0 and -10000 or less by an input of integers or booleans.
+      Integer inputs that become masks hold 0 and 1.
+    - GELU, SiLU, sigmoid and tanh are polynomials of 16 bits or tables of 256 entries, whichever has the smaller
+      error on the calibration's histogram; any other function of one value is a table.
+    - Embeddings are tables of bytes with a scale per column, of 16 bits where they have at most 1024 rows.
+    - What moves elements moves integers.
+
+    An output that the model declares as float is made of integers by a loop of its own, with the attribute
+    `sq.border = "dequantize"`; an input of floats is made integers by one with "quantize". No other op
+    is fused with them. What has no integer form stays, with the reason in `sq.float_because`;
+    `--sq-verify-integer-only` makes an error of it.
+
+    ```mlir
+    %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..
+    %z = sq.layer_norm ins(%y, %g : ..) ..
+    ==>
+    %s = sq.linear ins(%q, %v : tensor<?x64x!quant.uniform<u8:f32, ..>>, ..) outs(.. : tensor<?x8xi32>)
+    %r = sq.requantize ins(%s : tensor<?x8xi32>) outs(.. : tensor<?x8xi16>) {multipliers = .., exponents = ..}
+    %z = sq.int_layer_norm ins(%r : tensor<?x8xi16>) outs(.. : tensor<?x8xi8>) ..
+    ```
+  }];
+  let options = [
+    Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate">,
+    Option<"method", "method", "std::string", /*default=*/"\"mse\"",
+           "how ranges of bytes are chosen: minmax, moving-average, percentile=P, entropy, mse">
+  ];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def VerifyIntegerOnlyPass : Pass<"sq-verify-integer-only", "::mlir::func::FuncOp"> {
+  let summary = "name every op that is left in float";
+  let description = [{
+    After `--sq-integer-only`: one error that lists all ops of @main that compute with floats, each with the
+    ONNX nodes that it came from and, where known, why it has no integer form. Allowed are the loops with `sq.border`
+    that make a float output of the model from integers, or integers from a float input.
+
+    ```mlir
+    %y = linalg.generic .. { math.sin %x } loc("/n/Sin")
+    ==>
+    error: 1 op stays in float, so that the model is not integer-only; --quant=int8 runs them in float:
+      linalg.generic of /n/Sin: calibration has not seen its input or its result
+    ```
+  }];
+}
+
 def LowerQuantizedPass : Pass<"sq-lower-quantized", "::mlir::func::FuncOp"> {
   let summary = "turn quantised elements into the integers that store them";
   let description = [{
@@ -258,6 +316,10 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
     %y = linalg.generic .. { clamp((x * m + half) >> e) }
     ```
   }];
+  let options = [
+    Option<"keepAttention", "keep-attention", "bool", /*default=*/"false",
+           "leave sq.int_attention with heads of a multiple of 4 elements, at most 16384, to the host's kernel">
+  ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }

@@ -38,7 +38,7 @@ using namespace mlir;
 
 namespace {
 
-bool isProduct(Operation *op) { return isa<sq::PackedMatmulOp, sq::AttentionOp>(op); }
+bool isProduct(Operation *op) { return isa<sq::PackedMatmulOp, sq::AttentionOp, sq::IntAttentionOp>(op); }
 
 /// Which operands of kernels run along the batch.
 struct Batch {
@@ -138,6 +138,9 @@ struct Batch {
     if (auto o = dyn_cast<sq::AttentionOp>(op))
       return isAlong(o.getQ()) && isAlong(o.getK()) && isAlong(o.getV()) && isAlong(o.getOuts()) &&
              (!o.getMask() || isAlong(o.getMask()) || (isFixed(o.getMask()) && cast<MemRefType>(o.getMask().getType()).getDimSize(0) == 1));
+    if (auto o = dyn_cast<sq::IntAttentionOp>(op))
+      return isAlong(o.getQ()) && isAlong(o.getK()) && isAlong(o.getV()) && isAlong(o.getOuts()) &&
+             (!o.getKeep() || isAlong(o.getKeep()) || (isFixed(o.getKeep()) && cast<MemRefType>(o.getKeep().getType()).getDimSize(0) == 1));
     if (auto o = dyn_cast<linalg::LinalgOp>(op))
       return mayChunk(o);
     return false;
@@ -205,7 +208,7 @@ struct Chunker {
     // Rows that one part of the batch has in products.
     Operation *product = *llvm::find_if(run, isProduct);
     Value x = product->getOperand(0);
-    int64_t rank = isa<sq::AttentionOp>(product) ? 3 : cast<MemRefType>(x.getType()).getRank();
+    int64_t rank = isa<sq::AttentionOp, sq::IntAttentionOp>(product) ? 3 : cast<MemRefType>(x.getType()).getRank();
     for (int64_t d = 1; d + 1 < rank; ++d)
       extents.push_back(sq::dimOf(b, x, d));
 

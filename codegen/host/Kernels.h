@@ -19,6 +19,8 @@ mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, cons
 mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const TiledTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const TiledTarget &);
+/// Heads of 4 elements or a multiple.
+mlir::LogicalResult lowerIntAttention(mlir::RewriterBase &, IntAttentionOp, const TiledTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const TiledTarget &);
 mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const TiledTarget &);
 mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const TiledTarget &);

@@ -139,8 +139,12 @@ struct OutlineKernelsPass : sq::impl::OutlineKernelsPassBase<OutlineKernelsPass>
     if (!fresh)
       kernel.erase();
     LLVM::LLVMFuncOp callee = it->second;
-    if (fresh)
-      callee.setSymName("sq_kernel_" + std::to_string(known.size() - 1));
+    if (fresh) {
+      // Where integers become floats, or the other way round, is told by the symbol: no other kernel
+      // of an integer-only program has float instructions.
+      bool isBorder = op.getName().starts_with("generic:dequantize ") || op.getName().starts_with("generic:quantize ");
+      callee.setSymName("sq_kernel_" + std::to_string(known.size() - 1) + (isBorder ? "_border" : ""));
+    }
 
     // The launch.
     Value memory = slotFor(captures, parent);

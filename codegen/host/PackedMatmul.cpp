@@ -5,19 +5,17 @@
 // panel is multiplied tile by tile, and each tile's sums go through the
 // epilogue in registers.
 //
-// Bytes go by fours along k: vpdpbusd multiplies and adds them at once; without it
-// the even and the odd ones are widened to 16 bits and meet in vpmaddwd, whose sums
-// of pairs are exact (vpmaddubsw's saturate).
+// Bytes go by fours along k (Bytes.h).
 //
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/common/ContractionTile.h"
+#include "codegen/host/Bytes.h"
 #include "codegen/host/Epilogue.h"
 #include "codegen/host/Kernels.h"
 
@@ -60,26 +58,6 @@ struct Emitter : EpilogueEmitter {
     return vector::LoadOp::create(b, type, weight, ValueRange{group, k, indexConstant(b, column % kGroup * 4)});
   }
 
-  /// Of four unsigned and four signed bytes in each lane.
-  Value multiplyBytes(ImplicitLocOpBuilder &b, Value lhs, Value rhs, Value sum) {
-    auto call = [&](StringRef name, ValueRange args) {
-      return LLVM::CallIntrinsicOp::create(b, vectorType, b.getStringAttr(name), args).getResult(0);
-    };
-    auto bytesOf = VectorType::get({4 * target.lanes}, b.getI8Type());
-    auto wordsOf = VectorType::get({2 * target.lanes}, b.getI16Type());
-    if (target.vnni)
-      return call("llvm.x86.avx512.vpdpbusd.512", {sum, vector::BitCastOp::create(b, bytesOf, lhs), rhs});
-    Value eight = arith::ConstantOp::create(b, DenseElementsAttr::get(wordsOf, b.getI16IntegerAttr(8)));
-    Value low = arith::ConstantOp::create(b, DenseElementsAttr::get(wordsOf, b.getI16IntegerAttr(255)));
-    Value left = vector::BitCastOp::create(b, wordsOf, lhs), right = vector::BitCastOp::create(b, wordsOf, rhs);
-    Value evenLeft = arith::AndIOp::create(b, left, low), oddLeft = arith::ShRUIOp::create(b, left, eight);
-    Value oddRight = arith::ShRSIOp::create(b, right, eight);
-    Value evenRight = arith::ShRSIOp::create(b, arith::ShLIOp::create(b, right, eight), eight);
-    StringRef name = target.lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd";
-    sum = arith::AddIOp::create(b, sum, call(name, {evenLeft, evenRight}));
-    return arith::AddIOp::create(b, sum, call(name, {oddLeft, oddRight}));
-  }
-
   /// Fetches what is `at` bytes or floats behind the start of `panel` to L2.
   void prefetch(ImplicitLocOpBuilder &b, Value panel, Value at) {
     Value first = bytes ? Value(arith::MulIOp::create(b, panel, indexConstant(b, kPanelColumns / kGroup))) : panel;
@@ -112,7 +90,7 @@ struct Emitter : EpilogueEmitter {
       auto rhs = [&](ImplicitLocOpBuilder &ib, Value k, int64_t v) {
         return rightVector(ib, panel, k, sub + v * target.lanes);
       };
-      auto multiply = [&](ImplicitLocOpBuilder &ib, Value l, Value r, Value sum) { return multiplyBytes(ib, l, r, sum); };
+      auto multiply = [&](ImplicitLocOpBuilder &ib, Value l, Value r, Value sum) { return multiplyBytes(ib, target, l, r, sum); };
       if (bytes)
         tile.multiply = multiply;
       tile.lhs = lhs;

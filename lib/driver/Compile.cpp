@@ -14,6 +14,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Threading.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 
 #include "codegen/host/EmitObject.h"
 #include "dialects/sq/IR/SqOps.h"
@@ -249,8 +250,14 @@ struct Compiler {
           buildOnnxToGraph(pm);
           if (options.observe)
             pm.addPass(createObservePass());
-          if (!options.quant.empty())
+          if (options.quant == "int8")
             pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats}));
+          if (options.quant == "int-only") {
+            pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats}));
+            pm.addPass(createCanonicalizerPass());
+            pm.addPass(createCSEPass());
+            pm.addNestedPass<func::FuncOp>(createVerifyIntegerOnlyPass());
+          }
         })))
       return fail(ExitCode::Refused, "the model could not be normalised");
     if (options.inspect)

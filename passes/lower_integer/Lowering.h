@@ -24,6 +24,7 @@ Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, LookupOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntSqrtOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntSoftmaxOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntContextOp op);
+Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntAttentionOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntLayerNormOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntRmsNormOp op);
 

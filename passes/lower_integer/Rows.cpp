@@ -206,7 +206,7 @@ Lowered sq::lowerInteger(ImplicitLocOpBuilder &b, IntContextOp op) {
         c = a.clamp(c, a.constant(-(1 << 23)), a.constant(1 << 23));
         Ranged scaled = a.mul(c, a.constant(static_cast<int32_t>(op.getMultiplier())));
         Ranged rounded = a.shiftRounded(scaled, a.constant(op.getExponent()), *roundingOf(op.getRounding()));
-        return a.result(rounded, 0, range, element);
+        return a.result(rounded, op.getZeroPoint(), range, element);
       });
   return {y, problem};
 }

@@ -457,6 +457,107 @@ TEST(Integer, Context) {
   check(text, all, expected, Where::Cuda);
 }
 
+/// One attention op: `keep` as "" or the dims of what is kept, static 1 or "?".
+struct AttentionCase {
+  int64_t heads, keyHeads, size;
+  std::string keep;
+  bool causal, uniform, unsignedK, unsignedResult;
+  std::string rounding;
+  double scale; // of scores
+};
+
+void checkAttention(const AttentionCase &c, unsigned seed) {
+  IntegerExp exp = IntegerExp::of(c.scale);
+  Dyadic out = Dyadic::of(1.3 / 65536);
+  int64_t zero = c.unsignedResult ? 97 : -3;
+  std::string q = "?x?x" + std::to_string(c.heads) + "x" + std::to_string(c.size) + "x";
+  std::string k = "?x?x" + std::to_string(c.keyHeads) + "x" + std::to_string(c.size) + "x";
+  std::vector<Argument> arguments = {{"q", q, "i8", "i8"}, {"k", k, "i8", c.unsignedK ? "u8" : "i8"}, {"v", k, "i8", "i8"}};
+  std::string keepText;
+  if (!c.keep.empty()) {
+    arguments.push_back({"keep", c.keep, "i8", "i8"});
+    keepText = " keep(%keep : tensor<" + c.keep + "i8>)";
+  }
+  std::ostringstream op;
+  op << "sq.int_attention ins(%q, %k, %v : tensor<" << q << "i8>, tensor<" << k << "i8>, tensor<" << k << "i8>)" << keepText
+     << " outs(%e : tensor<" << q << "i8>) {" << exponentialAttributes(exp) << ", multiplier = " << out.m << " : i32, exponent = " << out.e
+     << " : i32, rounding = \"" << c.rounding << "\", zero_point = " << zero << " : i64" << (c.causal ? ", causal" : "")
+     << (c.uniform ? ", fully_masked_uniform" : "") << (c.unsignedK ? ", k_unsigned" : "") << (c.unsignedResult ? ", is_unsigned" : "")
+     << "} -> tensor<" << q << "i8>";
+  std::string text = model(arguments, op.str(), q, "i8", c.unsignedResult ? "u8" : "i8");
+
+  std::vector<Feed> all;
+  Random random(seed);
+  for (auto [batch, queries, keys] : {std::tuple(1, 1, 1), {2, 7, 7}, {1, 66, 66}, {2, 3, 40}, {1, 13, 130}, {1, 2, 0}}) {
+    auto bytes = [&](Shape shape, bool isUnsigned) { return values(random, dtypeOf(8, isUnsigned), shape, IntegerRange::of(8, isUnsigned)); };
+    Feed feed = {{"q", bytes({batch, queries, c.heads, c.size}, false)}, {"k", bytes({batch, keys, c.keyHeads, c.size}, c.unsignedK)}, {"v", bytes({batch, keys, c.keyHeads, c.size}, false)}};
+    if (!c.keep.empty()) {
+      // "?x1x1x?x" and the like.
+      Shape shape = {batch, c.heads, queries, keys};
+      for (int64_t d = 0; d < 4; ++d)
+        if (c.keep[2 * d] == '1')
+          shape[d] = 1;
+      feed["keep"] = Tensor::zeros(DType::I8, shape);
+      for (int64_t i = 0; i < feed["keep"].size(); ++i) // nothing of the second row of keys
+        feed["keep"].integers[i] = keys && i / keys == 1 ? 0 : random.integer(0, 2);
+    }
+    all.push_back(feed);
+  }
+  auto expected = [&](const Feed &feed) {
+    const Tensor &x = feed.at("q"), &y = feed.at("k"), &v = feed.at("v");
+    int64_t batch = x.shape[0], queries = x.shape[1], keys = y.shape[1];
+    Row result(x.size());
+    auto at = [&](int64_t n, int64_t i, int64_t h, int64_t length, int64_t heads) { return ((n * length + i) * heads + h) * c.size; };
+    for (int64_t n = 0; n < batch; ++n)
+      for (int64_t h = 0; h < c.heads; ++h)
+        for (int64_t s = 0; s < queries; ++s) {
+          int64_t g = h / (c.heads / c.keyHeads);
+          Row scores(keys);
+          std::vector<bool> keep(keys, true);
+          for (int64_t t = 0; t < keys; ++t) {
+            for (int64_t d = 0; d < c.size; ++d)
+              scores[t] += x.integers[at(n, s, h, queries, c.heads) + d] * y.integers[at(n, t, g, keys, c.keyHeads) + d];
+            if (c.causal && t > s + keys - queries)
+              keep[t] = false;
+            if (!c.keep.empty()) {
+              const Tensor &mask = feed.at("keep");
+              int64_t place[] = {n, h, s, t}, flat = 0;
+              for (int64_t d = 0; d < 4; ++d)
+                flat = flat * mask.shape[d] + (mask.shape[d] == 1 ? 0 : place[d]);
+              if (!mask.integers[flat])
+                keep[t] = false;
+            }
+          }
+          Row p = deferredProbabilities(exp, integerExpRow(exp, scores, keep, c.uniform ? FullyMasked::Uniform : FullyMasked::Zeros));
+          int64_t sum = std::accumulate(p.begin(), p.end(), int64_t(0));
+          for (int64_t d = 0; d < c.size; ++d) {
+            int64_t acc = 0;
+            for (int64_t t = 0; t < keys; ++t)
+              acc += p[t] * v.integers[at(n, t, g, keys, c.keyHeads) + d];
+            IntegerRange all64{INT32_MIN, INT32_MAX};
+            int64_t value = out.apply(normalizeContext(acc, sum), all64, c.rounding == "half_up" ? Rounding::HalfUp : c.rounding == "half_away" ? Rounding::HalfAway : Rounding::HalfEven);
+            result[at(n, s, h, queries, c.heads) + d] = IntegerRange::of(8, c.unsignedResult).clamp(value + zero);
+          }
+        }
+    return result;
+  };
+  check(text, all, expected);
+}
+
+TEST(Integer, Attention) {
+  checkAttention({2, 2, 32, "", false, false, false, false, "half_even", 0.05 * 0.05 / 8}, 31);
+  checkAttention({3, 3, 16, "?x1x1x?x", false, false, true, true, "half_up", 4e-4}, 32);
+  checkAttention({2, 2, 20, "?x1x1x?x", false, true, true, true, "half_up", 1e-6}, 33);
+  checkAttention({2, 2, 64, "?x1x?x?x", true, true, true, false, "half_away", 2e-3}, 34);
+}
+
+// Keys that several heads share, and a past; no kernel has heads of 6 elements, which become loops.
+TEST(Integer, AttentionShared) {
+  checkAttention({4, 2, 12, "", true, false, true, false, "half_up", 0.3}, 35);
+  checkAttention({4, 1, 4, "1x1x?x?x", false, false, false, true, "half_up", 5e-3}, 36);
+  checkAttention({2, 1, 6, "?x1x1x?x", true, true, true, false, "half_even", 4e-4}, 37);
+}
+
 TEST(Integer, Norms) {
   IntegerRange int8 = IntegerRange::of(8);
   for (auto [bits, storage, columns] : {std::tuple(22, 32, 96), {16, 16, 40}, {8, 8, 7}, {26, 32, 1}})

@@ -81,3 +81,26 @@ func.func @sums(%x: tensor<?x8x!quant.uniform<u8:f32, 1.0>>, %init: tensor<?x3xi
   %y = sq.linear ins(%x, %w : tensor<?x8x!quant.uniform<u8:f32, 1.0>>, tensor<8x3x!quant.uniform<i8:f32, 1.0>>) outs(%init : tensor<?x3xi32>) -> tensor<?x3xi32>
   return %y : tensor<?x3xi32>
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:100>
+!w = !quant.uniform<i8:f32:1, {0.25, 0.5, 1.0}>
+
+// Sums as they are: the bias takes up what the zero point adds.
+// CHECK-LABEL: @biased_sums
+// LOOPS-LABEL: @biased_sums
+// LOOPS: arith.constant dense<[1, -7, 0]> : tensor<3xi32>
+// LOOPS: linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]
+func.func @biased_sums(%x: tensor<?x8x!x>, %init: tensor<?x3xi32>) -> tensor<?x3xi32> {
+  %stored = arith.constant dense<-2> : tensor<8x3xi8>
+  %w = quant.scast %stored : tensor<8x3xi8> to tensor<8x3x!w>
+  %bias = arith.constant dense<[1, -7, 0]> : tensor<3xi32>
+  // -1600 minus the bias.
+  // CHECK: arith.constant dense<[-1601, -1593, -1600]> : tensor<3xi32>
+  // CHECK: sq.packed_matmul
+  // CHECK: arith.subi
+  // CHECK-NEXT: sq.yield
+  %y = sq.linear ins(%x, %w : tensor<?x8x!x>, tensor<8x3x!w>) bias(%bias : tensor<3xi32>) outs(%init : tensor<?x3xi32>) -> tensor<?x3xi32>
+  return %y : tensor<?x3xi32>
+}

@@ -57,8 +57,9 @@ struct Options {
                                                           "without AMX widen the weights when they load them"),
                                                clEnumValN(Precision::F16, "f16", "CUDA: float16 factors, float32 sums"),
                                                clEnumValN(Precision::TF32, "tf32", "CUDA: factors of float32 rounded to 10 bits"))};
-  cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8"),
-         cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib")};
+  cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8|int-only"),
+         cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib; int-only: everything in integers, "
+                  "from embeddings to the last layer, or an error that names each op for which that is not possible")};
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
          cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
@@ -225,8 +226,8 @@ int main(int argc, char **argv) {
     options.levels = {level.str()};
   }
 
-  if (!cli.quant.empty() && cli.quant != "int8")
-    return usage("--quant=" + cli.quant + " is not known; int8");
+  if (!cli.quant.empty() && cli.quant != "int8" && cli.quant != "int-only")
+    return usage("--quant=" + cli.quant + " is not known; int8 or int-only");
   if (!cli.quant.empty() && cli.calib.empty())
     return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
                  "sq-calibrate --synthetic does without samples");

@@ -63,8 +63,11 @@ LogicalResult LinearOp::verify() {
     return emitOpError("needs x of one scale and a weight of one scale or one per column, got ")
            << xElement << " and " << wElement;
   // linear_c5
-  if (!isa<FloatType>(y.getElementType()) && (!isQuantized || getBias() || !y.getElementType().isInteger(32)))
-    return emitOpError("needs outs of floats, or of i32 for quantised operands without a bias, got ") << y;
+  auto isSum = [&](Value v) { return isQuantized && getElementTypeOrSelf(v.getType()).isInteger(32); };
+  auto isFloat = [](Value v) { return isa<FloatType>(getElementTypeOrSelf(v.getType())); };
+  if ((!isFloat(getOuts()) && !isSum(getOuts())) ||
+      (getBias() && (isFloat(getBias()) != isFloat(getOuts()) || (!isFloat(getBias()) && !isSum(getBias())))))
+    return emitOpError("needs floats, or with quantised operands i32, for the result and the bias alike, got ") << y;
   return success();
 }
 
@@ -269,6 +272,7 @@ SQ_DPS(LookupOp)
 SQ_DPS(IntSqrtOp)
 SQ_DPS(IntSoftmaxOp)
 SQ_DPS(IntContextOp)
+SQ_DPS(IntAttentionOp)
 SQ_DPS(IntLayerNormOp)
 SQ_DPS(IntRmsNormOp)
 SQ_DPS(PackedMatmulOp)

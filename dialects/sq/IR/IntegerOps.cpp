@@ -283,7 +283,47 @@ LogicalResult IntContextOp::verify() {
   if (failed(exponentsFit(*this, static_cast<int32_t>(getExponent()))))
     return failure();
   // int_context_c5
-  return roundingExists(*this, getRounding());
+  if (failed(roundingExists(*this, getRounding())))
+    return failure();
+  // int_context_c6
+  return zeroFits(*this, "zero_point", getZeroPoint(), rangeOf(getOuts(), getBits(), getIsUnsigned()));
+}
+
+LogicalResult IntAttentionOp::verify() {
+  constexpr int64_t kMost = 65793; // products of 8 bits, one of them unsigned, in 32
+  ShapedType q = shaped(getQ()), k = shaped(getK()), v = shaped(getV()), y = shaped(getOuts());
+  // int_attention_c1
+  bool fits = q.getRank() == 4 && k.getRank() == 4 && shapesAgree(k, v) && shapesAgree(q, y) &&
+              dimsAgree(q.getDimSize(0), k.getDimSize(0)) && dimsAgree(q.getDimSize(3), k.getDimSize(3)) &&
+              !q.isDynamicDim(2) && !k.isDynamicDim(2) && k.getDimSize(2) > 0 && q.getDimSize(2) % k.getDimSize(2) == 0;
+  if (!fits)
+    return emitOpError("cannot attend with ") << q << " to " << k << " and " << v << " into " << y;
+  // int_attention_c2
+  if (getKeep()) {
+    ShapedType keep = shaped(getKeep());
+    int64_t dims[] = {q.getDimSize(0), q.getDimSize(2), q.getDimSize(1), k.getDimSize(1)};
+    bool keeps = keep.getRank() == 4;
+    for (int64_t d = 0; keeps && d < 4; ++d)
+      keeps = keep.getDimSize(d) == 1 || dimsAgree(keep.getDimSize(d), dims[d]);
+    if (!keeps)
+      return emitOpError("needs what it keeps for batch, heads, queries and keys of ") << q << " and " << k << ", got " << keep;
+  }
+  // int_attention_c3
+  if (failed(exponentialFits(*this)))
+    return failure();
+  // int_attention_c4
+  if (failed(exponentsFit(*this, static_cast<int32_t>(getExponent()))))
+    return failure();
+  // int_attention_c5
+  if (failed(roundingExists(*this, getRounding())))
+    return failure();
+  // int_attention_c6
+  if (failed(zeroFits(*this, "zero_point", getZeroPoint(), rangeOf(getOuts(), std::nullopt, getIsUnsigned()))))
+    return failure();
+  // int_attention_c7
+  if (q.isDynamicDim(3) || q.getDimSize(3) > kMost || (!k.isDynamicDim(1) && k.getDimSize(1) > kMost))
+    return emitOpError("needs a static head size and at most ") << kMost << " keys and elements of a head, got " << k;
+  return success();
 }
 
 template <typename OpTy> static LogicalResult verifyNorm(OpTy op, int64_t shift) {

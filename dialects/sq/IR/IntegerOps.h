@@ -15,6 +15,9 @@ std::optional<numerics::Rounding> roundingOf(llvm::StringRef name);
 /// The values of a tensor or memref of integers, in `bits` of its storage.
 numerics::IntegerRange rangeOf(mlir::Value v, std::optional<uint64_t> bits, bool isUnsigned);
 
+/// Of a head in kernels of sq.int_attention: differences of scores are then within 32 bits.
+inline constexpr int64_t kMostHeadElements = 16384;
+
 /// `axis` in [0, rank).
 inline int64_t axisOf(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
 

@@ -87,6 +87,7 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     LookupOp::attachInterface<DpsModel<LookupOp>>(*context);
     IntSqrtOp::attachInterface<DpsModel<IntSqrtOp>>(*context);
     IntSoftmaxOp::attachInterface<DpsModel<IntSoftmaxOp>>(*context);
+    IntAttentionOp::attachInterface<DpsModel<IntAttentionOp>>(*context);
     IntContextOp::attachInterface<DpsModel<IntContextOp>>(*context);
     IntLayerNormOp::attachInterface<DpsModel<IntLayerNormOp>>(*context);
     IntRmsNormOp::attachInterface<DpsModel<IntRmsNormOp>>(*context);

@@ -35,13 +35,14 @@ def Sq_LinearOp : Sq_DpsOp<"linear"> {
     `y[.., n] = sum_k x[.., k] * w[k, n] + bias[n]`; with `transpose_weight`,
     `w` is `[n, k]`. All leading dims of `x` are rows. Quantised elements stand for the floats that
     they express; their products are summed exactly, as integers. With `outs` of i32 the sums stay as
-    they are, `sum_k (x - zero_x)(w - zero_w[n])` modulo 2^32: for scales that only the run knows.
+    they are, `sum_k (x - zero_x)(w - zero_w[n]) + bias[n]` modulo 2^32, and `bias` is i32, too: for
+    scales that only the run knows, and for what stays in integers.
 
     - (C1) `w` is a matrix whose k equals the last dim of `x` and whose n that of `outs`.
     - (C2) `bias`, when given, is `[n]`.
     - (C3) `x` and `outs` have one rank, and equal leading dims.
     - (C4) both `x` and `w` are quantised or none; `x` then with one scale, `w` with one or one per n.
-    - (C5) `outs` is of floats, or of i32 when `x` and `w` are quantised and there is no `bias`.
+    - (C5) `outs` is of floats, or of i32 when `x` is quantised; `bias` is of floats or of i32 likewise.
 
     Example:
     ```mlir
@@ -52,7 +53,7 @@ def Sq_LinearOp : Sq_DpsOp<"linear"> {
     ```
   }];
   let arguments = (ins Sq_FloatOrQuantizedShaped:$x, Sq_FloatOrQuantizedShaped:$weight,
-                       Optional<Sq_F32Shaped>:$bias, Sq_NumberShaped:$outs, UnitAttr:$transpose_weight);
+                       Optional<Sq_NumberShaped>:$bias, Sq_NumberShaped:$outs, UnitAttr:$transpose_weight);
   let results = (outs Variadic<Sq_NumberShaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`

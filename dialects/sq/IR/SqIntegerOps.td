@@ -358,7 +358,7 @@ def Sq_IntContextOp : Sq_IntegerOp<"int_context"> {
 
         l = bit length of s, R = 2^(l + 30) / s
         c = round_half_up(acc * R / 2^(l + 14))      0 where s is 0
-        y = clamp(round(c * m / 2^e))
+        y = clamp(round(c * m / 2^e) + zero_point)
 
     `c` is in units of the values' scale / 65536, which `multiplier` (m) and
     `exponent` (e) take to that of the result. `bits`, its sign and `rounding` are
@@ -370,6 +370,7 @@ def Sq_IntContextOp : Sq_IntegerOp<"int_context"> {
     - (C3) `bits` is 1 up to the storage's width.
     - (C4) `exponent` is 1 to 62.
     - (C5) `rounding` is `half_even`, `half_up` or `half_away`.
+    - (C6) the zero point is a value of the result.
 
     Example:
     ```mlir
@@ -381,10 +382,57 @@ def Sq_IntContextOp : Sq_IntegerOp<"int_context"> {
   }];
   let arguments = (ins Sq_IntegerShaped:$acc, Sq_ByteShaped:$p, Sq_IntegerShaped:$outs,
                        I32Attr:$multiplier, I32Attr:$exponent, Sq_Rounding:$rounding,
-                       UnitAttr:$is_unsigned, OptionalAttr<I64Attr>:$bits);
+                       UnitAttr:$is_unsigned, OptionalAttr<I64Attr>:$bits,
+                       DefaultValuedAttr<I64Attr, "0">:$zero_point);
   let results = (outs Variadic<Sq_IntegerShaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $acc `,` $p `:` type($acc) `,` type($p) `)` `outs` `(` $outs `:` type($outs) `)`
+    attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_IntAttentionOp : Sq_IntegerOp<"int_attention"> {
+  let summary = "scaled dot-product attention of integers";
+  let description = [{
+    With the layout of `sq.attention`, the head axis third:
+
+        x[b,h,s,t] = sum_d q[b,s,h,d] * k[b,t,h',d]
+        p = sq.int_softmax of x, deferred, with the given exponential
+        acc[b,s,h,d] = sum_t p[b,h,s,t] * v[b,t,h',d]
+        y = sq.int_context of acc and p
+
+    q and v are signed bytes. k is signed, or with `k_unsigned` unsigned: a zero point of k moves all
+    scores of a query alike, which softmax does not see. `keep` holds bytes, 0 for a key
+    that a query does not see. `causal` is as in `sq.attention`, and joins `keep`. The scale of
+    scores (with the 1 / sqrt(d) of attention) is in the constants of the exponential, the ratio of v's scale to
+    that of the result, times 2^-16, in `multiplier` and `exponent`.
+
+    - (C1) q, k, v and outs have rank 4; batch and head size agree, k and v have
+      one shape, and their number of heads divides that of q.
+    - (C2) `keep` has rank 4; each dim may be statically 1.
+    - (C3) the constants of the exponential are as `sq.int_softmax` has them.
+    - (C4) `exponent` is 1 to 62.
+    - (C5) `rounding` is `half_even`, `half_up` or `half_away`.
+    - (C6) the zero point is a value of the result.
+    - (C7) the head size is static and at most 65793, so are keys where their number is known.
+
+    Example:
+    ```mlir
+    func.func @example(%q: tensor<?x?x2x32xi8>, %k: tensor<?x?x2x32xi8>, %v: tensor<?x?x2x32xi8>, %keep: tensor<?x1x1x?xi8>, %init: tensor<?x?x2x32xi8>) -> tensor<?x?x2x32xi8> {
+      %y = sq.int_attention ins(%q, %k, %v : tensor<?x?x2x32xi8>, tensor<?x?x2x32xi8>, tensor<?x?x2x32xi8>) keep(%keep : tensor<?x1x1x?xi8>) outs(%init : tensor<?x?x2x32xi8>) {exp_shift = 1 : i64, ln2 = 4436 : i64, exp_b = 8663 : i64, exp_c = 39309835 : i64, multiplier = 1610612736 : i32, exponent = 46 : i32} -> tensor<?x?x2x32xi8>
+      return %y : tensor<?x?x2x32xi8>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_ByteShaped:$q, Sq_ByteShaped:$k, Sq_ByteShaped:$v, Optional<Sq_ByteShaped>:$keep,
+                       Sq_ByteShaped:$outs, I64Attr:$exp_shift, I64Attr:$ln2, I64Attr:$exp_b, I64Attr:$exp_c,
+                       UnitAttr:$causal, UnitAttr:$fully_masked_uniform, UnitAttr:$k_unsigned,
+                       I32Attr:$multiplier, I32Attr:$exponent, Sq_Rounding:$rounding, UnitAttr:$is_unsigned,
+                       DefaultValuedAttr<I64Attr, "0">:$zero_point);
+  let results = (outs Variadic<Sq_ByteShaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $q `,` $k `,` $v `:` type($q) `,` type($k) `,` type($v) `)`
+    (`keep` `(` $keep^ `:` type($keep) `)`)? `outs` `(` $outs `:` type($outs) `)`
     attr-dict (`->` type($result)^)?
   }];
 }

@@ -45,3 +45,11 @@ func.func @int_context_c5(%x: tensor<?x8xi32>, %b: tensor<?x4xi8>, %init: tensor
   %y = sq.int_context ins(%x, %b : tensor<?x8xi32>, tensor<?x4xi8>) outs(%init : tensor<?x8xi8>) {multiplier = 1610612736 : i32, exponent = 46 : i32, rounding = "up"} -> tensor<?x8xi8>
   return %y : tensor<?x8xi8>
 }
+
+// -----
+
+func.func @int_context_c6(%x: tensor<?x8xi32>, %b: tensor<?x4xi8>, %init: tensor<?x8xi8>) -> tensor<?x8xi8> {
+  // expected-error @+1 {{'sq.int_context' op has zero_point = 200, which is not a value of its tensor, -128 to 127}}
+  %y = sq.int_context ins(%x, %b : tensor<?x8xi32>, tensor<?x4xi8>) outs(%init : tensor<?x8xi8>) {multiplier = 1610612736 : i32, exponent = 46 : i32, zero_point = 200 : i64} -> tensor<?x8xi8>
+  return %y : tensor<?x8xi8>
+}

@@ -1,0 +1,61 @@
+/// A constant weight of linear layers on its way to 8 bits.
+#ifndef SQ_PASSES_QUANTIZEDWEIGHT_H
+#define SQ_PASSES_QUANTIZEDWEIGHT_H
+
+#include "mlir/IR/Value.h"
+
+#include <vector>
+
+#include "lib/calibration/TensorStats.h"
+
+namespace sq {
+
+/// f32 elements of a constant, row-major; empty when `v` is none, or not all are finite.
+std::vector<float> floatsOf(mlir::Value v);
+
+/// One weight [k, n], or several with one input side by side: those share the input's range and factors.
+struct QuantizedWeight {
+  static constexpr int64_t kSteps = 255; // of an activation
+  static constexpr float kLevels = 127;  // of a weight, on both sides of 0
+
+  /// A weight as it lies, [k][n] or when transposed [n][k]; its bias of n elements or none.
+  struct Part {
+    std::vector<float> weight, bias;
+    int64_t n;
+    bool transposed;
+  };
+
+  const calibration::TensorStats &stats; // of x
+  int64_t k, n = 0;
+  bool perChannel;              // the stats know each element of a row of x
+  std::vector<float> weight;    // [k][n]
+  std::vector<float> bias;      // [n]
+  std::vector<double> rowPower; // sums of squares of the weight's rows
+  std::vector<float> factors;   // of the channels of x; empty: none
+  double low = 0, high = 0;     // range of x, after the factors
+  std::vector<float> power;     // mean squares of the channels of x, after the factors
+  std::vector<double> scales;   // of the columns
+  std::vector<int8_t> stored;   // [k][n]
+
+  QuantizedWeight(const calibration::TensorStats &stats, int64_t k, llvm::ArrayRef<Part> parts);
+
+  /// Factors 1 / s, s = max|x_r|^alpha / max|w_r|^(1 - alpha), for the alpha of least error; none
+  /// when all of x in the range it has is estimated to do better.
+  void smooth();
+  /// Each column in the scale of least error: its largest weight may be clipped.
+  void roundWeight();
+  /// The bias, with what rounding the weight takes from the mean of each result.
+  std::vector<float> correctedBias() const;
+  /// Of x's 255 steps, and the step that is 0.
+  double scale() const;
+  int64_t zero() const;
+
+private:
+  double estimateError(llvm::ArrayRef<double> factor, double range) const;
+  std::pair<double, double> rangeWith(llvm::ArrayRef<double> factor) const;
+  float roundingError(llvm::ArrayRef<float> column, float scale) const;
+};
+
+} // namespace sq
+
+#endif
