@@ -132,9 +132,15 @@ void lower(sq::EmbeddingOp op, RewriterBase &rewriter) {
   Type sumType = element.isF64() ? element : Type(b.getF32Type());
   Value y = pointwise(b, inputs, op.getOuts(), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
     Value column = linalg::IndexOp::create(ib, rank - 1), sum;
+    auto scales = op.getScales().begin();
     for (auto [index, table] : llvm::zip(args, op.getTables())) {
       Value row = arith::IndexCastOp::create(ib, ib.getIndexType(), index);
-      Value term = convert(ib, tensor::ExtractOp::create(ib, table, ValueRange{row, column}), sumType);
+      Value term = tensor::ExtractOp::create(ib, table, ValueRange{row, column});
+      if (isa<IntegerType>(term.getType())) {
+        Value scale = convert(ib, tensor::ExtractOp::create(ib, *scales++, row), sumType);
+        term = arith::MulFOp::create(ib, arith::SIToFPOp::create(ib, sumType, term), scale);
+      }
+      term = convert(ib, term, sumType);
       sum = sum ? arith::AddFOp::create(ib, sum, term).getResult() : term;
     }
     return convert(ib, sum, element);

@@ -1,4 +1,4 @@
-//===-- Quantize.cpp - linear layers to 8 bits, from calibration --------------===//
+//===-- Quantize.cpp - linear layers and tables to 8 bits, from calibration ---===//
 //
 // Weights: symmetric, one scale per output column. Activations: one scale and zero
 // point, from what sq-calibrate saw. Where a few channels of an activation are much
@@ -98,6 +98,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     for (const sq::ObservedValue &value : sq::observedValues(func))
       if (const TensorStats *found = read.find(value.name))
         observed[value.value] = found;
+    func.walk(sq::quantizeTables);
     SmallVector<sq::LinearOp> layers;
     func.walk([&](sq::LinearOp op) { layers.push_back(op); });
     for (sq::LinearOp op : layers) {

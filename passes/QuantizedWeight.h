@@ -6,12 +6,17 @@
 
 #include <vector>
 
+#include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/TensorStats.h"
 
 namespace sq {
 
 /// f32 elements of a constant, row-major; empty when `v` is none, or not all are finite.
 std::vector<float> floatsOf(mlir::Value v);
+
+/// Constant f32 tables of an embedding to signed bytes, each row with a scale of its own, where that
+/// makes them smaller.
+void quantizeTables(EmbeddingOp op);
 
 /// One weight [k, n], or several with one input side by side: those share the input's range and factors.
 struct QuantizedWeight {

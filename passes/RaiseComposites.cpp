@@ -97,7 +97,7 @@ struct RaiseEmbeddingSum : OpRewritePattern<linalg::GenericOp> {
     if (op->getNumResults() != 1 || !sq::definedByBinary<arith::AddFOp>(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not a sum of two tensors");
     RankedTensorType type = typeOf(op->getResult(0));
-    SmallVector<Value> indices, tables;
+    SmallVector<Value> indices, tables, scales;
     sq::EmbeddingOp parts[2];
     for (unsigned i : {0u, 1u}) {
       Value in = op.getDpsInputs()[i];
@@ -115,13 +115,14 @@ struct RaiseEmbeddingSum : OpRewritePattern<linalg::GenericOp> {
       }
       llvm::append_range(indices, parts[i].getIndices());
       llvm::append_range(tables, parts[i].getTables());
+      llvm::append_range(scales, parts[i].getScales());
     }
     for (Value index : indices)
       for (auto [d, size] : llvm::enumerate(llvm::reverse(typeOf(index).getShape())))
         if (size != 1 && size != type.getDimSize(type.getRank() - 2 - d))
           return rewriter.notifyMatchFailure(op, "indices are not of the sum's static sizes");
     Location loc = rewriter.getFusedLoc({parts[0].getLoc(), parts[1].getLoc(), op.getLoc()});
-    auto sum = sq::EmbeddingOp::create(rewriter, loc, op->getResultTypes(), indices, tables,
+    auto sum = sq::EmbeddingOp::create(rewriter, loc, op->getResultTypes(), indices, tables, scales,
                                        op.getOutputs()[0]);
     report(loc, "embedding", "a sum of embeddings became one");
     rewriter.replaceOp(op, sum);

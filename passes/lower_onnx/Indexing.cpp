@@ -96,7 +96,7 @@ LogicalResult lowerGather(Lowering &l, Operation *op) {
   Value source = l.tensor(data);
   if (data->constant && data->rank() == 2 && *axis == 0 && isSupportedFloat(data->element)) {
     Value init = l.emptyTensor(loc, dims, data->element);
-    Value rows = EmbeddingOp::create(l.builder, loc, TypeRange(init.getType()), checked, source, init)
+    Value rows = EmbeddingOp::create(l.builder, loc, TypeRange(init.getType()), checked, source, /*scales=*/ValueRange(), init)
                      .getResult()[0];
     l.setTensor(op, 0, rows, dims, data->element);
     return success();

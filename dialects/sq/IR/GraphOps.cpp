@@ -144,15 +144,16 @@ LogicalResult SiluOp::verify() {
 
 LogicalResult EmbeddingOp::verify() {
   ShapedType y = shaped(getOuts());
+  auto isBytes = [](Value table) { return getElementTypeOrSelf(table.getType()).isInteger(8); };
   // embedding_c1
   if (getIndices().empty() || getIndices().size() != getTables().size())
     return emitOpError("needs as many tables as indices, at least one, got ")
            << getTables().size() << " and " << getIndices().size();
   // embedding_c2
   for (Value table : getTables())
-    if (y.getRank() < 1 || shaped(table).getRank() != 2 ||
-        !dimsAgree(shaped(table).getDimSize(1), y.getShape().back()))
-      return emitOpError("needs tables as wide as the last dimension of ")
+    if (y.getRank() < 1 || shaped(table).getRank() != 2 || !dimsAgree(shaped(table).getDimSize(1), y.getShape().back()) ||
+        (!isa<FloatType>(getElementTypeOrSelf(table.getType())) && !isBytes(table)))
+      return emitOpError("needs tables of floats or i8 as wide as the last dimension of ")
              << y << ", got " << table.getType();
   // embedding_c3
   for (Value index : getIndices()) {
@@ -165,6 +166,13 @@ LogicalResult EmbeddingOp::verify() {
       return emitOpError("needs indices that broadcast to the leading dimensions of ")
              << y << ", got " << i;
   }
+  // embedding_c4
+  SmallVector<Value> bytes = llvm::filter_to_vector(getTables(), isBytes);
+  bool areScaled = bytes.size() == getScales().size();
+  for (auto [table, scales] : llvm::zip(bytes, getScales()))
+    areScaled &= shaped(scales).getRank() == 1 && dimsAgree(shaped(scales).getDimSize(0), shaped(table).getDimSize(0));
+  if (!areScaled)
+    return emitOpError("needs a scale for each row of its tables of i8, in their order");
   return success();
 }
 

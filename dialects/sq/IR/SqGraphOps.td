@@ -198,11 +198,13 @@ def Sq_EmbeddingOp : Sq_DpsOp<"embedding", [AttrSizedOperandSegments]> {
     and types. Indices align with the leading dims of `y` at their last; where
     they have no dim, or one of 1, they are the same for all. An index outside
     its table is undefined: what makes the op checks and clamps them.
-    f16 and bf16 are added in f32 and rounded once.
+    f16 and bf16 are added in f32 and rounded once. A table may be of signed bytes: each row
+    is then multiplied by a number of its own, of the next of `scales`.
 
     - (C1) there are as many tables as indices, at least one.
-    - (C2) a table is a matrix as wide as the last dim of `outs`.
+    - (C2) a table is a matrix of floats or i8, as wide as the last dim of `outs`.
     - (C3) dims of indices are those of `outs` or statically 1.
+    - (C4) there are as many scales as tables of i8, each a number per row of its table.
 
     Example:
     ```mlir
@@ -210,14 +212,18 @@ def Sq_EmbeddingOp : Sq_DpsOp<"embedding", [AttrSizedOperandSegments]> {
       %y = sq.embedding ins(%ids, %places : tensor<?x?xi64>, tensor<?xi64>) tables(%words, %positions : tensor<99x8xf32>, tensor<16x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
       return %y : tensor<?x?x8xf32>
     }
+    func.func @bytes(%ids: tensor<?x?xi64>, %words: tensor<99x8xi8>, %scales: tensor<99xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+      %y = sq.embedding ins(%ids : tensor<?x?xi64>) tables(%words : tensor<99x8xi8>) scales(%scales : tensor<99xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+      return %y : tensor<?x?x8xf32>
+    }
     ```
   }];
-  let arguments = (ins Variadic<Sq_IndexShaped>:$indices, Variadic<Sq_F32Shaped>:$tables,
-                       Sq_F32Shaped:$outs);
+  let arguments = (ins Variadic<Sq_IndexShaped>:$indices, Variadic<Sq_NumberShaped>:$tables,
+                       Variadic<Sq_F32Shaped>:$scales, Sq_F32Shaped:$outs);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $indices `:` type($indices) `)` `tables` `(` $tables `:` type($tables) `)`
-    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+    (`scales` `(` $scales^ `:` type($scales) `)`)? `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
   }];
 }
 
