@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
 
 #include "codegen/common/LinalgPoint.h"
 #include "codegen/host/Kernels.h"
@@ -36,10 +38,27 @@ struct Emitter : LinalgPoint {
     return true;
   }
 
+  /// What is the same along the inner loop, loads too: the points of a parallel loop read nothing
+  /// that others write, which LLVM cannot know. An index that moves inside would keep it from
+  /// vectorising what is read there.
+  void hoist(scf::ForOp loop) {
+    auto isOut = [&](Value memory) {
+      return llvm::any_of(op.getDpsInitsMutable(), [&](OpOperand &out) { return operands[out.getOperandNumber()] == memory; });
+    };
+    moveLoopInvariantCode(
+        {&loop.getRegion()}, [&](Value v, Region *) { return loop.isDefinedOutsideOfLoop(v); },
+        [&](Operation *inner, Region *) {
+          auto load = dyn_cast<memref::LoadOp>(inner);
+          return isPure(inner) || (load && !isOut(load.getMemRef()));
+        },
+        [&](Operation *inner, Region *) { inner->moveBefore(loop); });
+  }
+
   void emit(ImplicitLocOpBuilder &b) {
     // The last parallel dim is an inner loop of its own when nothing is
     // reduced, so that LLVM sees a plain contiguous loop.
     bool inner = !flat && reduction.empty() && parallel.size() > 1;
+    scf::ForOp innermost;
     SmallVector<unsigned> shared(parallel);
     if (inner)
       shared.pop_back();
@@ -62,7 +81,7 @@ struct Emitter : LinalgPoint {
                   ivs[d] = v;
                 if (inner) {
                   unsigned last = parallel.back();
-                  scf::ForOp::create(ib, indexConstant(ib, 0), sizes[last], indexConstant(ib, 1),
+                  innermost = scf::ForOp::create(ib, indexConstant(ib, 0), sizes[last], indexConstant(ib, 1),
                                      ValueRange(), [&](OpBuilder &io, Location, Value iv, ValueRange) {
                                        ImplicitLocOpBuilder eb(l, io);
                                        ivs[last] = iv;
@@ -75,6 +94,8 @@ struct Emitter : LinalgPoint {
                 scf::YieldOp::create(ib);
               });
         });
+    if (innermost)
+      hoist(innermost);
   }
 };
 
