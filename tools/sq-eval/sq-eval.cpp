@@ -21,8 +21,8 @@ namespace {
 const std::vector<Flag> flagTable = {
     {"metric", "METRIC", "what to measure, see above"},
     {"reference", "MODEL",
-     "agreement, cosine, sqnr: compare with this artifact or model (default:\n"
-     "the data set's <output name>.npy)"},
+     "agreement, cosine, retrieval, sqnr: compare with this artifact or model\n"
+     "(default, not of retrieval: the data set's <output name>.npy)"},
     {"output", "NAME", "which output (default: 'logits' if there is one, else the first)"},
     {"batch-size", "N", "samples per run (default: 8, or what the model's ranges allow)"},
     {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
@@ -46,7 +46,8 @@ constexpr const char *usageText =
     "  cosine      mean over rows of the cosine with the reference's row\n"
     "  sqnr        10 log10(sum ref^2 / sum (x - ref)^2), in dB\n"
     "  retrieval   DIR/query and DIR/document: share of queries whose own document has the\n"
-    "              largest dot product; embeddings are means over unmasked tokens, normalised\n"
+    "              largest dot product; embeddings are means over unmasked tokens, normalised;\n"
+    "              with --reference also their mean cosines to the reference's\n"
     "  perplexity  exp of the mean negative log likelihood of tokens.npy's next tokens\n\n"
     "Exit codes: 0 done; 1 model or data were refused; 2 usage; 3 the machine lacks\n"
     "something; 70 a defect of sq.\n";
@@ -105,8 +106,8 @@ public:
     for (const char *only : {"texts", "show"})
       if (flags.has(only) && metric != "retrieval")
         return Status::usage(std::string("--") + only + " is only for --metric=retrieval");
-    if (flags.has("reference") && measure != &Eval::similarity)
-      return Status::usage("--reference is only for agreement, cosine and sqnr");
+    if (flags.has("reference") && measure != &Eval::similarity && measure != &Eval::retrieval)
+      return Status::usage("--reference is only for agreement, cosine, retrieval and sqnr");
 
     folder = flags.positional()[1];
     if (Status s = model.load(flags.positional()[0], flags); !s.ok())
@@ -219,13 +220,14 @@ private:
     return s;
   }
 
-  Status embed(const std::string &folder, std::vector<double> &embeddings, int64_t &hidden) {
+  Status embed(const Module &module, int index, const std::string &folder, std::vector<double> &embeddings,
+               int64_t &hidden) const {
     DataSet data;
-    if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
+    if (Status s = readDataSet(folder, module.inputs(), data); !s.ok())
       return s;
     Tensor read;
     const Tensor *mask = nullptr;
-    int port = findPort(model.module.inputs(), "attention_mask");
+    int port = findPort(module.inputs(), "attention_mask");
     if (port >= 0) {
       mask = &data.inputs[port];
     } else if (std::string path = folder + "/attention_mask.npy"; exists(path)) {
@@ -236,10 +238,29 @@ private:
         return Status::refused("'" + path + "' is " + typeString(read) + ", expected [" +
                                std::to_string(data.samples) + ", tokens]");
     }
-    return runDataSet(model.module, data, batch, threads, index,
+    return runDataSet(module, data, batch, threads, index,
                       [&](int64_t first, int64_t skip, const Tensor &output) {
                         return appendEmbeddings(output, first, skip, mask, embeddings, hidden);
                       });
+  }
+
+  /// Adds the mean cosine of embeddings to those of the reference model to what is printed.
+  Status compareEmbeddings(const std::string &which, const std::vector<double> &embeddings, int64_t hidden,
+                           const Model &reference, int referenceIndex) {
+    std::vector<double> expected;
+    int64_t expectedHidden = 0;
+    if (Status s = embed(reference.module, referenceIndex, folder + "/" + which, expected, expectedHidden); !s.ok())
+      return s;
+    if (expected.size() != embeddings.size() || hidden != expectedHidden)
+      return Status::refused("the reference's embeddings have " + std::to_string(expectedHidden) + " elements, those compared " +
+                             std::to_string(hidden));
+    double sum = 0; // they are normalised
+    for (size_t i = 0; i < expected.size(); ++i)
+      sum += expected[i] * embeddings[i];
+    char line[64];
+    std::snprintf(line, sizeof line, "cosine %s %.9g\n", which.c_str(), sum * hidden / expected.size());
+    shown += line;
+    return {};
   }
 
   Status retrieval(double &value) {
@@ -249,10 +270,22 @@ private:
         return s;
     std::vector<double> queries, documents;
     int64_t hidden = 0, documentHidden = 0;
-    if (Status s = embed(folder + "/query", queries, hidden); !s.ok())
+    if (Status s = embed(model.module, index, folder + "/query", queries, hidden); !s.ok())
       return s;
-    if (Status s = embed(folder + "/document", documents, documentHidden); !s.ok())
+    if (Status s = embed(model.module, index, folder + "/document", documents, documentHidden); !s.ok())
       return s;
+    if (flags.has("reference")) {
+      Model reference;
+      int referenceIndex = 0;
+      if (Status s = reference.load(flags.get("reference"), flags, /*isReference=*/true); !s.ok())
+        return s;
+      if (Status s = chooseOutput(reference.module, referenceIndex); !s.ok())
+        return s;
+      if (Status s = compareEmbeddings("query", queries, hidden, reference, referenceIndex); !s.ok())
+        return s;
+      if (Status s = compareEmbeddings("document", documents, documentHidden, reference, referenceIndex); !s.ok())
+        return s;
+    }
     if (queries.size() != documents.size() || hidden != documentHidden)
       return Status::refused("'" + folder + "' has " + std::to_string(queries.size() / hidden) +
                              " queries and " +
