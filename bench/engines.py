@@ -109,4 +109,5 @@ def main():
         print(json.dumps({"times": times, "output": file.name, "peak_mib": peak_mib()}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -79,6 +79,13 @@ def prepared(source, folder):
     onnx.save(onnx.load(source), whole)
     quant_pre_process(whole, path, skip_symbolic_shape=True)
     os.unlink(whole)
+    # quantize_dynamic transposes weights of Gemm and leaves what the file says of their shape.
+    model = onnx.load(path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    values = [value for value in model.graph.value_info if value.name not in weights]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(values)
+    onnx.save(model, path)
     return path
 
 
@@ -112,7 +119,7 @@ def input_names(path):
 
 def make(args):
     source = prepared(args.model, args.folder)
-    quantize(source, args.folder, samples(args.data, input_names(source), 0, CALIBRATED), args.only or TITLES)
+    quantize(source, args.folder, samples(args.data, input_names(source), 0, args.count), args.only or TITLES)
 
 
 def compile_model(args, name):
@@ -196,6 +203,7 @@ def main():
     parser.add_argument("--model", help="in float", required=True)
     parser.add_argument("--data", help="folder with calibration samples")
     parser.add_argument("--tools", default="build/bin")
+    parser.add_argument("--count", type=int, default=CALIBRATED, help="samples to calibrate with, for make (default: %(default)s)")
     parser.add_argument("--only", type=lambda s: s.split(","), help="names of models")
     parser.add_argument("--threads", type=lambda s: [int(t) for t in s.split(",")], default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
