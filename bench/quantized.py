@@ -42,7 +42,8 @@ DYNAMIC = {
     "dynamic-u8-columns": ("dynamic, u8 per column", {"weight_type": U8, "per_channel": True}),
 }
 NNCF = {"nncf": ("NNCF, transformer preset",)}
-TITLES = {**STATIC, **DYNAMIC, **NNCF}
+SQ = {"sq": ("sq --quant=int8 --emit=qdq-onnx",)}
+TITLES = {**STATIC, **DYNAMIC, **NNCF, **SQ}
 CALIBRATED, COMPARED = 64, 8  # samples; those that are compared follow the others
 
 
@@ -117,9 +118,24 @@ def input_names(path):
     return [i.name for i in onnx.load(path, load_external_data=False).graph.input]
 
 
+def quantize_by_sq(args, feeds):
+    data = os.path.join(args.folder, "calibration")
+    os.makedirs(data, exist_ok=True)
+    for name in feeds[0]:
+        np.save(os.path.join(data, name + ".npy"), np.concatenate([feed[name] for feed in feeds]))
+    path = os.path.join(args.folder, "sq.onnx")
+    subprocess.run([os.path.join(args.tools, "sq-compile"), args.model, "--quant=int8", "--calib=" + data,
+                    "--emit=qdq-onnx", "-o", path], check=True)
+    print("made", path, flush=True)
+
+
 def make(args):
     source = prepared(args.model, args.folder)
-    quantize(source, args.folder, samples(args.data, input_names(source), 0, args.count), args.only or TITLES)
+    feeds = samples(args.data, input_names(source), 0, args.count)
+    names = args.only or TITLES
+    quantize(source, args.folder, feeds, [name for name in names if name not in SQ])
+    if "sq" in names:
+        quantize_by_sq(args, feeds)
 
 
 def compile_model(args, name):

@@ -16,5 +16,5 @@ data=${SQ_MODELS:-$root/../shared/models}/minilm/calibration
 [[ -d $data ]] || die "no $data; set SQ_MODELS to the larger models"
 folder=$build/quantised
 options=(--model="$deps/minilm/model_opset17.onnx" --data="$data" --tools="$build/bin")
-[[ -f $folder/nncf.onnx ]] || run make "$folder" "${options[@]}"
+[[ -f $folder/sq.onnx ]] || run make "$folder" "${options[@]}"
 run measure "$folder" "${options[@]}" --readme=bench/README.md "$@"

@@ -239,10 +239,12 @@ struct Lowering {
       size_t c = op.getTransposeWeight() ? i / inRow : i % inRow;
       floats[i] = float(bytes[i] - columns.zeros[c]) * columns.scales[c];
     }
-    Value weight = arith::ConstantOp::create(b, op.getWeight().getLoc(), DenseResourceElementsAttr::get(type, "floats", std::move(blob)));
+    auto value = DenseResourceElementsAttr::get(type, "floats", std::move(blob));
+    Value weight = arith::ConstantOp::create(b, op.getWeight().getLoc(), value);
     auto xType = cast<RankedTensorType>(op.getX().getType()).clone(b.getF32Type());
     auto x = sq::DequantizeOp::create(b, xType, op.getX());
-    auto linear = sq::LinearOp::create(b, op->getResultTypes(), x, weight, op.getBias(), op.getOuts(), op.getTransposeWeight());
+    auto linear = sq::LinearOp::create(b, op->getResultTypes(), x, weight, op.getBias(), op.getOuts(),
+                                       op.getTransposeWeight());
     b.setInsertionPoint(x);
     (void)lower(x); // of one scale
     return linear;
@@ -270,7 +272,8 @@ struct Lowering {
       Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
       init = linalg::FillOp::create(b, zero, op.getOuts()).getResult(0);
     }
-    sq::Input inputs[] = {{storage(op.getX()), map(row)}, {constant, map(w)}, {vectorOf<int32_t>(columns.zeros, b.getI32Type()), map(n)}};
+    Value zeros = vectorOf<int32_t>(columns.zeros, b.getI32Type());
+    sq::Input inputs[] = {{storage(op.getX()), map(row)}, {constant, map(w)}, {zeros, map(n)}};
     return sq::reduceRows(b, inputs, init, [&](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
              Value zeroX = arith::ConstantOp::create(ib, ib.getI32IntegerAttr(xType.getZeroPoint()));
              Value left = arith::SubIOp::create(ib, widen(ib, args[0], xType), zeroX);

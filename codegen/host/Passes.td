@@ -62,7 +62,8 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
     functions are kept once. Bodies with a `cf.assert` stay: they need the
     context of the run. More than 16 functions that differ only in numbers to
     compute with, or in the offsets of what they read and write, become one that
-    takes these as arguments.
+    takes these as arguments; of long functions, two: products whose epilogues have
+    the scales of a quantised layer.
 
     Before: `--sq-lower-kernels` ran. After: a body is one call, or has a check.
 
@@ -78,7 +79,11 @@ def ShareKernelsPass : Pass<"sq-share-kernels", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect"];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect", "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"longText", "long-text", "int64_t", /*default=*/"20000",
+           "characters of IR that make a function a long one (default 20000)">,
+  ];
 }
 
 def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::ModuleOp"> {

@@ -33,11 +33,12 @@ namespace {
 /// Kernels that differ only in numbers or offsets are one function when there are more than these:
 /// few of them are worth their constants, thousands would keep LLVM busy for minutes.
 constexpr size_t kManyKernels = 16;
-/// Of kernels with a text as long as this, two are many: products with a long epilogue, whose
-/// scales and zero points differ from layer to layer.
-constexpr size_t kLongText = 20000;
 
 struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
+  using ShareKernelsPassBase::ShareKernelsPassBase;
+
+  bool isLong(StringRef text) const { return int64_t(text.size()) > longText; }
+
   static std::string textOf(func::FuncOp func) {
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -208,15 +209,16 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
       calls[it->second].push_back(func::CallOp::create(b, it->second, args));
     }
 
-    // A thousand results of a Split, or products with a thousand numbers.
+    // A thousand results of a Split, or products with a thousand numbers; few products, but with a
+    // long epilogue each, whose scales and zero points differ from layer to layer.
     llvm::MapVector<StringRef, SmallVector<func::FuncOp>> families;
     llvm::BumpPtrAllocator memory;
     llvm::StringSaver texts(memory);
-    if (different.size() > kManyKernels)
+    if (different.size() > kManyKernels || llvm::any_of(known, [&](auto &entry) { return isLong(entry.first()); }))
       for (func::FuncOp func : different)
         families[texts.save(textOfFamily(func))].push_back(func);
     for (auto &[text, family] : families)
-      if (family.size() > kManyKernels || (family.size() > 1 && text.size() > kLongText))
+      if (family.size() > kManyKernels || (family.size() > 1 && isLong(text)))
         mergeFamily(family, calls);
   }
 };

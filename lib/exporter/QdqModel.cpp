@@ -183,7 +183,8 @@ private:
     return tensor(name, TensorProto::FLOAT, {int64_t(values.size())}, bytes);
   }
 
-  static NodeProto &addNode(std::vector<NodeProto> &nodes, const char *type, ArrayRef<std::string> inputs, const std::string &output) {
+  static NodeProto &addNode(std::vector<NodeProto> &nodes, const char *type, ArrayRef<std::string> inputs,
+                            const std::string &output) {
     NodeProto &node = nodes.emplace_back();
     node.set_op_type(type);
     node.set_name(output);
@@ -200,9 +201,9 @@ private:
       addNode(nodes, "Mul", {x, floats(base + "/x_factors", layer.factors)}, scaled);
       x = scaled;
     }
-    StringRef scaleBytes(reinterpret_cast<const char *>(&layer.scale), sizeof(float));
-    std::string scale = tensor(base + "/x_scale", TensorProto::FLOAT, {}, scaleBytes);
-    std::string zero = tensor(base + "/x_zero_point", TensorProto::UINT8, {}, StringRef(reinterpret_cast<const char *>(&layer.zero), 1));
+    auto bytes = [](auto &number) { return StringRef(reinterpret_cast<const char *>(&number), sizeof(number)); };
+    std::string scale = tensor(base + "/x_scale", TensorProto::FLOAT, {}, bytes(layer.scale));
+    std::string zero = tensor(base + "/x_zero_point", TensorProto::UINT8, {}, bytes(layer.zero));
     std::string stored = fresh(base + "/x_stored"), floats = fresh(base + "/x");
     addNode(nodes, "QuantizeLinear", {x, scale, zero}, stored);
     addNode(nodes, "DequantizeLinear", {stored, scale, zero}, floats);
@@ -210,7 +211,8 @@ private:
   }
 
   std::string weight(const QuantizedLayer &layer, const std::string &base, std::vector<NodeProto> &nodes) {
-    std::string stored = tensor(base + "/w_stored", TensorProto::INT8, {layer.k, layer.n}, StringRef(layer.weight.data(), layer.weight.size()));
+    StringRef bytes(layer.weight.data(), layer.weight.size());
+    std::string stored = tensor(base + "/w_stored", TensorProto::INT8, {layer.k, layer.n}, bytes);
     std::string scales = floats(base + "/w_scale", layer.scales), name = fresh(base + "/w");
     std::string zeros = tensor(base + "/w_zero_point", TensorProto::INT8, {layer.n}, std::string(layer.n, '\0'));
     AttributeProto &axis = *addNode(nodes, "DequantizeLinear", {stored, scales, zeros}, name).add_attribute();

@@ -119,7 +119,8 @@ struct GatherBefore : RewritePattern {
           isGiven(dequantize, 2) || !getElementTypeOrSelf(scale.getType()).isF32() || dequantize->hasAttr("output_dtype"))
         return rewriter.notifyMatchFailure(op, "scales of other than the rows, or zero points");
       auto constant = [&](DenseElementsAttr value) {
-        return createOnnx(rewriter, loc, "onnx.Constant", {}, value.getType(), rewriter.getNamedAttr("value", value))->getResult(0);
+        return createOnnx(rewriter, loc, "onnx.Constant", {}, value.getType(), rewriter.getNamedAttr("value", value))
+            ->getResult(0);
       };
       Value one = constant(DenseElementsAttr::get(RankedTensorType::get({}, rewriter.getF32Type()), 1.0f));
       Value last = constant(DenseElementsAttr::get(RankedTensorType::get({1}, rewriter.getI64Type()), int64_t(-1)));

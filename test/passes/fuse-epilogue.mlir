@@ -282,3 +282,31 @@ func.func @no_vector_form(%x: tensor<?x4xf32>, %w: tensor<1x4x48xf32>, %out: ten
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// A number that the run knows, and one for each row: of integers where the sums are.
+// CHECK-LABEL: @number_and_rows
+// CHECK: %[[Z:.*]] = tensor.collapse_shape %{{.*}} [] : tensor<1xi8> into tensor<i8>
+// CHECK: sq.packed_matmul {{.*}} extras(%{{.*}}, %[[Z]], %{{.*}}, %{{.*}} : tensor<8xi32>, tensor<i8>, tensor<?x1xi32>, tensor<f32>)
+// CHECK: arith.extui
+// CHECK: arith.muli
+// CHECK: arith.sitofp
+// CHECK: sq.yield %{{.*}} : f32
+// CHECK-NOT: linalg.generic
+func.func @number_and_rows(%x: tensor<?x4xi8>, %w: tensor<1x16x64xi8>, %sums: tensor<?x8xi32>, %out: tensor<?x8xf32>, %columns: tensor<8xi32>, %zero: tensor<1xi8>, %rows: tensor<?x1xi32>, %scale: tensor<f32>) -> tensor<?x8xf32> {
+  %p = sq.packed_matmul ins(%x, %w : tensor<?x4xi8>, tensor<1x16x64xi8>) outs(%sums : tensor<?x8xi32>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  } -> tensor<?x8xi32>
+  %y = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (0)>, affine_map<(d0, d1) -> (d0, 0)>, affine_map<(d0, d1) -> ()>, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%p, %columns, %zero, %rows, %scale : tensor<?x8xi32>, tensor<8xi32>, tensor<1xi8>, tensor<?x1xi32>, tensor<f32>) outs(%out : tensor<?x8xf32>) {
+  ^bb0(%i: i32, %c: i32, %z: i8, %r: i32, %s: f32, %o: f32):
+    %wide = arith.extui %z : i8 to i32
+    %moved = arith.muli %wide, %c : i32
+    %a = arith.subi %i, %moved : i32
+    %b = arith.subi %a, %r : i32
+    %f = arith.sitofp %b : i32 to f32
+    %v = arith.mulf %f, %s : f32
+    linalg.yield %v : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -66,3 +66,31 @@ func.func @main(%x: tensor<?x1xf32> {onnx.name = "x"}) -> (tensor<?x2xf32> {onnx
   %y = onnx.MatMul(%x, %b) : (tensor<?x1xf32>, tensor<1x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
+
+// -----
+
+// Why pairs have no integer kernel, and integers of 4 bits, which have one. The product is then one of
+// floats, by constant weights.
+// CHECK-LABEL: func.func @main
+// CHECK: quant.scast {{.*}} : tensor<2x2xi8> to tensor<2x2x!quant.uniform<i8<-8:7>:f32, 5.000000e-01>>
+// CHECK-COUNT-1: sq.linear {{.*}}quant.uniform
+// CHECK-COUNT-2: sq.linear {{.*}} tensor<2x2xf32>)
+// CHECK: sq.matmul
+func.func @main(%x: tensor<?x2xui8> {onnx.name = "x"}, %x16: tensor<?x2xui16> {onnx.name = "x16"}, %v: tensor<2x2xui8> {onnx.name = "v"}) -> (tensor<?x2xf32> {onnx.name = "a"}, tensor<?x2xf32> {onnx.name = "b"}, tensor<?x2xf32> {onnx.name = "c"}, tensor<?x2xf32> {onnx.name = "d"}) {
+  %s = onnx.Constant() {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %blocks = onnx.Constant() {value = dense<[[0.5, 0.25], [1.0, 2.0]]> : tensor<2x2xf32>} : () -> tensor<2x2xf32>
+  %w = onnx.Constant() {value = dense<[[1, -2], [3, -8]]> : tensor<2x2xi4>} : () -> tensor<2x2xi4>
+  %f = onnx.DequantizeLinear(%w, %s) : (tensor<2x2xi4>, tensor<f32>) -> tensor<2x2xf32>
+  %g = onnx.DequantizeLinear(%w, %blocks) {axis = 0 : i64, block_size = 1 : i64} : (tensor<2x2xi4>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  %xf = onnx.DequantizeLinear(%x, %s) : (tensor<?x2xui8>, tensor<f32>) -> tensor<?x2xf32>
+  %xg = onnx.DequantizeLinear(%x16, %s) : (tensor<?x2xui16>, tensor<f32>) -> tensor<?x2xf32>
+  %vf = onnx.DequantizeLinear(%v, %s) : (tensor<2x2xui8>, tensor<f32>) -> tensor<2x2xf32>
+  %a = onnx.MatMul(%xf, %f) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  // expected-warning @below {{MatMul stays in float: its first operand has more than 8 bits (node 'MatMul')}}
+  %b = onnx.MatMul(%xg, %f) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  // expected-warning @below {{MatMul stays in float: the scales of its weight run along the contraction (node 'MatMul')}}
+  %c = onnx.MatMul(%xf, %g) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  // expected-warning @below {{MatMul stays in float: neither operand is constant, and products of two activations have no integer kernel (node 'MatMul')}}
+  %d = onnx.MatMul(%xf, %vf) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  return %a, %b, %c, %d : tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>
+}
