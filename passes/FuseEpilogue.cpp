@@ -65,7 +65,9 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
       if (i == position)
         continue;
       auto inType = dyn_cast<RankedTensorType>(in.getType());
-      if (!inType || !inType.getElementType().isF32() || (!maps[i].isIdentity() && maps[i] != columns))
+      bool isInteger = product.isOfBytes() && inType && inType.getElementType().isIntOrIndex() &&
+                       inType.getElementTypeBitWidth() >= 8 && inType.getElementTypeBitWidth() <= 32;
+      if (!inType || !(isInteger || inType.getElementType().isF32()) || (!maps[i].isIdentity() && maps[i] != columns))
         return rewriter.notifyMatchFailure(op, "another operand is neither like the result nor a row");
       extras.push_back(in);
     }

@@ -308,8 +308,8 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"keepAttention", "keep-attention", "bool", /*default=*/"false",
-           "leave sq.int_attention with heads of a multiple of 4 elements, at most 16384, to the host's kernel">
+    Option<"keepHost", "keep-host", "bool", /*default=*/"false",
+           "leave to the host's kernels sq.int_attention with heads of a multiple of 4 elements, at most 16384, and sq.lookup of bytes">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];

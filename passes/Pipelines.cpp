@@ -37,7 +37,7 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
 void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createLowerQuantizedPass());
-  func.addPass(createLowerIntegerPass({.keepAttention = pairs})); // the host's weights come in pairs
+  func.addPass(createLowerIntegerPass({.keepHost = pairs})); // the host's weights come in pairs
   func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
   packing.precision = precision.str();
