@@ -232,7 +232,9 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
     - GELU, SiLU, sigmoid and tanh are polynomials of 16 bits or tables of 256 entries, whichever has the smaller
       error on the calibration's histogram; any other function of one value is a table.
     - Embeddings are tables of bytes with a scale per column, of 16 bits where they have at most 1024 rows.
-    - What moves elements moves integers.
+    - What moves elements moves integers; a product with a mask of 0 and 1 is a choice, a positive factor another scale.
+    - Sums over a dim (of at most 65536 elements), divided by the sum of a mask: means, rounded integers. Rows
+      divided by their length: an RMS norm.
 
     An output that the model declares as float is made of integers by a loop of its own, with the attribute
     `sq.border = "dequantize"`; an input of floats is made integers by one with "quantize". No other op
