@@ -108,6 +108,7 @@ private:
   void define(mlir::Value v, std::function<mlir::Value(const Form &)> direct, bool perChannel = true);
   void defineRaw(mlir::Value v, Raw raw);
   bool hasOneForm(mlir::Value v);
+  /// `v` itself, with the reason at its op, when it has no integer form after all.
   mlir::Value dequantize(mlir::Value v, mlir::Location loc, llvm::StringRef border);
   mlir::Value quantize(mlir::Value v, const Form &form, llvm::StringRef border);
   void finish();

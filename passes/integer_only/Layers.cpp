@@ -166,11 +166,15 @@ template <typename OpTy> bool IntegerConverter::convertNorm(OpTy op, bool centre
   }
   if (wide.zero || wide.isUnsigned)
     wide = wideForm(*stats);
+  // Rows that are nothing beside epsilon: it must fit 64 bits in units of the scale.
+  double epsilon = op.getEpsilon().convertToDouble();
+  if (double finest = std::sqrt(double(gamma.size()) * epsilon) * 0x1p-28; wide.scale < finest)
+    wide = {16, false, finest};
   Value x = get(op.getX(), wide);
   if (!x)
     return refuse("its input has no form of 16 bits");
   std::vector<double> factors(gamma.begin(), gamma.end()), shifts(beta.begin(), beta.end());
-  defineNorm(result, x, wide, centred, op.getEpsilon().convertToDouble(), factors, shifts, op.getLoc(), wideForm(*statsOf(result)));
+  defineNorm(result, x, wide, centred, epsilon, factors, shifts, op.getLoc(), wideForm(*statsOf(result)));
   return true;
 }
 

@@ -63,7 +63,8 @@ bool IntegerConverter::convertMasked(linalg::GenericOp op) {
   };
   entry.raw = [=] {
     Raw raw = rawOf(x);
-    raw.value = choose(raw.value, raw.zero);
+    if (raw.value)
+      raw.value = choose(raw.value, raw.zero);
     return raw;
   };
   return true;
@@ -232,7 +233,7 @@ bool IntegerConverter::convertQuotient(linalg::GenericOp op) {
     // Means have more bits than what they are of.
     constexpr int kFraction = 8;
     Raw raw = rawOf(x);
-    if (raw.isUnsigned || raw.zero || raw.bits > 32)
+    if (!raw.value || raw.isUnsigned || raw.zero)
       return refuse("what it divides is no sum");
     b.setInsertionPoint(op);
     Type i32 = b.getI32Type(), i64 = b.getI64Type();
