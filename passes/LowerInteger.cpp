@@ -27,8 +27,12 @@ struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
   using LowerIntegerPassBase::LowerIntegerPassBase;
 
   bool hasKernel(Operation *op) const {
+    if (!keepHost || op->getNumResults() == 0)
+      return false;
+    if (auto lookup = dyn_cast<sq::LookupOp>(op))
+      return getElementTypeOrSelf(lookup.getOuts()).isInteger(8) && cast<RankedTensorType>(lookup.getX().getType()).getRank() > 0;
     auto attention = dyn_cast<sq::IntAttentionOp>(op);
-    if (!attention || !keepAttention || attention.getResult().empty())
+    if (!attention)
       return false;
     int64_t size = cast<RankedTensorType>(attention.getQ().getType()).getDimSize(3);
     return size % 4 == 0 && size <= sq::kMostHeadElements;

@@ -235,7 +235,9 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
     - GELU, SiLU, sigmoid and tanh are polynomials of 16 bits or tables of 256 entries, whichever has the smaller
       error on the calibration's histogram; any other function of one value is a table.
     - Embeddings are tables of bytes with a scale per column, of 16 bits where they have at most 1024 rows.
-    - What moves elements moves integers.
+    - What moves elements moves integers; a product with a mask of 0 and 1 is a choice, a positive factor another scale.
+    - Sums over a dim (of at most 65536 elements), divided by the sum of a mask: means, rounded integers. Rows
+      divided by their length: an RMS norm.
 
     An output that the model declares as float is made of integers by a loop of its own, with the attribute
     `sq.border = "dequantize"`; an input of floats is made integers by one with "quantize". No other op
@@ -317,8 +319,8 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"keepAttention", "keep-attention", "bool", /*default=*/"false",
-           "leave sq.int_attention with heads of a multiple of 4 elements, at most 16384, to the host's kernel">
+    Option<"keepHost", "keep-host", "bool", /*default=*/"false",
+           "leave to the host's kernels sq.int_attention with heads of a multiple of 4 elements, at most 16384, and sq.lookup of bytes">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];

@@ -38,7 +38,7 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
 void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs, bool byteProducts) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createLowerQuantizedPass({.products = byteProducts}));
-  func.addPass(createLowerIntegerPass({.keepAttention = byteProducts}));
+  func.addPass(createLowerIntegerPass({.keepHost = byteProducts}));
   func.addPass(createLowerCompositesPass());
   PackLinearPassOptions packing;
   packing.precision = precision.str();

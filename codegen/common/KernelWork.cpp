@@ -102,10 +102,10 @@ struct Work {
     flops = results * last(op.getX()) * 2 + results * epilogue;
   }
 
-  void attention(AttentionOp op) {
+  template <typename OpTy> void attention(OpTy op, Value mask) {
     kind = "attention";
     parts.insert("scores");
-    if (op.getMask())
+    if (mask)
       parts.insert("mask");
     parts.insert("softmax");
     parts.insert("values");
@@ -114,7 +114,7 @@ struct Work {
     SymbolicSize results = sizes.elements(op.getOuts()), keys = sizes.extent(op.getK(), 1);
     SymbolicSize scores = sizes.extent(op.getQ(), 0) * sizes.extent(op.getQ(), 1) *
                           sizes.extent(op.getQ(), 2) * keys;
-    flops = results * keys * 4 + scores * (op.getMask() ? 5 : 4) + results * 2;
+    flops = results * keys * 4 + scores * (mask ? 5 : 4) + results * 2;
   }
 
   void linalgOp(linalg::LinalgOp op) {
@@ -173,7 +173,9 @@ struct Work {
     if (auto o = dyn_cast<PackedMatmulOp>(op))
       return packedMatmul(o);
     if (auto o = dyn_cast<AttentionOp>(op))
-      return attention(o);
+      return attention(o, o.getMask());
+    if (auto o = dyn_cast<IntAttentionOp>(op))
+      return attention(o, o.getKeep());
     kind = op->getName().stripDialect();
     parts.insert(kind);
     if (auto o = dyn_cast<MatmulOp>(op)) {

@@ -138,6 +138,8 @@ struct Batch {
     if (auto o = dyn_cast<sq::AttentionOp>(op))
       return isAlong(o.getQ()) && isAlong(o.getK()) && isAlong(o.getV()) && isAlong(o.getOuts()) &&
              (!o.getMask() || isAlong(o.getMask()) || (isFixed(o.getMask()) && cast<MemRefType>(o.getMask().getType()).getDimSize(0) == 1));
+    if (auto o = dyn_cast<sq::LookupOp>(op))
+      return isAlong(o.getX()) && isAlong(o.getOuts()) && cast<MemRefType>(o.getX().getType()).getRank() > 1;
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))
       return isAlong(o.getQ()) && isAlong(o.getK()) && isAlong(o.getV()) && isAlong(o.getOuts()) &&
              (!o.getKeep() || isAlong(o.getKeep()) || (isFixed(o.getKeep()) && cast<MemRefType>(o.getKeep().getType()).getDimSize(0) == 1));

@@ -21,6 +21,7 @@ mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const TiledTarge
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const TiledTarget &);
 /// Heads of 4 elements or a multiple.
 mlir::LogicalResult lowerIntAttention(mlir::RewriterBase &, IntAttentionOp, const TiledTarget &);
+mlir::LogicalResult lowerLookup(mlir::RewriterBase &, LookupOp, const TiledTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const TiledTarget &);
 mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const TiledTarget &);
 mlir::LogicalResult lowerRmsNorm(mlir::RewriterBase &, RmsNormOp, const TiledTarget &);

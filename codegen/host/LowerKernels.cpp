@@ -43,6 +43,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerAttention(rewriter, o, target);
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))
       return sq::lowerIntAttention(rewriter, o, target);
+    if (auto o = dyn_cast<sq::LookupOp>(op))
+      return sq::lowerLookup(rewriter, o, target);
     if (auto o = dyn_cast<sq::SoftmaxOp>(op))
       return sq::lowerSoftmax(rewriter, o, target);
     if (auto o = dyn_cast<sq::LayerNormOp>(op))

@@ -34,7 +34,7 @@ struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
   std::string precision = "f32";           // of linear layers' weights and products: f32, bf16, and for CUDA f16, tf32
-  std::string quant;                       // "int8", or empty
+  std::string quant;                       // "int8", "int-only", or empty
   std::string stats;                       // file of sq-calibrate, for `quant`
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::vector<std::string> cuda;           // architectures (sm_80, ...): CUDA kernels instead of the host's

@@ -163,13 +163,23 @@ void IntegerConverter::defineRaw(Value v, Raw raw) {
 //===----------------------------------------------------------------------===//
 
 Value IntegerConverter::dequantize(Value v, Location loc, StringRef border) {
-  Raw raw = rawOf(v);
-  if (raw.scales.size() > 1) {
+  Raw raw;
+  std::string reason = "its scale is out of the range of integers";
+  try {
+    raw = rawOf(v);
+  } catch (const numerics::Error &error) {
+    reason = error.what();
+  }
+  if (raw.value && raw.scales.size() > 1) {
     // In the coarsest of the channels' scales, finer by 8 bits: no result loses any.
     Form common{32, false, *std::max_element(raw.scales.begin(), raw.scales.end()) / 256};
     int room = 31 - raw.bits;
     common.scale = std::ldexp(common.scale, std::max(0, 8 - room));
     raw = {requantize(raw, common), {common.scale}, 32};
+  }
+  if (!raw.value) {
+    v.getDefiningOp()->setAttr(kReason, b.getStringAttr(reason));
+    return v;
   }
   auto type = cast<RankedTensorType>(v.getType());
   ImplicitLocOpBuilder::InsertionGuard guard(b);

@@ -82,6 +82,7 @@ private:
   llvm::DenseMap<mlir::Value, const calibration::TensorStats *> observed;
   llvm::DenseMap<mlir::Value, Known> known;
   llvm::DenseMap<mlir::Value, TwoValued> masks;
+  llvm::DenseMap<mlir::Value, mlir::Value> counts; // floats that are sums of masks: these in i32
 
   /// Linear layers that read one value, and their common weight.
   struct Group {
@@ -107,6 +108,7 @@ private:
   void define(mlir::Value v, std::function<mlir::Value(const Form &)> direct, bool perChannel = true);
   void defineRaw(mlir::Value v, Raw raw);
   bool hasOneForm(mlir::Value v);
+  /// `v` itself, with the reason at its op, when it has no integer form after all.
   mlir::Value dequantize(mlir::Value v, mlir::Location loc, llvm::StringRef border);
   mlir::Value quantize(mlir::Value v, const Form &form, llvm::StringRef border);
   void finish();
@@ -125,6 +127,9 @@ private:
   Group *groupOf(LinearOp op);
   bool convertLinear(LinearOp op);
   template <typename OpTy> bool convertNorm(OpTy op, bool centred);
+  /// Kept as `kept` where several forms are asked of it.
+  void defineNorm(mlir::Value result, mlir::Value x, const Form &wide, bool centred, double epsilon, std::vector<double> gamma,
+                  std::vector<double> beta, mlir::Location loc, const Form &kept);
   bool convertEmbedding(EmbeddingOp op);
   bool convertAttention(AttentionOp op);
 
@@ -136,6 +141,12 @@ private:
   bool convertGeneric(mlir::linalg::GenericOp op);
   bool convertSum(mlir::linalg::GenericOp op);
   bool convertMask(mlir::linalg::GenericOp op);
+
+  //===-- Pooling.cpp --------------------------------------------------------===//
+  bool convertMasked(mlir::linalg::GenericOp op);
+  bool convertReduction(mlir::linalg::GenericOp op);
+  bool convertCount(mlir::linalg::GenericOp op);
+  bool convertQuotient(mlir::linalg::GenericOp op);
 
   //===-- Movement.cpp -------------------------------------------------------===//
   bool isMovement(Op *op);

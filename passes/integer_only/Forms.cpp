@@ -81,6 +81,8 @@ Value IntegerConverter::emptyLike(Value v, Type element) {
 }
 
 Value IntegerConverter::requantize(const Raw &from, const Form &to) {
+  if (!from.value)
+    return Value();
   size_t channels = std::max({from.scales.size(), to.factors.size(), size_t(1)});
   std::vector<double> ratios;
   bool isSame = from.bits == to.bits && from.isUnsigned == to.isUnsigned && from.zero == to.zero;

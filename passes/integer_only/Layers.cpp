@@ -166,13 +166,26 @@ template <typename OpTy> bool IntegerConverter::convertNorm(OpTy op, bool centre
   }
   if (wide.zero || wide.isUnsigned)
     wide = wideForm(*stats);
-  int64_t channels = gamma.size();
-  auto norm = numerics::IntegerNorm::of(channels, centred, wide.bits, wide.scale, op.getEpsilon().convertToDouble());
+  // Rows that are nothing beside epsilon: it must fit 64 bits in units of the scale.
+  double epsilon = op.getEpsilon().convertToDouble();
+  if (double finest = std::sqrt(double(gamma.size()) * epsilon) * 0x1p-28; wide.scale < finest)
+    wide = {16, false, finest};
   Value x = get(op.getX(), wide);
   if (!x)
     return refuse("its input has no form of 16 bits");
-  Location loc = op.getLoc();
-  define(result, [=](const Form &form) -> Value {
+  std::vector<double> factors(gamma.begin(), gamma.end()), shifts(beta.begin(), beta.end());
+  defineNorm(result, x, wide, centred, epsilon, factors, shifts, op.getLoc(), wideForm(*statsOf(result)));
+  return true;
+}
+
+template bool IntegerConverter::convertNorm(LayerNormOp, bool);
+template bool IntegerConverter::convertNorm(RmsNormOp, bool);
+
+void IntegerConverter::defineNorm(Value result, Value x, const Form &wide, bool centred, double epsilon, std::vector<double> gamma,
+                                  std::vector<double> beta, Location loc, const Form &kept) {
+  int64_t channels = gamma.size();
+  auto norm = numerics::IntegerNorm::of(channels, centred, wide.bits, wide.scale, epsilon);
+  auto make = [=](const Form &form) -> Value {
     std::vector<double> factors, shifts;
     for (int64_t c = 0; c < channels; ++c) {
       double factor = form.factors.empty() ? 1 : form.factors[c];
@@ -197,12 +210,10 @@ template <typename OpTy> bool IntegerConverter::convertNorm(OpTy op, bool centre
               .getResult()[0];
     b.setLoc(before);
     return y;
-  });
-  return true;
+  };
+  define(result, make);
+  known[result].raw = [=] { return Raw{make(kept), {kept.scale}, kept.bits}; };
 }
-
-template bool IntegerConverter::convertNorm(LayerNormOp, bool);
-template bool IntegerConverter::convertNorm(RmsNormOp, bool);
 
 //===----------------------------------------------------------------------===//
 // Embeddings

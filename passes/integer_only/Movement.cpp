@@ -110,6 +110,10 @@ bool IntegerConverter::convertMovement(Op *op) {
     masks[result] = {cloneOn(b, op, sources, mask.bits, b.getI1Type(), bitOf), mask.atFalse, mask.atTrue};
     return true;
   }
+  if (Value count = sources.size() == 1 ? counts.lookup(sources[0]) : Value(); count && numbersOf(op).empty()) {
+    counts[result] = cloneOn(b, op, sources, count, b.getI32Type(), [](double) { return 0; });
+    return true;
+  }
   for (Value source : sources)
     if (!isKnown(source))
       return refuse("what it reads is in float");

@@ -163,11 +163,17 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
 //===----------------------------------------------------------------------===//
 
 bool IntegerConverter::convertGeneric(linalg::GenericOp op) {
-  if (op->getNumResults() != 1 || op.getNumReductionLoops() || op.hasIndexSemantics())
-    return refuse("its loop reduces, has several results or computes from indices");
+  if (op->getNumResults() != 1 || op.hasIndexSemantics())
+    return refuse("its loop has several results or computes from indices");
+  if (op.getNumReductionLoops())
+    return convertReduction(op);
   if (convertMask(op))
     return true;
+  if (convertMasked(op) || convertCount(op))
+    return true;
   why = "no integer form of its arithmetic is known";
+  if (isa_and_nonnull<arith::DivFOp>(singleBodyOp(op)) && op.getNumDpsInputs() == 2)
+    return convertQuotient(op);
   Value result = op->getResult(0);
   SmallVector<Value> inputs(op.getDpsInputs());
   if (inputs.size() == 1 && isa<FloatType>(getElementTypeOrSelf(inputs[0].getType())) &&

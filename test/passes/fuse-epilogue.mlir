@@ -310,3 +310,40 @@ func.func @number_and_rows(%x: tensor<?x4xi8>, %w: tensor<1x16x64xi8>, %sums: te
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// Sums of bytes take integers with them: a residual connection without floats.
+// CHECK-LABEL: @integers
+// CHECK: sq.packed_matmul ins({{.*}}) extras(%{{.*}} : tensor<?x8xi16>) outs({{.*}} : tensor<?x8xi16>)
+// CHECK-NOT: linalg.generic
+// CHECK: return
+func.func @integers(%x: tensor<?x4xi8>, %w: tensor<1x16x64xi8>, %out: tensor<?x8xi32>, %narrow: tensor<?x8xi16>, %r: tensor<?x8xi16>) -> tensor<?x8xi16> {
+  %p = sq.packed_matmul ins(%x, %w : tensor<?x4xi8>, tensor<1x16x64xi8>) outs(%out : tensor<?x8xi32>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  } -> tensor<?x8xi32>
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %r : tensor<?x8xi32>, tensor<?x8xi16>) outs(%narrow : tensor<?x8xi16>) {
+  ^bb0(%i: i32, %j: i16, %o: i16):
+    %wide = arith.extsi %j : i16 to i32
+    %sum = arith.addi %i, %wide : i32
+    %v = arith.trunci %sum : i32 to i16
+    linalg.yield %v : i16
+  } -> tensor<?x8xi16>
+  return %y : tensor<?x8xi16>
+}
+
+// What makes floats of integers stays a kernel of its own.
+// CHECK-LABEL: @border
+// CHECK: sq.packed_matmul
+// CHECK: linalg.generic {{.*}}sq.border = "dequantize"
+func.func @border(%x: tensor<?x4xi8>, %w: tensor<1x16x64xi8>, %out: tensor<?x8xi32>, %floats: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %p = sq.packed_matmul ins(%x, %w : tensor<?x4xi8>, tensor<1x16x64xi8>) outs(%out : tensor<?x8xi32>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  } -> tensor<?x8xi32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%p : tensor<?x8xi32>) outs(%floats : tensor<?x8xf32>) attrs = {sq.border = "dequantize"} {
+  ^bb0(%i: i32, %o: f32):
+    %v = arith.sitofp %i : i32 to f32
+    linalg.yield %v : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
