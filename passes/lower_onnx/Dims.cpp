@@ -125,6 +125,16 @@ FailureOr<OpFoldResult> Lowering::unify(Operation *op, OpFoldResult a, OpFoldRes
     return fail(op, which + " of its inputs differs: " + Twine(*sizeA) + " and " + Twine(*sizeB),
                 describeOperands(op, {a, b}));
 
+  // What earlier operators leave of a dim may exclude the other's size.
+  for (auto [size, dim] : {std::pair(sizeA, b), std::pair(sizeB, a)})
+    if (size && !scope) {
+      Interval range = facts.interval(cast<Value>(dim));
+      if (*size < range.min || *size > range.max)
+        return fail(op, which + " of its inputs differs: " + Twine(*size) + " and a size of " + Twine(range.min) + " to " +
+                            Twine(range.max),
+                    describeOperands(op, {a, b}));
+    }
+
   // min(symbol, C) = symbol: C is a limit of the symbol, checked when a run starts.
   for (auto [x, y] : {std::pair(a, b), std::pair(b, a)})
     if (Symbol *symbol = symbolOf(y))
