@@ -28,17 +28,12 @@ struct IntegerOnlyPass : sq::impl::IntegerOnlyPassBase<IntegerOnlyPass> {
 
   void runOnOperation() override {
     sq::calibration::Stats read;
-    auto options = sq::calibration::parseMethod(method);
-    if (!options)
-      return fail("there is no way '" + method + "' to choose ranges; minmax, moving-average, percentile=P, entropy, mse");
-    if (sq::Status status = sq::calibration::readStats(stats, read); !status.ok())
-      return fail(status.message);
-    sq::IntegerConverter(getOperation(), read, *options).run();
-  }
-
-  void fail(const std::string &message) {
-    emitError(getOperation().getLoc(), message);
-    signalPassFailure();
+    sq::calibration::RangeOptions options;
+    if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok()) {
+      getOperation().emitError(status.message);
+      return signalPassFailure();
+    }
+    sq::IntegerConverter(getOperation(), read, options).run();
   }
 };
 

@@ -88,12 +88,10 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     sq::calibration::Stats read;
-    auto options = sq::calibration::parseMethod(method);
-    if (!options)
-      return fail("there is no way '" + method + "' to choose ranges; minmax, moving-average, percentile=P, entropy, mse");
-    if (sq::Status status = sq::calibration::readStats(stats, read); !status.ok())
+    sq::calibration::RangeOptions options;
+    if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok())
       return fail(status.message);
-    options->symmetric = false;
+    options.symmetric = false;
     DenseMap<Value, const TensorStats *> observed;
     for (const sq::ObservedValue &value : sq::observedValues(func))
       if (const TensorStats *found = read.find(value.name))
@@ -111,7 +109,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
         continue;
       }
       Layer layer(op, *found, std::move(weight));
-      auto range = sq::calibration::chooseRange(*found, *options);
+      auto range = sq::calibration::chooseRange(*found, options);
       layer.low = range.min;
       layer.high = range.max;
       if (smooth && layer.perChannel)

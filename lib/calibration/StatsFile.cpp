@@ -194,6 +194,15 @@ Status writeStats(const std::string &path, const Stats &stats) {
   return writeFile(path, {{bytes.data(), bytes.size()}});
 }
 
+Status readStats(const std::string &path, const std::string &method, Stats &stats, RangeOptions &options) {
+  auto parsed = parseMethod(method);
+  if (!parsed)
+    return Status::usage("there is no way '" + method +
+                         "' to choose ranges; minmax, moving-average, percentile=P, entropy, mse");
+  options = *parsed;
+  return readStats(path, stats);
+}
+
 Status checkModel(const Stats &stats, const std::string &path, const ModelHash &model) {
   if (stats.model == model)
     return {};

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/calibration/Range.h"
 #include "lib/calibration/TensorStats.h"
 #include "lib/tensorio/Tensor.h"
 
@@ -45,6 +46,8 @@ bool isStatsFile(const std::string &path);
 /// Refuses with one message what is truncated, damaged, no stats file, of another format version,
 /// or holds what no calibration can have found.
 Status readStats(const std::string &path, Stats &stats);
+/// The same, with how ranges are chosen from them, a text that `parseMethod` takes.
+Status readStats(const std::string &path, const std::string &method, Stats &stats, RangeOptions &options);
 /// The whole file or nothing, see writeFile.
 Status writeStats(const std::string &path, const Stats &stats);
 

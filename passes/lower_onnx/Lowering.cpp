@@ -9,8 +9,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
-#include "llvm/ADT/StringExtras.h"
-
 #include <algorithm>
 #include <cmath>
 
@@ -308,30 +306,6 @@ Lowering::Scope::~Scope() {
 void Lowering::lowerBlock(Block &block) {
   for (Operation &op : block.without_terminator())
     lowerOp(&op);
-}
-
-/// What the file says of a result (its value_info, or what onnx's inference made of that) holds for
-/// what the operands give. (In bodies an iteration may be the exception.)
-void Lowering::checkDeclared(Operation *op) {
-  for (auto [i, result] : llvm::enumerate(op->getResults())) {
-    auto declared = dyn_cast<RankedTensorType>(result.getType());
-    Lowered *value = lowered(result);
-    if (!declared || !value || !value->isTensor())
-      continue;
-    bool fits = declared.getRank() == value->rank();
-    for (int64_t d = 0; fits && d < declared.getRank(); ++d) {
-      auto size = staticDim(resolve(value->dims[d]));
-      fits = declared.isDynamicDim(d) || !size || *size == declared.getDimSize(d);
-    }
-    if (fits)
-      continue;
-    std::string dims = llvm::join(llvm::map_range(declared.getShape(), [](int64_t size) {
-      return ShapedType::isDynamic(size) ? "?" : std::to_string(size);
-    }), ", ");
-    (void)fail(op, "its output " + Twine(i) + " is " + typeText(value) + ", but the model declares it as [" +
-                       dims + "]; correct or remove its value_info");
-    return;
-  }
 }
 
 void Lowering::lowerOp(Operation *op) {

@@ -1,4 +1,4 @@
-/// Where the shapes come from that contradict each other, for messages.
+/// Shapes that contradict each other, and where they come from, for messages.
 #include "passes/lower_onnx/Lowering.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -98,4 +98,28 @@ std::vector<std::string> Lowering::describeOperands(Operation *op, ArrayRef<OpFo
   }
   llvm::append_range(lines, origins);
   return lines;
+}
+
+/// What the file says of a result (its value_info, or what onnx's inference made of that) holds for
+/// what the operands give. (In bodies an iteration may be the exception.)
+void Lowering::checkDeclared(Operation *op) {
+  for (auto [i, result] : llvm::enumerate(op->getResults())) {
+    auto declared = dyn_cast<RankedTensorType>(result.getType());
+    Lowered *value = lowered(result);
+    if (!declared || !value || !value->isTensor())
+      continue;
+    bool fits = declared.getRank() == value->rank();
+    for (int64_t d = 0; fits && d < declared.getRank(); ++d) {
+      auto size = staticDim(resolve(value->dims[d]));
+      fits = declared.isDynamicDim(d) || !size || *size == declared.getDimSize(d);
+    }
+    if (fits)
+      continue;
+    std::string dims = llvm::join(llvm::map_range(declared.getShape(), [](int64_t size) {
+      return ShapedType::isDynamic(size) ? "?" : std::to_string(size);
+    }), ", ");
+    (void)fail(op, "its output " + Twine(i) + " is " + typeText(value) + ", but the model declares it as [" +
+                       dims + "]; correct or remove its value_info");
+    return;
+  }
 }
