@@ -126,6 +126,7 @@ private:
   //===-- Layers.cpp ---------------------------------------------------------===//
   Group *groupOf(LinearOp op);
   bool convertLinear(LinearOp op);
+  bool convertContraction(mlir::linalg::GenericOp op);
   template <typename OpTy> bool convertNorm(OpTy op, bool centred);
   /// Kept as `kept` where several forms are asked of it.
   void defineNorm(mlir::Value result, mlir::Value x, const Form &wide, bool centred, double epsilon, std::vector<double> gamma,

@@ -163,10 +163,10 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
 //===----------------------------------------------------------------------===//
 
 bool IntegerConverter::convertGeneric(linalg::GenericOp op) {
+  if (op->getNumResults() == 1 && op.getNumReductionLoops())
+    return convertReduction(op);
   if (op->getNumResults() != 1 || op.hasIndexSemantics())
     return refuse("its loop has several results or computes from indices");
-  if (op.getNumReductionLoops())
-    return convertReduction(op);
   if (convertMask(op))
     return true;
   if (convertMasked(op) || convertCount(op))
@@ -208,15 +208,29 @@ bool IntegerConverter::convertSum(linalg::GenericOp op) {
       return refuse("an operand is in float, and calibration has not seen it");
     AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(input));
     auto type = cast<RankedTensorType>(v.getType());
+    bool isAligned = true, isOrdered = true;
+    int64_t before = -1;
+    SmallVector<int64_t> shape(rank, 1); // of a constant, with the dims that it lacks
     for (int64_t d = 0; d < type.getRank(); ++d) {
       auto dim = dyn_cast<AffineDimExpr>(map.getResult(d));
-      bool fits = dim ? dim.getPosition() == rank - type.getRank() + d : type.getDimSize(d) == 1;
-      if (!fits)
-        return refuse("it permutes an operand");
+      isAligned &= dim ? dim.getPosition() == rank - type.getRank() + d : type.getDimSize(d) == 1;
+      isOrdered &= dim && int64_t(dim.getPosition()) > before;
+      before = dim ? dim.getPosition() : before;
+      if (dim)
+        shape[dim.getPosition()] = type.getDimSize(d);
     }
+    DenseElementsAttr elements;
+    bool isConstant = matchPattern(v, m_Constant()) && !known.contains(v);
+    if (!isAligned && !(isConstant && isOrdered))
+      return refuse("it permutes an operand");
     raw.push_back(rawOf(v));
     if (!raw.back().value)
       return refuse("an operand has no integer form");
+    if (!isAligned && matchPattern(raw.back().value, m_Constant(&elements))) {
+      ImplicitLocOpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointAfterValue(raw.back().value);
+      raw.back().value = arith::ConstantOp::create(b, elements.reshape(elements.getType().clone(shape)));
+    }
   }
   double sign = isa<arith::SubFOp>(single) ? -1 : 1;
   Location loc = op.getLoc();
