@@ -48,6 +48,9 @@ struct Raw {
   int64_t zero = 0;
 };
 
+/// Softmax of a sum with less than that is 0: what masks add.
+inline constexpr double kMasked = -9.99e3;
+
 /// A float of two values only, as masks are: bits (i1) and what they mean.
 struct TwoValued {
   mlir::Value bits;

@@ -431,7 +431,6 @@ bool IntegerConverter::convertAttention(AttentionOp op) {
   bool uniform = false;
   if (Value mask = op.getMask()) {
     auto found = masks.find(mask);
-    constexpr double kMasked = -9.99e3; // softmax of a smaller sum is 0
     bool isBoolean = found != masks.end();
     if (isBoolean) {
       double low = std::min(found->second.atFalse, found->second.atTrue), high = std::max(found->second.atFalse, found->second.atTrue);
