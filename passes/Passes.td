@@ -231,10 +231,11 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
       connections and norms (22 where 16 are too coarse for most of what calibration saw).
     - Norms are `sq.int_layer_norm` and `sq.int_rms_norm`, attention is `sq.int_attention`, its mask a boolean,
       which must come from a choice between 0 and -10000 or less by an input of integers or booleans.
-      Integer inputs that become masks hold 0 and 1.
+      Integer inputs that become masks hold 0 and 1, which a check makes sure of.
     - GELU, SiLU, sigmoid and tanh are polynomials of 16 bits or tables of 256 entries, whichever has the smaller
       error on the calibration's histogram; any other function of one value is a table.
     - Embeddings are tables of bytes with a scale per column, of 16 bits where they have at most 1024 rows.
+    - Convolutions with constant weights are loops on bytes and a weight of up to 16 bits.
     - What moves elements moves integers; a product with a mask of 0 and 1 is a choice, a positive factor another scale.
     - Sums over a dim (of at most 65536 elements), divided by the sum of a mask: means, rounded integers. Rows
       divided by their length: an RMS norm.
@@ -259,7 +260,8 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
            "how ranges of bytes are chosen: minmax, moving-average, percentile=P, entropy, mse">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
-    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::cf::ControlFlowDialect"];
 }
 
 def VerifyIntegerOnlyPass : Pass<"sq-verify-integer-only", "::mlir::func::FuncOp"> {

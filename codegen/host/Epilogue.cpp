@@ -25,7 +25,9 @@ bool EpilogueEmitter::isCheap(size_t most) {
   auto isOperation = [](Operation &inner) { return !isa<arith::ConstantOp>(inner); };
   return size_t(llvm::count_if(op.getEpilogue().front().without_terminator(), isOperation)) <= most &&
          llvm::none_of(op.getEpilogue().front(), [](Operation &inner) {
-           return inner.getName().getDialectNamespace() == "math";
+           // 64-bit integers take two registers a vector, and without AVX-512 many instructions.
+           bool isWide = llvm::any_of(inner.getResultTypes(), [](Type type) { return type.isInteger(64); });
+           return isWide || inner.getName().getDialectNamespace() == "math";
          });
 }
 

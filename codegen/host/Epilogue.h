@@ -21,7 +21,7 @@ struct EpilogueEmitter {
   /// Flattens the leading dims of `outs` and extras, copying strided extras.
   EpilogueEmitter(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op, const TiledTarget &target);
 
-  /// At most `most` operations, none of them transcendental: done on sums in
+  /// At most `most` operations, none of them transcendental or on 64-bit integers: done on sums in
   /// registers. Otherwise one copy of the code for each column vector keeps it short.
   bool isCheap(size_t most = 4);
 

@@ -48,6 +48,9 @@ struct Raw {
   int64_t zero = 0;
 };
 
+/// Softmax of a sum with less than that is 0: what masks add.
+inline constexpr double kMasked = -9.99e3;
+
 /// A float of two values only, as masks are: bits (i1) and what they mean.
 struct TwoValued {
   mlir::Value bits;
@@ -126,6 +129,7 @@ private:
   //===-- Layers.cpp ---------------------------------------------------------===//
   Group *groupOf(LinearOp op);
   bool convertLinear(LinearOp op);
+  bool convertContraction(mlir::linalg::GenericOp op);
   template <typename OpTy> bool convertNorm(OpTy op, bool centred);
   /// Kept as `kept` where several forms are asked of it.
   void defineNorm(mlir::Value result, mlir::Value x, const Form &wide, bool centred, double epsilon, std::vector<double> gamma,

@@ -24,6 +24,9 @@ std::optional<Factors> sq::factorsOf(ArrayRef<double> ratios, int width) {
   int k = 0;
   std::frexp(largest, &k); // largest < 2^k
   int exponent = std::min(62, width - k);
+  // Of 31 bits three can be spared: with few different exponents, layers share their kernels.
+  if (width == 31 && exponent > 4)
+    exponent -= exponent % 4;
   if (!std::isfinite(largest) || exponent < 1)
     return std::nullopt;
   Factors factors{{}, exponent};

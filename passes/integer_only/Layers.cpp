@@ -5,6 +5,8 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 
 #include <cmath>
 
@@ -142,6 +144,113 @@ bool IntegerConverter::convertLinear(LinearOp op) {
   Value init = emptyLike(op.getOuts(), b.getI32Type());
   Value sum = LinearOp::create(b, TypeRange(init.getType()), x, w, start, init, /*transpose_weight=*/false).getResult()[0];
   defineRaw(op->getResult(0), {sum, sums, numerics::bitLength(most) + 1});
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Convolutions, and other contractions with a constant
+//===----------------------------------------------------------------------===//
+
+bool IntegerConverter::convertContraction(linalg::GenericOp op) {
+  // out + x * w, or that where a condition holds, x and w read in place or by index.
+  Block *body = op.getBody();
+  Value out = op.getRegionOutputArgs()[0], yielded = body->getTerminator()->getOperand(0);
+  if (auto select = yielded.getDefiningOp<arith::SelectOp>(); select && select.getFalseValue() == out)
+    yielded = select.getTrueValue();
+  auto add = yielded.getDefiningOp<arith::AddFOp>();
+  Value term = !add ? Value() : add.getLhs() == out ? add.getRhs() : add.getRhs() == out ? add.getLhs() : Value();
+  auto product = term ? term.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+  Value start = op.getDpsInits()[0]; // zeros, or a bias
+  auto fill = start.getDefiningOp<linalg::FillOp>();
+  bool isZero = fill && matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
+  if (!product || (!isZero && !known.contains(start)))
+    return false;
+  auto sourceOf = [&](Value v) -> Value {
+    if (auto extract = v.getDefiningOp<tensor::ExtractOp>())
+      return extract.getTensor();
+    auto argument = dyn_cast<BlockArgument>(v);
+    return argument && argument.getOwner() == body && argument.getArgNumber() < op.getNumDpsInputs() ? op.getDpsInputs()[argument.getArgNumber()] : Value();
+  };
+  Value x = sourceOf(product.getLhs()), w = sourceOf(product.getRhs());
+  auto isFloat = [](Value v) { return isa<FloatType>(getElementTypeOrSelf(v.getType())); };
+  for (Op &inner : body->without_terminator()) {
+    bool isOfFloats = llvm::any_of(inner.getOperands(), isFloat) || llvm::any_of(inner.getResults(), isFloat);
+    bool isKnownOp = &inner == product || &inner == add || isa<arith::SelectOp>(inner) ||
+                     (isa<tensor::ExtractOp>(inner) && (inner.getResult(0) == product.getLhs() || inner.getResult(0) == product.getRhs()));
+    if (isOfFloats && !isKnownOp)
+      return false;
+  }
+  if (!x || !w || x == w)
+    return false;
+  if (!floatsOf(x).empty())
+    std::swap(x, w);
+  std::vector<float> weight = floatsOf(w);
+  const TensorStats *stats = statsOf(x);
+  auto type = cast<RankedTensorType>(w.getType());
+  if (weight.empty() || !stats || !isKnown(x))
+    return refuse(weight.empty() ? "it is a product of two activations" : "calibration has not seen its input");
+  // How many products a sum has: the weight's elements but for the dims that the result has as well.
+  int64_t depth = type.getNumElements();
+  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+  for (OpOperand *operand : op.getDpsInputOperands())
+    if (operand->get() == w)
+      for (auto [d, expression] : llvm::enumerate(op.getMatchingIndexingMap(operand).getResults()))
+        if (auto dim = dyn_cast<AffineDimExpr>(expression); dim && iterators[dim.getPosition()] == utils::IteratorType::parallel)
+          depth /= std::max<int64_t>(type.getDimSize(d), 1);
+  // One scale for all of the weight, of as many bits as sums of 31 leave it.
+  int bits = std::min(16, 30 - 7 - numerics::bitLength(std::max<int64_t>(depth, 1)));
+  if (bits < 6)
+    return refuse("its sums of " + llvm::Twine(depth) + " products do not fit 32 bits");
+  double largest = calibration::kMinRange;
+  for (float value : weight)
+    largest = std::max<double>(largest, std::fabs(value));
+  Form xForm = signedForm(*stats), wForm{bits, false, largest / ((1 << (bits - 1)) - 1)};
+  Value xi = get(x, xForm), wi = constant(w, wForm);
+  if (!xi)
+    return refuse("its input has no form of 8 bits");
+
+  b.setInsertionPoint(op);
+  Type i32 = b.getI32Type();
+  double scale = xForm.scale * wForm.scale;
+  Value si;
+  if (isZero) {
+    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    si = linalg::FillOp::create(b, zero, emptyLike(start, i32)).getResult(0);
+  } else {
+    // Where the sum begins must leave room for it.
+    si = get(start, {24, false, scale});
+    b.setInsertionPoint(op);
+  }
+  if (!si)
+    return refuse("its bias has no integer form");
+  IRMapping map;
+  map.map(x, xi);
+  map.map(w, wi);
+  map.map(start, si);
+  auto copy = cast<linalg::GenericOp>(b.clone(*op, map));
+  copy->getResult(0).setType(copy.getDpsInits()[0].getType());
+  for (auto [argument, operand] : llvm::zip(copy.getBody()->getArguments(), copy->getOperands()))
+    argument.setType(getElementTypeOrSelf(operand.getType()));
+  for (Op &inner : llvm::make_early_inc_range(copy.getBody()->without_terminator())) {
+    ImplicitLocOpBuilder ib(inner.getLoc(), &inner);
+    auto wide = [&](Value v) { return v.getType() == i32 ? v : Value(arith::ExtSIOp::create(ib, i32, v)); };
+    if (auto extract = dyn_cast<tensor::ExtractOp>(inner))
+      extract.getResult().setType(getElementTypeOrSelf(extract.getTensor().getType()));
+    else if (auto select = dyn_cast<arith::SelectOp>(inner))
+      select.getResult().setType(select.getTrueValue().getType());
+    Value integer;
+    if (isa<arith::MulFOp>(inner)) {
+      Value left = wide(inner.getOperand(0)), right = wide(inner.getOperand(1));
+      integer = arith::MulIOp::create(ib, left, right);
+    } else if (isa<arith::AddFOp>(inner)) {
+      integer = arith::AddIOp::create(ib, inner.getOperand(0), inner.getOperand(1));
+    }
+    if (!integer)
+      continue;
+    inner.getResult(0).replaceAllUsesWith(integer);
+    inner.erase();
+  }
+  defineRaw(op->getResult(0), {copy->getResult(0), {scale}, 32});
   return true;
 }
 
@@ -313,13 +422,15 @@ bool IntegerConverter::convertAttention(AttentionOp op) {
   const TensorStats *stats = statsOf(result);
   if (!q || !k || !v || !stats || !isKnown(op.getQ()) || !isKnown(op.getK()) || !isKnown(op.getV()))
     return refuse("calibration has not seen its operands or its result");
+  for (Value operand : {op.getQ(), op.getK()})
+    if (auto type = cast<RankedTensorType>(operand.getType()); type.isDynamicDim(2) || type.isDynamicDim(3))
+      return refuse("its heads or their elements are not of a known number");
   Form qForm = signedForm(*q), kForm = unsignedForm(*k), vForm = signedForm(*v);
   auto exp = numerics::IntegerExp::of(qForm.scale * kForm.scale * op.getScale().convertToDouble());
   Value keep;
   bool uniform = false;
   if (Value mask = op.getMask()) {
     auto found = masks.find(mask);
-    constexpr double kMasked = -9.99e3; // softmax of a smaller sum is 0
     bool isBoolean = found != masks.end();
     if (isBoolean) {
       double low = std::min(found->second.atFalse, found->second.atTrue), high = std::max(found->second.atFalse, found->second.atTrue);

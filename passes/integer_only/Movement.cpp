@@ -41,7 +41,7 @@ SmallVector<Value> sourcesOf(Operation *op) {
 SmallVector<std::pair<Value, double>> numbersOf(Operation *op) {
   SmallVector<std::pair<Value, double>> numbers;
   op->walk([&](Operation *inner) {
-    if (isa<arith::SelectOp, linalg::YieldOp>(inner))
+    if (isa<arith::SelectOp, linalg::YieldOp, tensor::YieldOp>(inner))
       for (Value v : inner->getOperands())
         if (FloatAttr number; matchPattern(v, m_Constant(&number)))
           numbers.emplace_back(v, number.getValueAsDouble());
@@ -83,6 +83,8 @@ bool IntegerConverter::isMovement(Op *op) {
     return false;
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp, tensor::ExtractSliceOp, tensor::InsertSliceOp, tensor::ConcatOp, linalg::TransposeOp>(op))
     return true;
+  if (auto pad = dyn_cast<tensor::PadOp>(op))
+    return pad.getConstantPaddingValue() != nullptr;
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic || generic.getNumReductionLoops())
     return false;

@@ -1,6 +1,7 @@
 //===-- Pointwise.cpp - activations, sums, masks ------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
@@ -163,10 +164,10 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
 //===----------------------------------------------------------------------===//
 
 bool IntegerConverter::convertGeneric(linalg::GenericOp op) {
+  if (op->getNumResults() == 1 && op.getNumReductionLoops())
+    return convertReduction(op);
   if (op->getNumResults() != 1 || op.hasIndexSemantics())
     return refuse("its loop has several results or computes from indices");
-  if (op.getNumReductionLoops())
-    return convertReduction(op);
   if (convertMask(op))
     return true;
   if (convertMasked(op) || convertCount(op))
@@ -208,15 +209,29 @@ bool IntegerConverter::convertSum(linalg::GenericOp op) {
       return refuse("an operand is in float, and calibration has not seen it");
     AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(input));
     auto type = cast<RankedTensorType>(v.getType());
+    bool isAligned = true, isOrdered = true;
+    int64_t before = -1;
+    SmallVector<int64_t> shape(rank, 1); // of a constant, with the dims that it lacks
     for (int64_t d = 0; d < type.getRank(); ++d) {
       auto dim = dyn_cast<AffineDimExpr>(map.getResult(d));
-      bool fits = dim ? dim.getPosition() == rank - type.getRank() + d : type.getDimSize(d) == 1;
-      if (!fits)
-        return refuse("it permutes an operand");
+      isAligned &= dim ? dim.getPosition() == rank - type.getRank() + d : type.getDimSize(d) == 1;
+      isOrdered &= dim && int64_t(dim.getPosition()) > before;
+      before = dim ? dim.getPosition() : before;
+      if (dim)
+        shape[dim.getPosition()] = type.getDimSize(d);
     }
+    DenseElementsAttr elements;
+    bool isConstant = matchPattern(v, m_Constant()) && !known.contains(v);
+    if (!isAligned && !(isConstant && isOrdered))
+      return refuse("it permutes an operand");
     raw.push_back(rawOf(v));
     if (!raw.back().value)
       return refuse("an operand has no integer form");
+    if (!isAligned && matchPattern(raw.back().value, m_Constant(&elements))) {
+      ImplicitLocOpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointAfterValue(raw.back().value);
+      raw.back().value = arith::ConstantOp::create(b, elements.reshape(elements.getType().clone(shape)));
+    }
   }
   double sign = isa<arith::SubFOp>(single) ? -1 : 1;
   Location loc = op.getLoc();
@@ -288,10 +303,10 @@ bool IntegerConverter::convertMask(linalg::GenericOp op) {
   }
   low = *std::min_element(values.begin(), values.end());
   for (double value : values)
-    if (value != low && (low > -9.99e3 || value > -9.99e3))
+    if (value != low && (low > kMasked || value > kMasked))
       other = value;
   for (double value : values)
-    if (value != low && value != other && !(low <= -9.99e3 && value <= -9.99e3))
+    if (value != low && value != other && !(low <= kMasked && value <= kMasked))
       return false;
   SmallVector<Input> read;
   for (auto [i, bit] : llvm::enumerate(bits))
@@ -299,11 +314,23 @@ bool IntegerConverter::convertMask(linalg::GenericOp op) {
   Value y = pointwise(b, read, emptyLike(op.getDpsInits()[0], b.getI1Type()), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
     SmallVector<Value> set, result;
     Value yes = arith::ConstantOp::create(ib, ib.getBoolAttr(true));
-    for (Value arg : args)
-      set.push_back(arg.getType().isInteger(1) ? arg : Value(arith::CmpIOp::create(ib, arith::CmpIPredicate::ne, arg, arith::ConstantOp::create(ib, ib.getZeroAttr(arg.getType())))));
+    for (size_t i = 0; i < args.size(); ++i) {
+      Value arg = args[i];
+      if (arg.getType().isInteger(1)) {
+        set.push_back(arg);
+        continue;
+      }
+      // Whether it is a mask is seen when it runs.
+      auto number = [&](int64_t n) -> Value { return arith::ConstantOp::create(ib, ib.getIntegerAttr(arg.getType(), n)); };
+      auto argument = cast<BlockArgument>(throughReshapes(op.getDpsInputs()[i]));
+      auto name = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "sq.name");
+      Value isBit = arith::CmpIOp::create(ib, arith::CmpIPredicate::ult, arg, number(2));
+      cf::AssertOp::create(ib, isBit, ("input '" + (name ? name.getValue() : "") + "' is a mask, which --quant=int-only takes to hold 0 and 1 only").str());
+      set.push_back(arith::CmpIOp::create(ib, arith::CmpIPredicate::ne, arg, number(0)));
+    }
     Value any;
     for (unsigned combination = 0; combination < values.size(); ++combination) {
-      bool isLow = values[combination] == low || (low <= -9.99e3 && values[combination] <= -9.99e3);
+      bool isLow = values[combination] == low || (low <= kMasked && values[combination] <= kMasked);
       if (isLow)
         continue;
       Value all;

@@ -98,8 +98,10 @@ static Value sumOf(ImplicitLocOpBuilder &b, linalg::GenericOp op, Value integers
 }
 
 bool IntegerConverter::convertReduction(linalg::GenericOp op) {
-  if (!isSum(op))
-    return refuse("no integer form of its reduction is known");
+  if (!isSum(op)) {
+    why = "no integer form of its reduction is known";
+    return convertContraction(op);
+  }
   Value x = op.getDpsInputs()[0], result = op->getResult(0);
   Type i32 = b.getI32Type();
   if (auto found = masks.find(x); found != masks.end()) {
