@@ -265,7 +265,7 @@ struct Compiler {
     if (options.emit == "sq")
       return writeModule(*module);
     if (options.emit == "qdq-onnx") {
-      FailureOr<std::string> bytes = exportQdq(path, quantizedLayers(*module), context);
+      FailureOr<std::string> bytes = exportQdq(path, quantizedLayers(*module), quantizedTables(*module), context);
       return failed(bytes) ? fail(ExitCode::Refused, "the model could not be written") : write(*bytes);
     }
 

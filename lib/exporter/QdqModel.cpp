@@ -105,6 +105,30 @@ public:
     return "";
   }
 
+  /// The same of a table: its Gather reads what DequantizeLinear gives.
+  std::string quantize(const QuantizedTable &table) {
+    for (const std::string &name : table.nodes) {
+      auto found = byName.find(name);
+      if (found == byName.end() || found->second == kSeveral || done.count(found->second))
+        continue;
+      NodeProto &node = *graph.mutable_node(found->second);
+      if (node.op_type() != "Gather" || !node.domain().empty() || integerOf(node, "axis") != 0 || !isTable(node.input(0), table))
+        continue;
+      done.insert(found->second);
+      std::string &floats = tables[node.input(0)];
+      if (floats.empty()) {
+        std::string base = node.input(0) + "/quantized";
+        std::string stored = tensor(base + "/stored", TensorProto::INT8, {table.rows, table.columns},
+                                    StringRef(table.stored.data(), table.stored.size()));
+        floats = fresh(base);
+        dequantize(stored, this->floats(base + "/scale", table.scales), "", /*axis=*/0, floats, before.front());
+      }
+      node.set_input(0, floats);
+      return "";
+    }
+    return "no Gather with a name of its own reads its rows";
+  }
+
   /// The new nodes in their places, without what nothing reads any more.
   void finish() {
     google::protobuf::RepeatedPtrField<NodeProto> nodes;
@@ -143,6 +167,12 @@ private:
 
   static bool readsProduct(const NodeProto &add, const NodeProto &product) {
     return add.input_size() == 2 && (add.input(0) == product.output(0) || add.input(1) == product.output(0));
+  }
+
+  bool isTable(const std::string &name, const QuantizedTable &table) const {
+    return llvm::any_of(graph.initializer(), [&](const TensorProto &tensor) {
+      return tensor.name() == name && tensor.dims_size() == 2 && tensor.dims(0) == table.rows && tensor.dims(1) == table.columns;
+    });
   }
 
   static void addUsed(const NodeProto &node, llvm::StringSet<> &used) {
@@ -215,17 +245,26 @@ private:
     std::string stored = tensor(base + "/w_stored", TensorProto::INT8, {layer.k, layer.n}, bytes);
     std::string scales = floats(base + "/w_scale", layer.scales), name = fresh(base + "/w");
     std::string zeros = tensor(base + "/w_zero_point", TensorProto::INT8, {layer.n}, std::string(layer.n, '\0'));
-    AttributeProto &axis = *addNode(nodes, "DequantizeLinear", {stored, scales, zeros}, name).add_attribute();
+    dequantize(stored, scales, zeros, /*axis=*/1, name, nodes);
+    return name;
+  }
+
+  void dequantize(const std::string &stored, const std::string &scales, const std::string &zeros, int64_t along,
+                  const std::string &output, std::vector<NodeProto> &nodes) {
+    SmallVector<std::string> inputs = {stored, scales};
+    if (!zeros.empty())
+      inputs.push_back(zeros);
+    AttributeProto &axis = *addNode(nodes, "DequantizeLinear", inputs, output).add_attribute();
     axis.set_name("axis");
     axis.set_type(AttributeProto::INT);
-    axis.set_i(1);
-    return name;
+    axis.set_i(along);
   }
 
   GraphProto &graph;
   std::map<std::string, int> byName;
   std::set<std::string> taken;
   std::set<int> done;
+  std::map<std::string, std::string> tables; // in float to dequantised
   std::vector<std::vector<NodeProto>> before, after;
 };
 
@@ -249,7 +288,8 @@ LogicalResult inlineAll(GraphProto &graph, Location loc, ExternalFiles &files) {
 
 } // namespace
 
-FailureOr<std::string> exportQdq(StringRef path, ArrayRef<QuantizedLayer> layers, MLIRContext &context) {
+FailureOr<std::string> exportQdq(StringRef path, ArrayRef<QuantizedLayer> layers, ArrayRef<QuantizedTable> tables,
+                                 MLIRContext &context) {
   Location loc = fileLocation(path, &context);
   FailureOr<ModelFile> file = openModel(path, context);
   if (failed(file))
@@ -269,6 +309,9 @@ FailureOr<std::string> exportQdq(StringRef path, ArrayRef<QuantizedLayer> layers
   for (const QuantizedLayer &layer : layers)
     if (std::string why = made.quantize(layer); !why.empty())
       emitWarning(loc) << "layer " << quoted(layer.nodes.empty() ? "?" : layer.nodes.front()) << " stays in float: " << why;
+  for (const QuantizedTable &table : tables)
+    if (std::string why = made.quantize(table); !why.empty())
+      emitWarning(loc) << "table of " << quoted(table.nodes.empty() ? "?" : table.nodes.front()) << " stays in float: " << why;
   made.finish();
   StringRef directory = llvm::sys::path::parent_path(path);
   ExternalFiles files(directory.empty() ? "." : directory.str());

@@ -81,6 +81,20 @@ std::optional<QuantizedLayer> layerOf(LinearOp op) {
 
 } // namespace
 
+std::vector<QuantizedTable> quantizedTables(ModuleOp graph) {
+  std::vector<QuantizedTable> tables;
+  graph.walk([&](EmbeddingOp op) {
+    auto scales = op.getScales().begin();
+    for (Value v : op.getTables()) {
+      auto type = cast<RankedTensorType>(v.getType());
+      if (!type.getElementType().isInteger(8))
+        continue;
+      tables.push_back({namesOf(op.getLoc()), type.getDimSize(0), type.getDimSize(1), bytesOf(v), floatsOf(*scales++)});
+    }
+  });
+  return tables;
+}
+
 std::vector<QuantizedLayer> quantizedLayers(ModuleOp graph) {
   std::vector<QuantizedLayer> layers;
   graph.walk([&](LinearOp op) {

@@ -20,6 +20,17 @@ struct QuantizedLayer {
   std::vector<float> bias;   ///< [n], all there is to add
 };
 
+/// A table of embeddings.
+struct QuantizedTable {
+  std::vector<std::string> nodes; ///< of what reads it, and other tables of the same sum, in their order
+  int64_t rows = 0, columns = 0;
+  std::vector<char> stored;  ///< int8 [rows, columns]
+  std::vector<float> scales; ///< of its rows
+};
+
+/// The tables that `sq-quantize` quantised.
+std::vector<QuantizedTable> quantizedTables(mlir::ModuleOp graph);
+
 /// The layers of `graph` that `sq-quantize` quantised, in their order.
 std::vector<QuantizedLayer> quantizedLayers(mlir::ModuleOp graph);
 

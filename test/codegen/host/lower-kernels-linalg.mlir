@@ -60,10 +60,11 @@ func.func @broadcast(%x: memref<?x8xf32>, %b: memref<8xf32>, %y: memref<?x8xf32>
 // CHECK: scf.for %[[I:.*]] = %{{.*}} to
 // CHECK-DAG: %[[D1:.*]] = arith.remui %[[I]], %c3
 // CHECK-DAG: %[[D0:.*]] = arith.divui %[[I]], %c3
-// CHECK: scf.for %[[D2:.*]] = %c0 to %c4
 // CHECK-NOT: linalg.index
+// What is the same along the innermost loop stands before it.
 // CHECK: %[[V:.*]] = arith.index_cast %[[D1]] : index to i64
-// CHECK: memref.store %[[V]], %[[Y]][%[[D0]], %[[D1]], %[[D2]]]
+// CHECK: scf.for %[[D2:.*]] = %c0 to %c4
+// CHECK-NEXT: memref.store %[[V]], %[[Y]][%[[D0]], %[[D1]], %[[D2]]]
 func.func @index(%y: memref<2x3x4xi64>) {
   linalg.generic {indexing_maps = [#id], iterator_types = ["parallel", "parallel", "parallel"]} outs(%y : memref<2x3x4xi64>) {
   ^bb0(%o: i64):

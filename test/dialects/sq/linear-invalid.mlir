@@ -40,14 +40,6 @@ func.func @linear_c4(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1>>, %w: tensor<4x8
 
 // -----
 
-func.func @linear_c5(%x: tensor<?x4xf32>, %w: tensor<4x8xf32>, %init: tensor<?x8xi32>) -> tensor<?x8xi32> {
-  // expected-error @+1 {{'sq.linear' op needs outs of floats, or of i32 for quantised operands without a bias, got 'tensor<?x8xi32>'}}
-  %y = sq.linear ins(%x, %w : tensor<?x4xf32>, tensor<4x8xf32>) outs(%init : tensor<?x8xi32>) -> tensor<?x8xi32>
-  return %y : tensor<?x8xi32>
-}
-
-// -----
-
 func.func @linear_c4_scales_of_rows(%x: tensor<?x2x!quant.uniform<u8:f32, 0.1>>, %w: tensor<2x8x!quant.uniform<i8:f32:0, {0.1, 0.2}>>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
   // expected-error @+1 {{needs x of one scale and a weight of one scale or one per column}}
   %y = sq.linear ins(%x, %w : tensor<?x2x!quant.uniform<u8:f32, 0.1>>, tensor<2x8x!quant.uniform<i8:f32:0, {0.1, 0.2}>>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>

@@ -1,4 +1,4 @@
-// RUN: sq-opt %s --sq-raise-onnx --sq-lower-onnx --split-input-file --verify-diagnostics
+// RUN: sq-opt %s --sq-raise-onnx --sq-lower-onnx --split-input-file --verify-diagnostics=only-expected
 
 // Scales and zero points that cannot be.
 
@@ -44,15 +44,15 @@ func.func @main(%x: tensor<2x6xi8>, %i: tensor<2x3xi32>, %s: tensor<f32>, %z: te
   // expected-error @below {{cannot lower DequantizeLinear: axis 2 is outside the rank; expected -2 to 1 (node 'DequantizeLinear')}}
   %c = onnx.DequantizeLinear(%x, %two) {axis = 2 : i64} : (tensor<2x6xi8>, tensor<2xf32>) -> tensor<*xf32>
   // expected-error @below {{cannot lower DequantizeLinear: the quantised axis of its inputs differs: 6 and 2 (node 'DequantizeLinear')}}
-  // expected-note @below {{operand 0 is [2, 6], from input '0'}}
-  // expected-note @below {{operand 1 is [2], from input '4'}}
+  // expected-note @below {{operand 0 is i8[2, 6], from input '0'}}
+  // expected-note @below {{operand 1 is f32[2], from input '4'}}
   // expected-note @below {{6 is dimension 1 of input '0'}}
   // expected-note @below {{2 is dimension 0 of input '0'}}
   %d = onnx.DequantizeLinear(%x, %two) : (tensor<2x6xi8>, tensor<2xf32>) -> tensor<*xf32>
   // Blocks of 2 need three scales a row.
   // expected-error @below {{cannot lower DequantizeLinear: dimension 1 of scale of its inputs differs: 3 and 2 (node 'DequantizeLinear')}}
-  // expected-note @below {{operand 0 is [2, 6], from input '0'}}
-  // expected-note @below {{operand 1 is [2, 2], from input '5'}}
+  // expected-note @below {{operand 0 is i8[2, 6], from input '0'}}
+  // expected-note @below {{operand 1 is f32[2, 2], from input '5'}}
   // expected-note @below {{2 is dimension 0 of input '0'}}
   %e = onnx.DequantizeLinear(%x, %blocks) {block_size = 2 : i64} : (tensor<2x6xi8>, tensor<2x2xf32>) -> tensor<*xf32>
   // expected-error @below {{cannot lower DequantizeLinear: block_size is -3; blocks have at least one element (node 'DequantizeLinear')}}

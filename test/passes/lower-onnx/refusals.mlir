@@ -45,3 +45,18 @@ func.func @main(%a: tensor<4x3xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 
+// -----
+
+// A declared minimum above the table's length: no run could be right.
+module attributes {sq.dims = {sequence = array<i64: 3, 8>}} {
+  func.func @main(%x: tensor<?x?xf32> {onnx.dims = ["batch", "sequence"]}) -> tensor<?x?xf32> {
+    %table = onnx.Constant() {value = dense<[[1.0, 2.0]]> : tensor<1x2xf32>} : () -> tensor<1x2xf32>
+    // expected-error @+5 {{cannot lower Add: dimension 1 of its inputs differs: 2 and a size of 3 to 8 (node 'Add')}}
+    // expected-note @+4 {{operand 0 is f32[batch, sequence], from input '0'}}
+    // expected-note @+3 {{operand 1 is f32[1, 2], from constant 'Constant'}}
+    // expected-note @+2 {{sequence is dimension 1 of input '0'}}
+    // expected-note @below {{2 is dimension 1 of constant 'Constant'}}
+    %a = onnx.Add(%x, %table) : (tensor<?x?xf32>, tensor<1x2xf32>) -> tensor<?x?xf32>
+    return %a : tensor<?x?xf32>
+  }
+}
