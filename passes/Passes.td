@@ -173,14 +173,15 @@ def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
 }
 
 def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
-  let summary = "linear layers to 8 bits, from calibration";
+  let summary = "linear layers and tables of embeddings to 8 bits, from calibration";
   let description = [{
     A `sq.linear` with a constant f32 weight whose `x` the statistics know multiplies
     quantised operands: activations of 8 bits with one scale and zero point, weights
     of 8 bits, symmetric, one scale per column. With `smooth`, channels of `x` that
     are much larger than others hand a part of their range to their rows of the
     weight; the bias takes up what rounding does to the mean of a result. A layer
-    that stays in float is named in a warning, with the reason.
+    that stays in float is named in a warning, with the reason. Constant tables of
+    `sq.embedding` become bytes with a scale per row.
 
     ```mlir
     %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..

@@ -85,3 +85,16 @@ func.func @embedding(%i: tensor<?x?xi64>, %j: tensor<?xi64>, %k: tensor<1x?xi64>
   %y = sq.embedding ins(%i, %j, %k : tensor<?x?xi64>, tensor<?xi64>, tensor<1x?xi64>) tables(%t, %t, %t : tensor<9x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>) outs(%init : tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
   return %y : tensor<?x?x8xf32>
 }
+
+// -----
+
+// Bytes, each row times a number of its own.
+// CHECK-LABEL: @bytes
+// CHECK: %[[Q:.*]] = tensor.extract %{{.*}}[%[[ROW:.*]], %{{.*}}] : tensor<9x8xi8>
+// CHECK: %[[S:.*]] = tensor.extract %{{.*}}[%[[ROW]]] : tensor<9xf32>
+// CHECK: %[[F:.*]] = arith.sitofp %[[Q]] : i8 to f32
+// CHECK: arith.mulf %[[F]], %[[S]]
+func.func @bytes(%i: tensor<?xi64>, %t: tensor<9x8xi8>, %s: tensor<9xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %y = sq.embedding ins(%i : tensor<?xi64>) tables(%t : tensor<9x8xi8>) scales(%s : tensor<9xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
