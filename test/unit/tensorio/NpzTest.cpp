@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <unistd.h>
 
 using namespace sq;
 
@@ -92,7 +93,9 @@ std::string archiveOf(const std::vector<Member> &members, bool is64 = false) {
 
 class NpzTest : public testing::Test {
 protected:
-  std::string path = testing::TempDir() + "sq_npz_test.npz";
+  // Each test is a process of its own, and several run at once.
+  std::string prefix = testing::TempDir() + "sq-npz-" + std::to_string(::getpid());
+  std::string path = prefix + ".npz";
   ~NpzTest() override { std::remove(path.c_str()); }
 
   Status list(const std::string &bytes) {
@@ -103,7 +106,7 @@ protected:
   }
   std::string npyBytes(const char *text) {
     Tensor tensor;
-    std::string name = testing::TempDir() + "sq_npz_member.npy";
+    std::string name = prefix + ".npy";
     EXPECT_TRUE(parseTensor(text, tensor).ok() && writeNpy(name, tensor).ok());
     std::ifstream in(name, std::ios::binary);
     std::string bytes(std::istreambuf_iterator<char>(in), {});
