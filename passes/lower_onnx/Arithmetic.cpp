@@ -3,6 +3,8 @@
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
+#include <list>
+
 using namespace mlir;
 using namespace sq;
 
@@ -47,6 +49,10 @@ static FailureOr<SmallVector<Lowered *>> sameTyped(Lowering &l, Operation *op, D
 /// A function of two floats (f32, f64) or two integers. Signs are a matter of the op.
 using BinaryFn = Value (*)(Scalars &, Value, Value, bool isUnsigned);
 
+/// In one loop: no processor fetches hundreds of streams ahead, and to compile a loop over
+/// thousands takes quadratic time.
+static constexpr size_t kMostOperands = 64;
+
 /// x0 op x1 op x2..., then `finish` if given.
 static LogicalResult lowerFold(Lowering &l, Operation *op, Domain domain, BinaryFn fn,
                                Value (*finish)(Scalars &, Value, unsigned count) = nullptr) {
@@ -54,15 +60,33 @@ static LogicalResult lowerFold(Lowering &l, Operation *op, Domain domain, Binary
   if (failed(operands))
     return failure();
   bool isUnsigned = operands->front()->isUnsigned();
-  auto element = [&](Scalars &s, ValueRange args) {
-    Value result = args[0];
-    for (Value arg : args.drop_front())
-      result = fn(s, result, arg, isUnsigned);
-    return finish ? finish(s, result, args.size()) : result;
+  Type element = operands->front()->element;
+  bool isHalf = element.isF16() || element.isBF16(); // computed in f32, rounded once
+  Type wide = isHalf ? l.builder.getF32Type() : element;
+  auto widened = [&](Scalars &s, Value v) -> Value {
+    return v.getType() == wide || !isHalf ? v : s.make<arith::ExtFOp>(wide, v);
   };
-  if (operands->front()->isFloat())
-    return l.floatElementwise(op, *operands, element);
-  return l.elementwise(op, *operands, operands->front()->element, element);
+  auto fold = [&](Scalars &s, ValueRange args) {
+    Value result = widened(s, args[0]);
+    for (Value arg : args.drop_front())
+      result = fn(s, result, widened(s, arg), isUnsigned);
+    return result;
+  };
+  std::list<Lowered> parts;
+  SmallVector<Lowered *> rest(*operands);
+  while (rest.size() > kMostOperands) {
+    FailureOr<Lowered> part = l.mapElements(op, ArrayRef(rest).take_front(kMostOperands), wide, fold);
+    if (failed(part))
+      return failure();
+    rest.erase(rest.begin(), rest.begin() + kMostOperands);
+    rest.insert(rest.begin(), &parts.emplace_back(std::move(*part)));
+  }
+  return l.elementwise(op, rest, element, [&](Scalars &s, ValueRange args) {
+    Value result = fold(s, args);
+    if (finish)
+      result = finish(s, result, operands->size());
+    return isHalf ? s.make<arith::TruncFOp>(element, result) : result;
+  });
 }
 
 /// Picks the op by the kind of element.

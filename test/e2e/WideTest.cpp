@@ -58,4 +58,45 @@ TEST(Wide, SplitScaleJoin) {
   }
 }
 
+/// More operands than one loop reads, of shapes that broadcast; halves are rounded once, at the end.
+TEST(Wide, MeanOfHalves) {
+  constexpr int64_t parts = 300;
+  TemporaryDirectory directory;
+  std::string path = directory.file("model.onnxtxt");
+  {
+    std::ofstream file(path);
+    std::string inputs, names;
+    for (int64_t i = 0; i < parts; ++i) {
+      std::string x = "x" + std::to_string(i);
+      inputs += (i ? ", float16" : "float16") + std::string(i % 3 ? "[N,4] " : "[1] ") + x;
+      names += (i ? ", " : "") + x;
+    }
+    file << "<ir_version: 9, opset_import: [\"\" : 20]>\ng (" << inputs << ") => (float16[N,M] y, float16[N,M] z) {\n"
+         << "y = Mean(" << names << ")\nz = Max(" << names << ")\n}\n";
+  }
+  CompiledModel model(path);
+  ASSERT_TRUE(model.ok());
+  Program program = model.open(2);
+  Tensor y = Tensor::zeros(DType::F16, {3, 4}), z = y;
+  z.reals.assign(z.reals.size(), -1000);
+  std::vector<Tensor> inputs;
+  for (int64_t i = 0; i < parts; ++i) {
+    bool isWide = i % 3;
+    Tensor &x = inputs.emplace_back(Tensor::zeros(DType::F16, isWide ? std::vector<int64_t>{3, 4} : std::vector<int64_t>{1}));
+    for (size_t j = 0; j < x.reals.size(); ++j)
+      x.reals[j] = static_cast<double>((i * 37 + static_cast<int64_t>(j) * 11) % 101) - 50; // sums are exact in f32
+    for (size_t j = 0; j < y.reals.size(); ++j) {
+      double value = x.reals[isWide ? j : 0];
+      y.reals[j] += value;
+      z.reals[j] = std::max(z.reals[j], value);
+    }
+  }
+  for (double &v : y.reals)
+    v /= parts;
+  llvm::Expected<std::vector<Tensor>> outputs = program.run(inputs);
+  ASSERT_TRUE(bool(outputs)) << llvm::toString(outputs.takeError());
+  EXPECT_EQ(mismatch((*outputs)[0], y, 0x1p-11, 0x1p-24), ""); // half an ulp, and what f32's division adds
+  EXPECT_EQ(mismatch((*outputs)[1], z, 0, 0), "");
+}
+
 } // namespace
