@@ -24,6 +24,9 @@ struct GivenOperand {
 /// rewritten are of the newest, others of the model's.
 std::string operandError(llvm::StringRef op, llvm::ArrayRef<GivenOperand> operands);
 
+/// Attribute (a string) of an operator that --sq-raise-onnx could not expand: why.
+inline constexpr llvm::StringLiteral kRefused = "sq.refused";
+
 } // namespace sq
 
 #endif

@@ -234,5 +234,7 @@ FailureOr<Dims> Lowering::broadcast(Operation *op, ArrayRef<Lowered *> operands)
       return failure();
     result = std::move(*wider);
   }
+  for (OpFoldResult &dim : result) // what a later operand or dim has shown
+    dim = resolve(dim);
   return result;
 }

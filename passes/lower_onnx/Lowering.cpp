@@ -316,9 +316,11 @@ void Lowering::lowerOp(Operation *op) {
   if (rule == table.end()) {
     bool trains = StringRef(opTitle(op)).starts_with("ai.onnx.preview.training.");
     std::string operands = operandError(ruleName(op), givenOperands(*this, op));
+    auto why = op->getAttrOfType<StringAttr>(kRefused);
     (void)fail(op, trains ? "operators that train are not supported; export the model for inference"
-                   : operands.empty() ? "not supported yet"
-                                      : operands);
+                   : !operands.empty() ? operands
+                   : why ? "not supported yet: " + why.str()
+                         : "not supported yet");
     return;
   }
   // The cause has been recorded where it arose.

@@ -103,6 +103,8 @@ FailureOr<Lowered> sq::concatenate(Lowering &l, Operation *op, ArrayRef<Lowered 
       dims[i] = *common;
     }
   }
+  for (OpFoldResult &dim : dims) // what a later part or dim has shown
+    dim = l.resolve(dim);
 
   Lowered joined;
   joined.element = first->element;

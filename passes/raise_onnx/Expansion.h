@@ -111,7 +111,10 @@ struct Expansion {
     return makeOf("Cast", x, element, attribute("to", code));
   }
   /// Before anything has been made: the driver would try again for ever.
-  mlir::LogicalResult refuse(llvm::StringRef why) { return rewriter.notifyMatchFailure(op, why); }
+  mlir::LogicalResult refuse(llvm::StringRef why) {
+    op->setAttr(kRefused, rewriter.getStringAttr(why)); // unknown to the driver, which need not look again
+    return rewriter.notifyMatchFailure(op, why);
+  }
   /// LayerNormalization, or without `bias` and with `isRms` RMSNormalization.
   mlir::Value norm(mlir::Value x, mlir::Value scale, mlir::Value bias, bool isRms, double epsilonAbsent) {
     llvm::SmallVector<mlir::Value> operands = {x, scale};

@@ -180,8 +180,11 @@ LogicalResult gatherBlockQuantized(Expansion &e) {
   if (!data || !indices)
     return e.refuse("the ranks of data or indices are not known");
   int64_t rank = data.getRank(), gather = e.integer("gather_axis", 0), axis = e.integer("quantize_axis", 1);
-  gather += gather < 0 ? rank : 0;
-  axis += axis < 0 ? rank : 0;
+  for (int64_t *which : {&gather, &axis}) {
+    if (*which < -rank || *which >= rank)
+      return e.refuse("gather_axis or quantize_axis is outside the rank of data");
+    *which += *which < 0 ? rank : 0;
+  }
   bool isByte = data.getElementType().isInteger(8);
   if (gather == axis || (isByte && e.integer("bits", 4) != 8))
     return e.refuse("packed bytes, or blocks along the gathered axis");

@@ -116,7 +116,7 @@ struct ExpandMicrosoft : RewritePattern {
     if (!operandError(name, e.givenOperands()).empty())
       return rewriter.notifyMatchFailure(op, "not the operands that it takes");
     if (op->getNumResults() == 0 || e.usesOther(rule->second.outputs))
-      return rewriter.notifyMatchFailure(op, "an output that sq does not compute is used, or there is none");
+      return e.refuse("an output that sq does not compute is used, or there is none");
     return rule->second.expand(e);
   }
 
