@@ -92,7 +92,7 @@ static LogicalResult lowerGelu(Lowering &l, Operation *op) {
     return l.fail(op, "its attribute `approximate` must be none or tanh, got '" + approximate + "'");
   return lowerComposite(l, op, [&](Value x, Value init) {
     return GeluOp::create(l.builder, op->getLoc(), TypeRange(init.getType()), x, init,
-                          approximate == "tanh")
+                          approximate == "tanh", /*tolerance=*/FloatAttr())
         .getResult()[0];
   });
 }

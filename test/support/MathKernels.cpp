@@ -68,6 +68,31 @@ const MathFunction kFunctions[] = {
       %sum = arith.addf %tanh, %one : $T
       $r = arith.mulf %xhalf, %sum : $T)",
      geluByTanh},
+    {"gelu_rough", R"(
+      %scale = arith.constant $c(0.707106769) : $T
+      %half = arith.constant $c(0.5) : $T
+      %one = arith.constant $c(1.0) : $T
+      %scaled = arith.mulf $x, %scale : $T
+      %erf = math.erf %scaled fastmath<afn> : $T
+      %xhalf = arith.mulf $x, %half : $T
+      %sum = arith.addf %erf, %one : $T
+      $r = arith.mulf %xhalf, %sum : $T)",
+     gelu},
+    {"gelu_tanh_rough", R"(
+      %scale = arith.constant $c(0.797884583) : $T
+      %third = arith.constant $c(4.471500e-02) : $T
+      %half = arith.constant $c(0.5) : $T
+      %one = arith.constant $c(1.0) : $T
+      %square = arith.mulf $x, $x : $T
+      %cube = arith.mulf %square, $x : $T
+      %small = arith.mulf %cube, %third : $T
+      %inner = arith.addf $x, %small : $T
+      %scaled = arith.mulf %inner, %scale : $T
+      %tanh = math.tanh %scaled fastmath<afn> : $T
+      %xhalf = arith.mulf $x, %half : $T
+      %sum = arith.addf %tanh, %one : $T
+      $r = arith.mulf %xhalf, %sum : $T)",
+     [](double x) { return std::isinf(x) && x < 0 ? -0.0 : geluByTanh(x); }},
     {"sin", "$r = math.sin $x : $T", [](double x) { return std::sin(x); }},
     {"cos", "$r = math.cos $x : $T", [](double x) { return std::cos(x); }},
     {"atan", "$r = math.atan $x : $T", [](double x) { return std::atan(x); }},

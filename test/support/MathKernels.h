@@ -13,7 +13,8 @@ struct MathFunction {
   double (*reference)(double);
 };
 
-/// exp, exp2, log, tanh, erf, rsqrt, sigmoid, silu, gelu, gelu_tanh as
+/// exp, exp2, log, tanh, erf, rsqrt, sigmoid, silu, gelu, gelu_tanh (and
+/// the last two where approximate functions are allowed: _rough) as
 /// the importer writes them, and others that sq leaves to MLIR.
 llvm::ArrayRef<MathFunction> mathFunctions();
 const MathFunction &mathFunction(llvm::StringRef name);

@@ -130,6 +130,9 @@ LogicalResult GeluOp::verify() {
   if (!shapesAgree(shaped(getX()), shaped(getOuts())))
     return emitOpError("needs input and output of one shape, got ")
            << getX().getType() << " and " << getOuts().getType();
+  // gelu_c2
+  if (getTolerance() && !(getTolerance()->convertToFloat() >= 0))
+    return emitOpError("needs a tolerance of at least 0, got ") << getTolerance()->convertToFloat();
   return success();
 }
 

@@ -144,19 +144,22 @@ def Sq_GeluOp : Sq_DpsOp<"gelu"> {
   let description = [{
     `y = x/2 (1 + erf(x / sqrt 2))`; with `tanh`, its approximation
     `x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel
-    2016, section 2). f16 and bf16 are computed in f32 and rounded once.
+    2016, section 2). f16 and bf16 are computed in f32 and rounded once. Where
+    what follows rounds coarser, `tolerance` says how wrong an element may be
+    (of an `x` beyond 10 times so much as |x| is more): a shorter polynomial may do.
 
     - (C1) `x` and `outs` have one shape.
+    - (C2) `tolerance` is a number of at least 0.
 
     Example:
     ```mlir
     func.func @example(%x: tensor<?x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
-      %y = sq.gelu ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) {tanh} -> tensor<?x8xf32>
+      %y = sq.gelu ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) {tanh, tolerance = 1.0e-3 : f32} -> tensor<?x8xf32>
       return %y : tensor<?x8xf32>
     }
     ```
   }];
-  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$outs, UnitAttr:$tanh);
+  let arguments = (ins Sq_F32Shaped:$x, Sq_F32Shaped:$outs, UnitAttr:$tanh, OptionalAttr<F32Attr>:$tolerance);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $x `:` type($x) `)` `outs` `(` $outs `:` type($outs) `)`
