@@ -1,11 +1,14 @@
 //===-- AmxMatmul.cpp - the packed product on AMX tiles -----------------------===//
 //
 // Two tiles of 16 rows by two tiles of 16 columns (specs/host-codegen.md, section
-// 9.2): four sums, two tiles of x, two of the weight. A thread converts its chunk of
-// rows to bf16 in tile layout first, [k / 32][16][32] for every 16 rows, then goes
-// through its panels. A sum leaves through 4 KB of scratch, from where the epilogue
-// takes it row by row. The `.internal` intrinsics leave tile numbers and
+// 9.2): four sums, two tiles of x, two of the weight. A thread brings its chunk of
+// rows into tile layout first, [steps of k][16][64 bytes] for every 16 rows, f32 as
+// bf16, then goes through its panels. A sum leaves through 4 KB of scratch, from where
+// the epilogue takes it row by row. The `.internal` intrinsics leave tile numbers and
 // configuration to LLVM.
+//
+// A weight of bytes lies in groups of 16 columns, by fours along k, as VNNI reads it: 64 of k
+// are a tile, and what is past k is zero.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -23,18 +26,21 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kTileRows = 16, kTileDepth = 32; // of bf16: 64 bytes
+constexpr int64_t kTileRows = 16, kRowBytes = 64;
 constexpr int64_t kPanel = 32;                     // columns: two tiles
 constexpr int64_t kChunkRows = 128;
 constexpr int64_t kFlopsPerThread = 1 << 23;       // 10 us, as for f32
 
 struct Emitter : EpilogueEmitter {
   Value x, weight;
-  int64_t depth, columns, steps; // steps of 32 along k
-  Value rows, zero, one;
-  Value tiles; // bf16 [threads][chunk rows / 16][steps][16][32]: x
-  Value sums;  // f32 [threads][32][32]
-  Value thread;
+  int64_t depth, columns; // depth: elements of k
+  bool bytes;
+  int64_t tileDepth = bytes ? kRowBytes : kRowBytes / 2; // elements of k of a tile
+  int64_t steps = llvm::divideCeil(depth, tileDepth);
+  Value rows = {}, zero = {}, one = {};
+  Value tiles = {}; // [threads][chunk rows / 16][steps][16][tileDepth]: x
+  Value sums = {};  // [threads][32][32]
+  Value thread = {};
 
   //===-- Tile instructions ------------------------------------------------===//
 
@@ -57,81 +63,104 @@ struct Emitter : EpilogueEmitter {
     return Value();
   }
   SmallVector<Value> shape(ImplicitLocOpBuilder &b) {
-    return {constant(b, 16, kTileRows), constant(b, 16, 64)};
+    return {constant(b, 16, kTileRows), constant(b, 16, kRowBytes)};
   }
-  Value loadTile(ImplicitLocOpBuilder &b, Value from, int64_t rowBytes, bool stream) {
+  Value loadTile(ImplicitLocOpBuilder &b, Value from, int64_t stride, bool stream) {
     SmallVector<Value> args = shape(b);
-    llvm::append_values(args, from, constant(b, 64, rowBytes));
+    llvm::append_values(args, from, constant(b, 64, stride));
     // A streamed tile leaves the other operand's tiles in L1.
     return call(b, stream ? "llvm.x86.tileloaddt164.internal" : "llvm.x86.tileloadd64.internal", args);
   }
 
   //===-- Steps ------------------------------------------------------------===//
 
-  /// Rows [begin, end) of x to bf16 tiles; what is past k is zero, as a garbage
+  /// Columns [k, k + valid) of row m of x to bf16; what is past k is zero, as a garbage
   /// NaN would spoil the sum even against a zero weight.
-  void convert(ImplicitLocOpBuilder &b, Value begin, Value end) {
-    auto narrow = VectorType::get({kTileRows}, b.getBF16Type());
+  void convertRow(ImplicitLocOpBuilder &b, Value m, Value k, int64_t valid, ArrayRef<Value> to) {
+    auto narrow = VectorType::get({target.lanes}, b.getBF16Type());
     Value none = arith::ConstantOp::create(b, b.getZeroAttr(vectorType));
+    for (int64_t half = 0; half < tileDepth; half += target.lanes) {
+      int64_t lanes = std::clamp<int64_t>(valid - half, 0, target.lanes);
+      Value f = lanes ? load(b, x, ValueRange{m, plus(b, k, half)}, lanes) : none;
+      SmallVector<Value> at(to);
+      at.push_back(indexConstant(b, half));
+      vector::StoreOp::create(b, arith::TruncFOp::create(b, narrow, f), tiles, at);
+    }
+  }
+
+  /// The same of bytes; past k anything goes, as the weight is zero there.
+  void copyRow(ImplicitLocOpBuilder &b, Value m, Value k, int64_t valid, ArrayRef<Value> to) {
+    auto type = VectorType::get({valid}, b.getI8Type());
+    SmallVector<Value> at(to);
+    at.push_back(zero);
+    vector::StoreOp::create(b, vector::LoadOp::create(b, type, x, ValueRange{m, k}), tiles, at);
+  }
+
+  /// Rows [begin, end) of x to tiles.
+  void convert(ImplicitLocOpBuilder &b, Value begin, Value end) {
     auto row = [&](ImplicitLocOpBuilder &rb, Value m) {
       Value local = arith::SubIOp::create(rb, m, begin);
       Value block = arith::DivUIOp::create(rb, local, indexConstant(rb, kTileRows));
       Value within = arith::RemUIOp::create(rb, local, indexConstant(rb, kTileRows));
       auto step = [&](ImplicitLocOpBuilder &sb, Value s, int64_t valid) {
-        Value k = arith::MulIOp::create(sb, s, indexConstant(sb, kTileDepth));
-        for (int64_t half = 0; half < kTileDepth; half += target.lanes) {
-          int64_t lanes = std::clamp<int64_t>(valid - half, 0, target.lanes);
-          Value f = lanes ? load(sb, x, ValueRange{m, plus(sb, k, half)}, lanes) : none;
-          vector::StoreOp::create(sb, arith::TruncFOp::create(sb, narrow, f), tiles,
-                                  ValueRange{thread, block, s, within, indexConstant(sb, half)});
-        }
+        Value k = arith::MulIOp::create(sb, s, indexConstant(sb, tileDepth));
+        Value to[] = {thread, block, s, within};
+        bytes ? copyRow(sb, m, k, valid, to) : convertRow(sb, m, k, valid, to);
       };
-      int64_t full = depth / kTileDepth;
+      int64_t full = depth / tileDepth;
       loop(rb, zero, indexConstant(rb, full), 1,
-           [&](ImplicitLocOpBuilder &sb, Value s) { step(sb, s, kTileDepth); });
-      if (depth % kTileDepth)
-        step(rb, indexConstant(rb, full), depth % kTileDepth);
+           [&](ImplicitLocOpBuilder &sb, Value s) { step(sb, s, tileDepth); });
+      if (depth % tileDepth)
+        step(rb, indexConstant(rb, full), depth % tileDepth);
     };
     loop(b, begin, end, 1, row);
   }
 
-  /// The product of `rowTiles` x 2 tiles, `block` the first block of 16 rows of
+  /// Sums plus the products of step s of k.
+  SmallVector<Value> step(ImplicitLocOpBuilder &b, Value panel, Value firstTile, Value s, int64_t columnTiles, ValueRange acc) {
+    int64_t rowTiles = acc.size() / columnTiles, stride = bytes ? kRowBytes : 2 * kRowBytes;
+    SmallVector<Value> lhs, rhs, next;
+    for (int64_t n = 0; n < columnTiles; ++n) {
+      // Rows of 4 bytes of k: of a group, or of a panel of pairs.
+      Value where = bytes ? plus(b, arith::MulIOp::create(b, panel, indexConstant(b, 2)), n) : panel;
+      Value row = arith::AddIOp::create(
+          b, arith::MulIOp::create(b, where, indexConstant(b, steps * kTileRows)),
+          arith::MulIOp::create(b, s, indexConstant(b, kTileRows)));
+      Value at = arith::MulIOp::create(b, row, indexConstant(b, 64)); // bytes, or pairs of bf16
+      rhs.push_back(loadTile(b, address(b, weight, bytes ? at : plus(b, at, n * tileDepth)), stride, false));
+    }
+    for (int64_t m = 0; m < rowTiles; ++m) {
+      Value tile = arith::AddIOp::create(
+          b, arith::MulIOp::create(b, plus(b, firstTile, m), indexConstant(b, steps)), s);
+      Value from = arith::MulIOp::create(b, tile, indexConstant(b, kTileRows * tileDepth));
+      lhs.push_back(loadTile(b, address(b, tiles, from), kRowBytes, true));
+    }
+    for (int64_t m = 0; m < rowTiles; ++m)
+      for (int64_t n = 0; n < columnTiles; ++n)
+        next.push_back(call(b, bytes ? "llvm.x86.tdpbusd.internal" : "llvm.x86.tdpbf16ps.internal",
+                            {constant(b, 16, kTileRows), constant(b, 16, 64), constant(b, 16, 64),
+                             acc[m * columnTiles + n], lhs[m], rhs[n]}));
+    return next;
+  }
+
+  /// The product of `rowTiles` x `columnTiles` tiles, `block` the first block of 16 rows of
   /// the chunk, to `sums`.
-  void multiply(ImplicitLocOpBuilder &b, Value panel, Value block, int64_t rowTiles) {
+  void multiply(ImplicitLocOpBuilder &b, Value panel, Value block, int64_t rowTiles, int64_t columnTiles) {
     Value none = call(b, "llvm.x86.tilezero.internal", shape(b));
-    int64_t tileElements = kTileRows * kTileDepth, pairRow = kPanel * 2;
     Value blocks = indexConstant(b, kChunkRows / kTileRows);
     Value firstTile = arith::AddIOp::create(b, arith::MulIOp::create(b, thread, blocks), block);
     auto k = scf::ForOp::create(
-        b, zero, indexConstant(b, steps), one, SmallVector<Value>(rowTiles * 2, none),
+        b, zero, indexConstant(b, steps), one, SmallVector<Value>(rowTiles * columnTiles, none),
         [&](OpBuilder &o, Location l, Value s, ValueRange acc) {
           ImplicitLocOpBuilder kb(l, o);
-          SmallVector<Value> lhs, rhs, next;
-          Value pair = arith::AddIOp::create(
-              kb, arith::MulIOp::create(kb, panel, indexConstant(kb, steps * kTileRows)),
-              arith::MulIOp::create(kb, s, indexConstant(kb, kTileRows)));
-          Value at = arith::MulIOp::create(kb, pair, indexConstant(kb, pairRow));
-          for (int64_t n = 0; n < 2; ++n)
-            rhs.push_back(loadTile(kb, address(kb, weight, plus(kb, at, n * kTileDepth)), pairRow * 2, false));
-          for (int64_t m = 0; m < rowTiles; ++m) {
-            Value tile = arith::AddIOp::create(
-                kb, arith::MulIOp::create(kb, plus(kb, firstTile, m), indexConstant(kb, steps)), s);
-            Value from = arith::MulIOp::create(kb, tile, indexConstant(kb, tileElements));
-            lhs.push_back(loadTile(kb, address(kb, tiles, from), 64, true));
-          }
-          for (int64_t m = 0; m < rowTiles; ++m)
-            for (int64_t n = 0; n < 2; ++n)
-              next.push_back(call(kb, "llvm.x86.tdpbf16ps.internal",
-                                  {constant(kb, 16, kTileRows), constant(kb, 16, 64), constant(kb, 16, 64),
-                                   acc[m * 2 + n], lhs[m], rhs[n]}));
-          scf::YieldOp::create(kb, next);
+          scf::YieldOp::create(kb, step(kb, panel, firstTile, s, columnTiles, acc));
         });
     Value base = arith::MulIOp::create(b, thread, indexConstant(b, 2 * kTileRows * kPanel));
     for (int64_t m = 0; m < rowTiles; ++m)
-      for (int64_t n = 0; n < 2; ++n) {
+      for (int64_t n = 0; n < columnTiles; ++n) {
         SmallVector<Value> args = shape(b);
         llvm::append_values(args, address(b, sums, plus(b, base, m * kTileRows * kPanel + n * kTileRows)),
-                            constant(b, 64, kPanel * sizeof(float)), k.getResult(m * 2 + n));
+                            constant(b, 64, kPanel * 4), k.getResult(m * columnTiles + n));
         call(b, "llvm.x86.tilestored64.internal", args, /*result=*/false);
       }
   }
@@ -153,6 +182,7 @@ struct Emitter : EpilogueEmitter {
 
   /// All rows of a chunk against one panel.
   void panelOf(ImplicitLocOpBuilder &b, Value panel, Value begin, Value end, int64_t width) {
+    int64_t columnTiles = bytes ? llvm::divideCeil(width, kTileRows) : 2; // bytes are padded to a group only
     loop(b, begin, end, 2 * kTileRows, [&](ImplicitLocOpBuilder &mb, Value m) {
       Value left = arith::SubIOp::create(mb, end, m);
       Value block = arith::DivUIOp::create(mb, arith::SubIOp::create(mb, m, begin), indexConstant(mb, kTileRows));
@@ -160,7 +190,7 @@ struct Emitter : EpilogueEmitter {
       auto with = [&](int64_t rowTiles) {
         return [&, rowTiles](OpBuilder &o, Location l) {
           ImplicitLocOpBuilder ib(l, o);
-          multiply(ib, panel, block, rowTiles);
+          multiply(ib, panel, block, rowTiles, columnTiles);
           scf::YieldOp::create(ib);
         };
       };
@@ -179,8 +209,9 @@ struct Emitter : EpilogueEmitter {
     auto scratch = [&](std::initializer_list<int64_t> shape, Type element) -> Value {
       return memref::AllocOp::create(b, MemRefType::get(shape, element), ValueRange(threads));
     };
-    tiles = scratch({ShapedType::kDynamic, kChunkRows / kTileRows, steps, kTileRows, kTileDepth}, b.getBF16Type());
-    sums = scratch({ShapedType::kDynamic, 2 * kTileRows, kPanel}, b.getF32Type());
+    tiles = scratch({ShapedType::kDynamic, kChunkRows / kTileRows, steps, kTileRows, tileDepth},
+                    bytes ? Type(b.getI8Type()) : Type(b.getBF16Type()));
+    sums = scratch({ShapedType::kDynamic, 2 * kTileRows, kPanel}, vectorType.getElementType());
     Value panels = indexConstant(b, panelCount), chunkRows = indexConstant(b, kChunkRows);
     Value count = arith::MulIOp::create(b, ceilDiv(b, rows, chunkRows), panels);
     Value cost = arith::MulIOp::create(b, arith::MinUIOp::create(b, rows, chunkRows),
@@ -215,16 +246,16 @@ struct Emitter : EpilogueEmitter {
 LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, const TiledTarget &target) {
   auto outType = cast<MemRefType>(op.getOuts().getType());
   auto weightType = cast<MemRefType>(op.getWeight().getType());
-  if (!outType.getElementType().isF32() || !outType.getLayout().isIdentity() ||
-      !cast<MemRefType>(op.getX().getType()).getElementType().isF32())
-    return op.emitOpError("needs f32 operands and a dense result, got ") << outType;
-  if (weightType.getDimSize(2) != kPanel || target.lanes != kTileRows)
+  bool bytes = op.isOfBytes();
+  if (!outType.getLayout().isIdentity() ||
+      (!bytes && (!outType.getElementType().isF32() || !cast<MemRefType>(op.getX().getType()).getElementType().isF32())))
+    return op.emitOpError("needs f32 operands, or bytes, and a dense result, got ") << outType;
+  if ((!bytes && weightType.getDimSize(2) != kPanel) || target.lanes != kTileRows)
     return op.emitOpError("needs a weight in panels of ") << kPanel << " columns, got " << weightType;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Value x = asRows(b, denseMemref(b, op.getX()));
   int64_t depth = cast<MemRefType>(x.getType()).getDimSize(1);
-  Emitter e{EpilogueEmitter(b, op, target), x, op.getWeight(), depth, outType.getShape().back(),
-            int64_t(llvm::divideCeil(depth, kTileDepth)), {}, {}, {}, {}, {}, {}};
+  Emitter e{EpilogueEmitter(b, op, target), x, op.getWeight(), depth, outType.getShape().back(), bytes};
   e.emit(b);
   rewriter.eraseOp(op);
   return success();

@@ -15,7 +15,7 @@
 namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
-/// With a bf16 weight, on AMX tiles.
+/// With a weight of bf16 or bytes, on AMX tiles.
 mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const TiledTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const TiledTarget &);

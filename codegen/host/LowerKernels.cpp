@@ -31,7 +31,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     rewriter.setInsertionPoint(op);
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op)) {
       bool pairs = cast<MemRefType>(o.getWeight().getType()).getRank() == 4;
-      if (pairs && target.amx)
+      if ((pairs || o.isOfBytes()) && target.amx)
         return sq::lowerAmxMatmul(rewriter, o, target);
       if (pairs && failed(useWidened(rewriter, o)))
         return failure();

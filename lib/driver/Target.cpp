@@ -26,7 +26,7 @@ SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofByte
     return targets;
   for (const HostTarget &host : hostTargets())
     // A level that nothing in the program makes use of would hold the code of the one below once more.
-    if (options.levels.empty() ? host.amx    ? options.precision == "bf16"
+    if (options.levels.empty() ? host.amx    ? ofBytes || options.precision == "bf16"
                                  : host.vnni ? ofBytes
                                              : true
                                : llvm::is_contained(options.levels, host.level))

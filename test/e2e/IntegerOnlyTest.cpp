@@ -19,7 +19,7 @@ using numerics::Shape;
 
 namespace {
 
-const std::vector<const char *> levels = {"x86-64-v3", "avx512", "vnni"};
+const std::vector<const char *> levels = {"x86-64-v3", "avx512", "vnni", "amx"};
 
 /// What sq-calibrate finds, in a file that lives as long as this.
 struct Calibration {
@@ -124,6 +124,7 @@ TEST(IntegerOnly, TinyEqualsNumerics) {
                      {"attention_mask", numerics::Tensor::ofIntegers(numerics::DType::I64, {1, 9}, {1, 1, 1, 1, 0, 0, 0, 0, 1})}});
   std::vector<numerics::Tensor> expected;
   CompileOptions options = calibration.options();
+  options.emulateAmx = true; // on AVX-512
   options.inspect = [&](const std::string &phase, mlir::ModuleOp module) {
     if (phase == "normalise")
       for (const Feed &feed : feeds)

@@ -115,10 +115,12 @@ TEST(Quantized, ProductsOfBytes) {
     TemporaryDirectory directory;
     std::string path = directory.file("layer.mlir");
     std::ofstream(path) << layer.text();
-    CompiledModel model(path);
+    CompileOptions options;
+    options.emulateAmx = true; // on AVX-512
+    CompiledModel model(path, options);
     ASSERT_TRUE(model.ok());
     Tensor x = layer.input();
-    for (const char *level : {"x86-64-v3", "avx512", "vnni"}) {
+    for (const char *level : {"x86-64-v3", "avx512", "vnni", "amx"}) {
       Program program = model.open(2, level);
       auto y = program.run({x});
       ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
