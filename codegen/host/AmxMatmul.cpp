@@ -40,6 +40,7 @@ struct Emitter : EpilogueEmitter {
   Value rows = {}, zero = {}, one = {};
   Value tiles = {}; // [threads][chunk rows / 16][steps][16][tileDepth]: x
   Value sums = {};  // [threads][32][32]
+  Value zeros = {}; // 64 zero bytes for each of four tiles
   Value thread = {};
 
   //===-- Tile instructions ------------------------------------------------===//
@@ -146,11 +147,14 @@ struct Emitter : EpilogueEmitter {
   /// The product of `rowTiles` x `columnTiles` tiles, `block` the first block of 16 rows of
   /// the chunk, to `sums`.
   void multiply(ImplicitLocOpBuilder &b, Value panel, Value block, int64_t rowTiles, int64_t columnTiles) {
-    Value none = call(b, "llvm.x86.tilezero.internal", shape(b));
+    // Four times tilezero would be one for LLVM, and copies of it through memory.
+    SmallVector<Value> none;
+    for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
+      none.push_back(loadTile(b, address(b, zeros, indexConstant(b, i * kRowBytes)), /*stride=*/0, /*stream=*/false));
     Value blocks = indexConstant(b, kChunkRows / kTileRows);
     Value firstTile = arith::AddIOp::create(b, arith::MulIOp::create(b, thread, blocks), block);
     auto k = scf::ForOp::create(
-        b, zero, indexConstant(b, steps), one, SmallVector<Value>(rowTiles * columnTiles, none),
+        b, zero, indexConstant(b, steps), one, none,
         [&](OpBuilder &o, Location l, Value s, ValueRange acc) {
           ImplicitLocOpBuilder kb(l, o);
           scf::YieldOp::create(kb, step(kb, panel, firstTile, s, columnTiles, acc));
@@ -221,6 +225,10 @@ struct Emitter : EpilogueEmitter {
         [&](OpBuilder &o, Location l, ValueRange range) {
           ImplicitLocOpBuilder pb(l, o);
           thread = range[2];
+          zeros = memref::AllocaOp::create(pb, MemRefType::get({4 * kRowBytes}, b.getI8Type()), b.getI64IntegerAttr(kRowBytes));
+          auto line = VectorType::get({kRowBytes}, b.getI8Type());
+          for (int64_t i = 0; i < 4; ++i)
+            vector::StoreOp::create(pb, arith::ConstantOp::create(pb, b.getZeroAttr(line)), zeros, ValueRange(indexConstant(pb, i * kRowBytes)));
           Value firstChunk = arith::DivUIOp::create(pb, range[0], panels), lastTask = arith::SubIOp::create(pb, range[1], one);
           Value lastChunk = arith::DivUIOp::create(pb, lastTask, panels);
           loop(pb, firstChunk, plus(pb, lastChunk, 1), 1, [&](ImplicitLocOpBuilder &cb, Value chunk) {
