@@ -149,13 +149,11 @@ LogicalResult renamed(Expansion &e) {
 /// blocks of B hold, which `sq.UnpackBlocks` (passes/lower_onnx/PackedBlocks.cpp) gives. In
 /// f32 throughout, also where A and the scales are of 16 bits: rounded once.
 LogicalResult matMulNBits(Expansion &e) {
-  if (e.operand(4))
-    return e.refuse("g_idx is not supported");
   Value a = e.operand(0);
   Type f32 = e.rewriter.getF32Type();
   Attribute dictionary =
       DictionaryAttr::get(e.op->getContext(), e.copied({"K", "N", "bits", "block_size"}));
-  SmallVector<Value> operands = {e.operand(1), e.operand(2), e.orNone(e.operand(3))};
+  SmallVector<Value> operands = {e.operand(1), e.operand(2), e.orNone(e.operand(3)), e.orNone(e.operand(4))};
   Value weight = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Custom", operands, e.typeOf(f32),
                             {e.attribute("domain", StringRef("sq")),
                              e.attribute("op_type", StringRef("UnpackBlocks")),
@@ -172,8 +170,28 @@ LogicalResult matMulNBits(Expansion &e) {
   return e.replace(e.makeOf("CastLike", {y, a}, getElementTypeOrSelf(a.getType())));
 }
 
+/// Numbers of `bits` bits that lie in the bytes of x, the lowest bits first, as bytes: the last dim
+/// grows. (A dim of x that the type does not know may be any: all others are copied.)
+Value unpacked(Expansion &e, Value x, int64_t bits) {
+  if (bits == 8)
+    return x;
+  Type u8 = e.rewriter.getIntegerType(8, /*isSigned=*/false);
+  auto byte = [&](int64_t value) { return e.cast(e.constant(value), /*uint8=*/2, u8); };
+  int64_t rank = cast<RankedTensorType>(x.getType()).getRank();
+  SmallVector<Value> parts;
+  for (int64_t shift = 0; shift < 8; shift += bits) {
+    Value part = e.makeOf("BitShift", {x, byte(shift)}, u8, e.attribute("direction", StringRef("RIGHT")));
+    part = e.makeOf("BitwiseAnd", {part, byte((1 << bits) - 1)}, u8);
+    parts.push_back(e.makeOf("Unsqueeze", {part, e.constant(rank)}, u8));
+  }
+  SmallVector<int64_t> shape(rank - 1, 0);
+  shape.push_back(-1);
+  return e.makeOf("Reshape", {e.makeOf("Concat", parts, u8, e.attribute("axis", rank)), e.constant(shape)}, u8);
+}
+
 /// GatherBlockQuantized(data, indices, scales, zero_points): DequantizeLinear of what is
-/// gathered. Bytes without zero points are around 128.
+/// gathered. Bytes hold numbers of 2, 4 or 8 bits along the last dim, without zero points
+/// around half their range.
 LogicalResult gatherBlockQuantized(Expansion &e) {
   auto data = dyn_cast<RankedTensorType>(e.operand(0).getType());
   auto indices = dyn_cast<RankedTensorType>(e.operand(1).getType());
@@ -186,20 +204,39 @@ LogicalResult gatherBlockQuantized(Expansion &e) {
     *which += *which < 0 ? rank : 0;
   }
   bool isByte = data.getElementType().isInteger(8);
-  if (gather == axis || (isByte && e.integer("bits", 4) != 8))
-    return e.refuse("packed bytes, or blocks along the gathered axis");
+  int64_t bits = isByte ? e.integer("bits", 4) : 8;
+  if (gather == axis)
+    return e.refuse("blocks along the gathered axis");
+  if (bits != 2 && bits != 4 && bits != 8)
+    return e.refuse("bytes of numbers of " + std::to_string(bits) + " bits; 2, 4 or 8 are");
+  if (bits != 8 && (axis != rank - 1 || gather == rank - 1))
+    return e.refuse("numbers packed into bytes, but not with quantize_axis as the last and another as the gathered one");
   Value zero = e.operand(3);
   Type scaleType = getElementTypeOrSelf(e.operand(2).getType());
-  if (!zero && isByte)
-    return e.refuse("bytes without zero points");
   auto gathered = [&](Value x) {
     return e.makeOf("Gather", {x, e.operand(1)}, getElementTypeOrSelf(x.getType()),
                     e.attribute("axis", gather));
   };
-  SmallVector<Value> operands = {gathered(e.operand(0)), gathered(e.operand(2))};
-  if (zero)
-    operands.push_back(gathered(zero));
-  int64_t moved = axis > gather ? axis + indices.getRank() - 1 : axis;
+  int64_t moved = axis > gather ? axis + indices.getRank() - 1 : axis, newRank = rank + indices.getRank() - 1;
+  auto ranked = [&](Value x) {
+    x.setType(RankedTensorType::get(SmallVector<int64_t>(newRank, ShapedType::kDynamic), getElementTypeOrSelf(x.getType())));
+    return x;
+  };
+  Value scale = gathered(e.operand(2));
+  SmallVector<Value> operands = {unpacked(e, ranked(gathered(e.operand(0))), bits), scale};
+  if (zero) {
+    operands.push_back(unpacked(e, ranked(gathered(zero)), bits));
+    if (bits != 8) { // what fills the last byte of a row goes
+      Value blocks = e.makeOf("Shape", scale, e.rewriter.getI64Type());
+      Value last = e.makeOf("Gather", {blocks, e.constant(moved)}, e.rewriter.getI64Type(), e.attribute("axis", int64_t(0)));
+      operands.back() = e.makeOf("Slice", {operands.back(), e.constant(0), last, e.constant(moved)},
+                                 getElementTypeOrSelf(operands.back().getType()));
+    }
+  } else if (isByte) {
+    Value middle = e.cast(e.constant(int64_t(1) << (bits - 1)), /*uint8=*/2, data.getElementType());
+    Value shape = e.makeOf("Shape", scale, e.rewriter.getI64Type());
+    operands.push_back(e.makeOf("Expand", {middle, shape}, data.getElementType()));
+  }
   return e.replace(e.makeOf("DequantizeLinear", operands, scaleType,
                             {e.attribute("axis", moved),
                              e.attribute("block_size", e.integer("block_size", 128))}));

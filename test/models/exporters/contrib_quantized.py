@@ -102,5 +102,26 @@ def main():
     case("dequantize_linear_axis", "DequantizeLinear", [of(np.uint16, S, D), np.abs(floats(D)), of(np.uint16, D)], axis=1)
 
 
+def blocks():
+    """Blocks of numbers whose scale a column chooses, or that lie in bytes."""
+    random = np.random.default_rng(13)
+    bytes_of = lambda *shape: random.integers(0, 256, shape).astype(np.uint8)
+    floats = lambda *shape: random.standard_normal(shape).astype(np.float32)
+    n, k, size = 7, 64, 16
+    order = random.permutation(np.repeat(np.arange(k // size), size)).astype(np.int32)
+    # (Beside g_idx onnxruntime 1.31 takes all zero points for 8: test/e2e/QuantizedImportTest.cpp has those.)
+    operands = [floats(2, 5, k), bytes_of(n, k // size, size // 2), floats(n * k // size), None, order]
+    case("matmul_4bits_g_idx", "MatMulNBits", operands, constants=(1, 2, 4), K=k, N=n, bits=4, block_size=size)
+    case("matmul_4bits_g_idx_at_run_time", "MatMulNBits", operands, constants=(4,), K=k, N=n, bits=4, block_size=size)
+    for bits in (2, 4, 8):
+        per = 8 // bits
+        operands = [bytes_of(7, 48 // per), np.array([[1, 6, 0], [2, 2, 1]], np.int64), np.abs(floats(7, 3)),
+                    bytes_of(7, -(-3 // per))]
+        for suffix, some in (("", operands), ("_symmetric", operands[:3])):
+            case(f"gather_block_quantized_packed_{bits}bits{suffix}", "GatherBlockQuantized", some,
+                 constants=(0, 2, 3)[:len(some) - 1], gather_axis=0, quantize_axis=1, block_size=16, bits=bits)
+
+
 if __name__ == "__main__":
     main()
+    blocks()
