@@ -225,10 +225,14 @@ LogicalResult lowerFusedMatMul(Lowering &l, Operation *op) {
   };
   Lowered left = transA ? swapped(a) : *a;
   FailureOr<Lowered> product = failure();
+  std::optional<QuantizedProduct> quantized = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), transB);
   std::optional<Weight> weight;
-  if (a->rank() > 0)
+  if (!quantized && a->rank() > 0)
     weight = constantWeight(l, op->getOperand(1));
-  if (weight) {
+  if (quantized) {
+    Lowered x = transA ? swapped(quantized->x) : *quantized->x;
+    product = multiply(l, op, *quantized, &x, Value());
+  } else if (weight) {
     if (transB) {
       weight->transposed = !weight->transposed;
       std::swap(weight->k, weight->n);

@@ -17,7 +17,7 @@ namespace {
 
 /// x [m, k] by w [k, n]; what each spelling makes of them.
 struct Product {
-  enum Form { Dequantized, Gemm, Integers, ToFloat, Linear, QGemm, Dynamic, NumForms };
+  enum Form { Dequantized, Gemm, Integers, ToFloat, Linear, QGemm, Dynamic, Fused, NumForms };
   Form form;
   int64_t m, k, n;
   bool signedX, signedW, perColumn, hasZeroX, hasZeroW, knownX, transposed, hasBias;
@@ -63,7 +63,7 @@ struct Product {
       return "{" + s.str() + "}";
     };
     std::string columns = perColumn ? "[" + std::to_string(n) + "]" : "";
-    bool turned = transposed && (form == Gemm || form == QGemm || form == Dequantized);
+    bool turned = transposed && (form == Gemm || form == QGemm || form == Dequantized || form == Fused);
     std::vector<int> stored = w;
     if (turned)
       for (int64_t r = 0; r < k; ++r)
@@ -90,10 +90,13 @@ struct Product {
     switch (form) {
     case Dequantized:
     case Gemm:
+    case Fused:
       os << "  xf = DequantizeLinear(x, sx" << (hasZeroX ? ", zx" : "") << ")\n  wf = DequantizeLinear<axis = " << axis
          << ">(w, sw" << zw << ")\n";
       if (form == Gemm)
         os << "  y = Gemm<transB = " << turned << ">(xf, wf" << (hasBias ? ", b" : "") << ")\n";
+      else if (form == Fused)
+        os << "  y = com.microsoft.FusedMatMul<alpha = 0.5, transB = " << turned << ">(xf, wf)\n";
       else
         os << (turned ? "  wt = Transpose(wf)\n" : "") << "  p = MatMul(xf, " << (turned ? "wt" : "wf") << ")\n  y = "
            << (hasBias ? "Add(b, p)" : "Identity(p)") << "\n";
@@ -155,12 +158,12 @@ struct Product {
       sum += (x.integers[r * k + i] - (usesZeroX ? zeroX : 0)) * (w[i * n + c] - zw);
     double y = double(sum) * scaleX * scaleW[perColumn ? c : 0];
     bool takesBias = form == Dequantized || form == Gemm || form == ToFloat || form == Dynamic;
-    return {sum, y + (hasBias && takesBias ? bias[c] : 0)};
+    return {sum, form == Fused ? 0.5 * y : y + (hasBias && takesBias ? bias[c] : 0)};
   }
 };
 
 TEST(QuantizedImport, ProductsByConstantWeights) {
-  for (unsigned seed = 0; seed < 28; ++seed) {
+  for (unsigned seed = 0; seed < 32; ++seed) {
     Product product(seed);
     SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + product.text());
     TemporaryDirectory directory;

@@ -94,3 +94,20 @@ func.func @main(%x: tensor<?x2xui8> {onnx.name = "x"}, %x16: tensor<?x2xui16> {o
   %d = onnx.MatMul(%xf, %vf) : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
   return %a, %b, %c, %d : tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>
 }
+
+// -----
+
+// onnxruntime's product: transposed, times alpha.
+// CHECK-LABEL: func.func @main
+// CHECK: quant.scast {{.*}} : tensor<3x2xi8> to tensor<3x2x!quant.uniform<i8:f32, 5.000000e-01>>
+// CHECK: sq.linear {{.*}} {transpose_weight}
+// CHECK: arith.mulf
+func.func @main(%x: tensor<?x2xui8> {onnx.name = "x"}) -> (tensor<?x3xf32> {onnx.name = "y"}) {
+  %s = onnx.Constant() {value = dense<0.25> : tensor<f32>} : () -> tensor<f32>
+  %w = onnx.Constant() {value = dense<[[1, 2], [3, -4], [5, 6]]> : tensor<3x2xi8>} : () -> tensor<3x2xi8>
+  %ws = onnx.Constant() {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %a = onnx.DequantizeLinear(%x, %s) : (tensor<?x2xui8>, tensor<f32>) -> tensor<?x2xf32>
+  %b = onnx.DequantizeLinear(%w, %ws) : (tensor<3x2xi8>, tensor<f32>) -> tensor<3x2xf32>
+  %y = onnx.Custom "com.microsoft" "FusedMatMul"(%a, %b) attributes {attributes = {alpha = 0.5 : f32, transB = 1 : i64}, opset = 1 : i64} : (tensor<?x2xf32>, tensor<3x2xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
