@@ -239,7 +239,7 @@ Value Floats::gelu(Value x) {
 }
 
 /// x (1/2 + t p(t^2)), t = x within the limit: no division, half the operations. Wrong by at most
-/// 1.5e-4, and above 10 by as much more as x is. Coefficients by Lawson's iteration, weighted by x.
+/// 7.5e-5, and above 10 by as much more as x is. Coefficients by Lawson's iteration, weighted by x.
 Value Floats::roughGelu(Value x, double limit, ArrayRef<double> coefficients) {
   Value above = atLeast(x, number(-limit)), t = atMost(above, number(limit));
   Value p = polynomial(mul(t, t), coefficients);
@@ -312,10 +312,10 @@ struct GeluByErf : OpRewritePattern<arith::MulFOp> {
     if (!x)
       return rewriter.notifyMatchFailure(op, "not 0.5 x (1 + erf(x / sqrt 2))");
     Floats f(op.getLoc(), rewriter, op.getType());
-    rewriter.replaceOp(op, rough ? f.roughGelu(x, 3.9,
-                                               {2.6270722486287923e-08, -1.7704585388855776e-06, 5.1236591389169917e-05,
-                                                -0.00084450573194772, 0.008913759142160416, -0.06486941874027252,
-                                                0.3980855643749237})
+    rewriter.replaceOp(op, rough ? f.roughGelu(x, 4.1,
+                                               {-1.0169552699945683e-09, 8.68614517925484e-08, -3.2316852770896277e-06,
+                                                6.948254311226364e-05, -0.0009695329553514268, 0.009370902132263123,
+                                                -0.06565894738394075, 0.3985439580452452})
                                  : f.gelu(x));
     return success();
   }
@@ -354,10 +354,10 @@ struct GeluByTanh : OpRewritePattern<arith::MulFOp> {
                                          "not 0.5 x (1 + tanh(a (x + b x^3)))");
     Floats f(op.getLoc(), rewriter, op.getType());
     if (rough) {
-      rewriter.replaceOp(op, f.roughGelu(x, 3.8,
-                                         {3.227496492286264e-08, -2.0635934561141767e-06, 5.681004768121056e-05,
-                                          -0.0008958986145444214, 0.009142015129327774, -0.06525839865207672,
-                                          0.39815452694892883}));
+      rewriter.replaceOp(op, f.roughGelu(x, 4.0,
+                                         {-1.3449339975046826e-09, 1.0834526259235339e-07, -3.805032128016293e-06,
+                                          7.744946311607668e-05, -0.0010301188222451682, 0.009607679931666457,
+                                          -0.06602137291390063, 0.3985747168653259}));
       return success();
     }
     Value factor = f.fma(f.mul(x, x), f.number(-2 * a * b), f.number(-2 * a));
