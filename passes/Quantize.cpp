@@ -4,7 +4,9 @@
 // point, from what sq-calibrate saw. Where a few channels of an activation are much
 // larger than the others, each is first divided by a factor that its row of the
 // weight takes over, which changes nothing in exact arithmetic (SmoothQuant, Xiao et
-// al. 2023, equation 4, with the alpha of least estimated error). Rounding a weight moves the mean of a result; the bias takes
+// al. 2023, equation 4, with the alpha of least estimated error). Weights are rounded
+// so that others take over the error (GPTQ, Frantar et al. 2022), where the statistics
+// have second moments. Rounding a weight moves the mean of a result; the bias takes
 // that back (Nagel et al. 2019, section 4.2).
 //
 //===--------------------------------------------------------------------------===//
@@ -42,10 +44,11 @@ namespace {
 struct Layer : sq::QuantizedWeight {
   sq::LinearOp op;
 
-  Layer(sq::LinearOp op, const TensorStats &stats, std::vector<float> weight)
+  Layer(sq::LinearOp op, const TensorStats &stats, std::vector<float> weight, bool feedback)
       : QuantizedWeight(stats, cast<RankedTensorType>(op.getX().getType()).getShape().back(),
                         Part{std::move(weight), sq::floatsOf(op.getBias()),
-                             cast<RankedTensorType>(op.getOuts().getType()).getShape().back(), op.getTransposeWeight()}),
+                             cast<RankedTensorType>(op.getOuts().getType()).getShape().back(), op.getTransposeWeight()},
+                        feedback),
         op(op) {}
 
   void rewrite() {
@@ -91,6 +94,8 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     sq::calibration::RangeOptions options;
     if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok())
       return fail(status.message);
+    if (std::string wrong = sq::checkRounding(rounding); !wrong.empty())
+      return fail(wrong);
     options.symmetric = false;
     DenseMap<Value, const TensorStats *> observed;
     for (const sq::ObservedValue &value : sq::observedValues(func))
@@ -108,7 +113,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
         op.emitWarning("stays in float: ") << why;
         continue;
       }
-      Layer layer(op, *found, std::move(weight));
+      Layer layer(op, *found, std::move(weight), rounding == "gptq");
       auto range = sq::calibration::chooseRange(*found, options);
       layer.low = range.min;
       layer.high = range.max;

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "lib/calibration/Range.h"
+#include "lib/quantizer/ErrorFeedback.h"
 
 using namespace mlir;
 using namespace sq;
@@ -39,6 +40,11 @@ std::vector<float> sq::floatsOf(Value v) {
   return isFinite ? values : std::vector<float>();
 }
 
+std::string sq::checkRounding(StringRef rounding) {
+  bool isKnown = rounding == "gptq" || rounding == "nearest";
+  return isKnown ? "" : "there is no way '" + rounding.str() + "' to round weights; gptq, nearest";
+}
+
 /// To nearest even, by adding a number whose last bit is worth 1.
 static float rounded(float steps) {
   constexpr float kLevels = QuantizedWeight::kLevels;
@@ -47,8 +53,14 @@ static float rounded(float steps) {
   return limited + kRounder - kRounder;
 }
 
-QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t k, ArrayRef<Part> parts)
-    : stats(stats), k(k), perChannel(int64_t(stats.channels()) == k) {
+QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t k, ArrayRef<Part> parts, bool feedback)
+    : stats(stats), k(k), hasFeedback(feedback && !stats.moments.isEmpty() && int64_t(stats.moments.channels()) == k),
+      perChannel(int64_t(stats.channels()) == k) {
+  if (hasFeedback)
+    covariance = stats.moments.covariance();
+  remaining.assign(k, 1);
+  for (int64_t r = 0; r < k && perChannel; ++r)
+    remaining[r] = stats.channelPower(r);
   for (const Part &part : parts)
     n += part.n;
   weight.resize(k * n);
@@ -63,6 +75,13 @@ QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t 
   }
 }
 
+/// Covariances of few rows say less about other rows than they seem to: a share is added to the
+/// variance of each channel, the smaller the more rows there were for a channel.
+double QuantizedWeight::damping(int64_t channel) const {
+  constexpr double kShare = 0.005;
+  return kShare * k / stats.moments.rows * covariance[channel * k + channel];
+}
+
 /// The mean squared error, summed over columns, that rounding x and the weight to 8 bits
 /// brings when channel r of x is multiplied by factor[r] before: errors of rounding are
 /// uniform, and independent of each other and of what is rounded.
@@ -70,7 +89,7 @@ double QuantizedWeight::estimateError(ArrayRef<double> factor, double range) con
   double step = range / kSteps, ofX = 0, weighted = 0, ofWeight = 0;
   for (int64_t r = 0; r < k; ++r) {
     ofX += rowPower[r] / (factor[r] * factor[r]);
-    weighted += stats.channelPower(r) * factor[r] * factor[r];
+    weighted += remaining[r] * factor[r] * factor[r];
   }
   std::vector<float> largest(n);
   for (int64_t r = 0; r < k; ++r) {
@@ -101,6 +120,14 @@ void QuantizedWeight::smooth() {
       largest[r] = std::max<double>(largest[r], std::fabs(weight[r * n + c]));
     }
     magnitude[r] = std::max(std::fabs(stats.channelMin[r]), std::fabs(stats.channelMax[r]));
+  }
+  if (hasFeedback) {
+    // As if each channel had all steps for itself; the factors are not known yet.
+    std::vector<double> noise(k);
+    for (int64_t r = 0; r < k; ++r)
+      noise[r] = damping(r) + std::max(std::pow(magnitude[r] / kLevels, 2) / 12, 1e-12);
+    if (quantizer::ErrorFeedback feedback; feedback.prepare(covariance.data(), k, noise.data()))
+      remaining = feedback.remaining();
   }
   std::vector<double> factor(k, 1), best = factor;
   double least = estimateError(factor, high - low);
@@ -141,13 +168,10 @@ float QuantizedWeight::roundingError(ArrayRef<float> column, float scale) const 
   return std::accumulate(std::begin(sums), std::end(sums), 0.0f);
 }
 
-void QuantizedWeight::roundWeight() {
+/// For each column the scale of least error.
+void QuantizedWeight::chooseScales() {
   constexpr float kLeast = 1e-8, kLowest = 0.8, kStep = 0.04;
-  power.assign(k, 1);
-  for (int64_t r = 0; r < k && perChannel; ++r)
-    power[r] = stats.channelPower(r) * (factors.empty() ? 1 : factors[r] * factors[r]);
   scales.assign(n, kLeast / kLevels);
-  stored.resize(k * n);
   std::vector<float> column(k);
   for (int64_t c = 0; c < n; ++c) {
     float largest = kLeast, least = std::numeric_limits<float>::infinity();
@@ -160,9 +184,49 @@ void QuantizedWeight::roundWeight() {
         least = error;
         scales[c] = share * largest / kLevels;
       }
-    for (int64_t r = 0; r < k; ++r)
-      stored[r * n + c] = rounded(column[r] * float(1 / scales[c]));
   }
+}
+
+/// False when the covariance has no factor.
+bool QuantizedWeight::roundWithFeedback() {
+  std::vector<double> noise(k);
+  for (int64_t r = 0; r < k; ++r) // that of rounding x, which depends on nothing else
+    noise[r] = damping(r) * factorOf(r) * factorOf(r) + scale() * scale() / 12;
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t j = i; j < k; ++j)
+      covariance[i * k + j] *= factorOf(i) * factorOf(j);
+  quantizer::ErrorFeedback feedback;
+  bool hasFactor = feedback.prepare(covariance.data(), k, noise.data());
+  covariance = {}; // is large
+  if (!hasFactor)
+    return false;
+  power.assign(feedback.remaining().begin(), feedback.remaining().end());
+  chooseScales();
+  std::vector<float> wanted = weight, inverse(n), steps(scales.begin(), scales.end());
+  for (int64_t c = 0; c < n; ++c)
+    inverse[c] = 1 / scales[c];
+  feedback.round(wanted.data(), n, [&](int64_t row, const float *values, float *result) {
+    int8_t *to = stored.data() + row * n;
+    for (int64_t c = 0; c < n; ++c) {
+      float level = rounded(values[c] * inverse[c]);
+      to[c] = level;
+      result[c] = level * steps[c];
+    }
+  });
+  return true;
+}
+
+void QuantizedWeight::roundWeight() {
+  stored.resize(k * n);
+  if (hasFeedback && roundWithFeedback())
+    return;
+  power.assign(k, 1);
+  for (int64_t r = 0; r < k && perChannel; ++r)
+    power[r] = remaining[r] * factorOf(r) * factorOf(r);
+  chooseScales();
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      stored[r * n + c] = rounded(weight[r * n + c] * float(1 / scales[c]));
 }
 
 std::vector<float> QuantizedWeight::correctedBias() const {
@@ -171,7 +235,7 @@ std::vector<float> QuantizedWeight::correctedBias() const {
     return corrected;
   std::vector<double> lost(n);
   for (int64_t r = 0; r < k; ++r) {
-    double mean = stats.channelMean(r) * (factors.empty() ? 1 : factors[r]);
+    double mean = stats.channelMean(r) * factorOf(r);
     for (int64_t c = 0; c < n; ++c)
       lost[c] += mean * (weight[r * n + c] - stored[r * n + c] * scales[c]);
   }

@@ -251,9 +251,9 @@ struct Compiler {
           if (options.observe)
             pm.addPass(createObservePass());
           if (options.quant == "int8")
-            pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats}));
+            pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats, .rounding = options.rounding}));
           if (options.quant == "int-only") {
-            pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats}));
+            pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats, .rounding = options.rounding}));
             pm.addPass(createCanonicalizerPass());
             pm.addPass(createCSEPass());
             pm.addNestedPass<func::FuncOp>(createVerifyIntegerOnlyPass());

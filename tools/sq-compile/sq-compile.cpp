@@ -60,6 +60,9 @@ struct Options {
   cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8|int-only"),
          cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib; int-only: everything in integers, "
                   "from embeddings to the last layer, or an error that names each op for which that is not possible")};
+  cl::opt<std::string> rounding{"rounding", cl::cat(category), cl::value_desc("gptq|nearest"), cl::init("gptq"),
+         cl::desc("how --quant rounds weights: gptq (default), so that others take over the error, where the statistics "
+                  "have second moments (sq-calibrate --moments), or each to the nearest step")};
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
          cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
@@ -126,6 +129,8 @@ static sq::Status calibrateOn(const std::string &folder, const Options &cli, std
   options.model = cli.model;
   options.data = {folder};
   options.output = stats;
+  if (cli.rounding == "nearest")
+    options.momentRows = 0;
   options.threads = cli.threads;
   options.shape = join(cli.shapes, ",");
   options.note = [](const std::string &text) { errs() << text << '\n'; };
@@ -239,7 +244,12 @@ int main(int argc, char **argv) {
     return usage("--emit=qdq-onnx writes what --quant=int8 quantised; give --quant and --calib");
   if (cli.emit == "qdq-onnx" && cli.model == "-")
     return usage("--emit=qdq-onnx reads the model twice; give a file, not standard input");
+  if (cli.rounding != "gptq" && cli.rounding != "nearest")
+    return usage("--rounding=" + cli.rounding + " is not known; gptq or nearest");
+  if (cli.quant.empty() && cli.rounding.getNumOccurrences())
+    return usage("--rounding is of use with --quant only");
   options.quant = cli.quant;
+  options.rounding = cli.rounding;
 
   StringRef style = cli.progress;
   if (style != "auto" && style != "plain" && style != "json" && style != "none")
