@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
@@ -25,6 +26,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/Range.h"
 #include "lib/calibration/StatsFile.h"
+#include "passes/DynamicRows.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
 #include "passes/QuantizedWeight.h"
@@ -51,7 +53,8 @@ struct Layer : sq::QuantizedWeight {
                         feedback),
         op(op) {}
 
-  void rewrite() {
+  /// Activations have the scale and zero point of calibration, or, when `isDynamic`, each row has its own.
+  void rewrite(bool isDynamic) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     Type f32 = b.getF32Type(), i8 = b.getI8Type();
     Value x = op.getX();
@@ -66,8 +69,9 @@ struct Layer : sq::QuantizedWeight {
         return arith::MulFOp::create(ib, args[0], args[1]);
       });
     }
+    Value rows;
     auto quantized = quant::UniformQuantizedType::get(/*flags=*/0, i8, f32, scale(), zero(), 0, kSteps);
-    x = sq::QuantizeOp::create(b, type.clone(quantized), x);
+    x = isDynamic ? sq::quantizeRows(b, x, rows) : Value(sq::QuantizeOp::create(b, type.clone(quantized), x));
 
     auto shape = RankedTensorType::get({k, n}, i8);
     AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
@@ -79,8 +83,9 @@ struct Layer : sq::QuantizedWeight {
     w = quant::StorageCastOp::create(b, at, shape.clone(columns), w);
     Value bias = arith::ConstantOp::create(
         b, DenseElementsAttr::get(RankedTensorType::get({n}, f32), ArrayRef(correctedBias())));
-    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, bias, op.getOuts(), /*transpose_weight=*/false);
-    op->replaceAllUsesWith(linear);
+    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, isDynamic ? Value() : bias, op.getOuts(),
+                                       /*transpose_weight=*/false);
+    op->replaceAllUsesWith(isDynamic ? ValueRange(sq::scaleRows(b, linear->getResult(0), rows, bias)) : linear->getResults());
     op.erase();
   }
 };
@@ -92,8 +97,12 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     func::FuncOp func = getOperation();
     sq::calibration::Stats read;
     sq::calibration::RangeOptions options;
-    if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok())
-      return fail(status.message);
+    bool isDynamic = activations == "dynamic";
+    if (!isDynamic && activations != "int8")
+      return fail("there are no activations '" + activations + "'; int8, dynamic");
+    if (!isDynamic || !stats.empty())
+      if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok())
+        return fail(status.message);
     if (std::string wrong = sq::checkRounding(rounding); !wrong.empty())
       return fail(wrong);
     options.symmetric = false;
@@ -102,6 +111,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       if (const TensorStats *found = read.find(value.name))
         observed[value.value] = found;
     func.walk(sq::quantizeTables);
+    const TensorStats unseen;
     SmallVector<sq::LinearOp> layers;
     func.walk([&](sq::LinearOp op) { layers.push_back(op); });
     for (sq::LinearOp op : layers) {
@@ -109,7 +119,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
         continue; // by the model
       const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
       std::vector<float> weight = sq::floatsOf(op.getWeight());
-      if (const char *why = whyFloat(op, found, weight)) {
+      if (!found && isDynamic)
+        found = &unseen;
+      if (const char *why = whyFloat(op, found, weight, isDynamic)) {
         op.emitWarning("stays in float: ") << why;
         continue;
       }
@@ -120,16 +132,16 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       if (smooth && layer.perChannel)
         layer.smooth();
       layer.roundWeight();
-      layer.rewrite();
+      layer.rewrite(isDynamic);
     }
   }
 
   /// Null when nothing keeps the layer from being quantised.
-  static const char *whyFloat(sq::LinearOp op, const TensorStats *found, ArrayRef<float> weight) {
+  static const char *whyFloat(sq::LinearOp op, const TensorStats *found, ArrayRef<float> weight, bool isDynamic) {
     auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
     if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) || !f32(op.getOuts()))
       return "it is not of f32";
-    if (!found || found->isEmpty())
+    if (!isDynamic && (!found || found->isEmpty()))
       return "calibration has not seen its input";
     if (weight.empty() || (op.getBias() && sq::floatsOf(op.getBias()).empty()))
       return "its weight or bias is not constant, or not finite";

@@ -211,6 +211,7 @@ bool QuantizedWeight::roundWithFeedback() {
       float level = rounded(values[c] * inverse[c]);
       to[c] = level;
       result[c] = level * steps[c];
+      feedbackNoise += power[row] * (values[c] - result[c]) * (values[c] - result[c]);
     }
   });
   return true;

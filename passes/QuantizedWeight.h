@@ -47,6 +47,7 @@ struct QuantizedWeight {
   std::vector<float> power;     // `remaining`, after the factors
   std::vector<double> scales;   // of the columns
   std::vector<int8_t> stored;   // [k][n]
+  double feedbackNoise = 0;     // with feedback: the mean squared error, summed over columns, of rounding the weight
 
   /// Without `feedback` each weight is rounded to the nearest step, whatever the stats know.
   QuantizedWeight(const calibration::TensorStats &stats, int64_t k, llvm::ArrayRef<Part> parts, bool feedback);

@@ -60,6 +60,9 @@ struct Options {
   cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8|int-only"),
          cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib; int-only: everything in integers, "
                   "from embeddings to the last layer, or an error that names each op for which that is not possible")};
+  cl::opt<std::string> activations{"activations", cl::cat(category), cl::value_desc("int8|dynamic"), cl::init("int8"),
+         cl::desc("of --quant=int8: int8 (default), one scale for a tensor, from --calib; dynamic, 8 bits with a scale for "
+                  "each row (token) that is found at run time: --calib may be missing")};
   cl::opt<std::string> rounding{"rounding", cl::cat(category), cl::value_desc("gptq|nearest"), cl::init("gptq"),
          cl::desc("how --quant rounds weights: gptq (default), so that others take over the error, where the statistics "
                   "have second moments (sq-calibrate --moments), or each to the nearest step")};
@@ -233,9 +236,16 @@ int main(int argc, char **argv) {
 
   if (!cli.quant.empty() && cli.quant != "int8" && cli.quant != "int-only")
     return usage("--quant=" + cli.quant + " is not known; int8 or int-only");
-  if (!cli.quant.empty() && cli.calib.empty())
+  if (cli.activations != "int8" && cli.activations != "dynamic")
+    return usage("--activations=" + cli.activations + " is not known; int8 or dynamic");
+  bool isDynamic = cli.activations == "dynamic";
+  if (cli.activations.getNumOccurrences() && cli.quant != "int8")
+    return usage("--activations is of use with --quant=int8 only");
+  if (isDynamic && cli.emit == "qdq-onnx")
+    return usage("--emit=qdq-onnx has no nodes for --activations=dynamic");
+  if (!cli.quant.empty() && cli.calib.empty() && !isDynamic)
     return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
-                 "sq-calibrate --synthetic does without samples");
+                 "sq-calibrate --synthetic or --activations=dynamic do without samples");
   if (cli.quant.empty() && !cli.calib.empty())
     return usage("--calib is of use with --quant only");
   if (!cli.quant.empty() && !options.cuda.empty())
@@ -250,6 +260,7 @@ int main(int argc, char **argv) {
     return usage("--rounding is of use with --quant only");
   options.quant = cli.quant;
   options.rounding = cli.rounding;
+  options.activations = cli.activations;
 
   StringRef style = cli.progress;
   if (style != "auto" && style != "plain" && style != "json" && style != "none")
