@@ -3,11 +3,11 @@
 // Weights: symmetric, one scale per output column. Activations: one scale and zero
 // point, from what sq-calibrate saw. Where a few channels of an activation are much
 // larger than the others, each is first divided by a factor that its row of the
-// weight takes over, which changes nothing in exact arithmetic (SmoothQuant, Xiao et
-// al. 2023, equation 4, with the alpha of least estimated error). Weights are rounded
-// so that others take over the error (GPTQ, Frantar et al. 2022), where the statistics
-// have second moments. Rounding a weight moves the mean of a result; the bias takes
-// that back (Nagel et al. 2019, section 4.2).
+// weight takes over, which changes nothing in exact arithmetic: those of SmoothQuant
+// (Xiao et al. 2023, equation 4) or of other shapes, whichever have the least
+// estimated error. Weights are rounded so that others take over the error (GPTQ,
+// Frantar et al. 2022), where the statistics have second moments. Rounding a weight
+// moves the mean of a result; the bias takes that back (Nagel et al. 2019, section 4.2).
 //
 //===--------------------------------------------------------------------------===//
 

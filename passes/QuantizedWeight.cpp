@@ -111,6 +111,21 @@ std::pair<double, double> QuantizedWeight::rangeWith(ArrayRef<double> factor) co
   return {least, most};
 }
 
+/// Of each row the largest element, as a share of the largest in its column.
+std::vector<double> QuantizedWeight::largestShares() const {
+  std::vector<float> inverse(n);
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      inverse[c] = std::max(inverse[c], std::fabs(weight[r * n + c]));
+  for (float &most : inverse)
+    most = most > 0 ? 1 / most : 0;
+  std::vector<double> shares(k);
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      shares[r] = std::max<double>(shares[r], std::fabs(weight[r * n + c]) * inverse[c]);
+  return shares;
+}
+
 void QuantizedWeight::smooth() {
   rowPower.assign(k, 0);
   std::vector<double> largest(k), magnitude(k);
@@ -131,12 +146,9 @@ void QuantizedWeight::smooth() {
   }
   std::vector<double> factor(k, 1), best = factor;
   double least = estimateError(factor, high - low);
-  for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
-    for (int64_t r = 0; r < k; ++r) {
-      bool isUsed = magnitude[r] > 0 && largest[r] > 0;
-      double s = isUsed ? std::pow(magnitude[r], alpha) / std::pow(largest[r], 1 - alpha) : 1;
-      factor[r] = float(1 / std::clamp(s, 1e-12, 1e12));
-    }
+  auto attempt = [&] {
+    for (double &f : factor)
+      f = float(std::clamp(f, 1e-12, 1e12));
     auto [from, to] = rangeWith(factor);
     if (double error = estimateError(factor, to - from); error < least) {
       least = error;
@@ -144,7 +156,45 @@ void QuantizedWeight::smooth() {
       low = from;
       high = to;
     }
+  };
+  for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
+    for (int64_t r = 0; r < k; ++r) {
+      bool isUsed = magnitude[r] > 0 && largest[r] > 0;
+      factor[r] = isUsed ? std::pow(largest[r], 1 - alpha) / std::pow(magnitude[r], alpha) : 1;
+    }
+    attempt();
   }
+  // Or each channel as large as the common range allows, but not above a multiple of `shape` and not below `lower`. The
+  // multiple is one at which some channel begins to fill the range; the best one is the result, 0 when none is.
+  auto search = [&](const std::vector<double> &shape, const std::vector<double> &lower) {
+    std::vector<double> turns;
+    for (int64_t r = 0; r < k; ++r)
+      if (double turn = magnitude[r] * shape[r]; turn > 0)
+        turns.push_back(1 / turn);
+    llvm::sort(turns);
+    constexpr size_t kTried = 40;
+    double found = 0;
+    for (size_t i = 0; i < kTried && !turns.empty(); ++i) {
+      double multiple = turns[i * (turns.size() - 1) / (kTried - 1)], before = least;
+      for (int64_t r = 0; r < k; ++r) {
+        double wanted = std::max(multiple * shape[r], lower[r]);
+        factor[r] = magnitude[r] > 0 && wanted > 0 ? std::min(1 / magnitude[r], wanted) : 1;
+      }
+      attempt();
+      if (least < before)
+        found = multiple;
+    }
+    return found;
+  };
+  // More than its row's share of what columns span would make columns coarser ...
+  std::vector<double> lower = largestShares(), balance(k);
+  double rise = search(lower, std::vector<double>(k));
+  // ... but where rows are small, up to a multiple of where the errors of a channel and of its row balance.
+  for (int64_t r = 0; r < k; ++r) {
+    lower[r] *= rise;
+    balance[r] = remaining[r] > 0 ? std::pow(rowPower[r] / remaining[r], 0.25) : 0;
+  }
+  search(balance, lower);
   factors.assign(best.begin(), best.end());
   for (int64_t r = 0; r < k; ++r)
     for (int64_t c = 0; c < n; ++c)

@@ -52,8 +52,9 @@ struct QuantizedWeight {
   /// Without `feedback` each weight is rounded to the nearest step, whatever the stats know.
   QuantizedWeight(const calibration::TensorStats &stats, int64_t k, llvm::ArrayRef<Part> parts, bool feedback);
 
-  /// Factors 1 / s, s = max|x_r|^alpha / max|w_r|^(1 - alpha), for the alpha of least error; none
-  /// when all of x in the range it has is estimated to do better.
+  /// Factors of least estimated error: 1 / s, s = max|x_r|^alpha / max|w_r|^(1 - alpha) (SmoothQuant), or
+  /// min(1 / max|x_r|, max(a max_c(|w_rc| / max|w_c|), b (sum w_r^2 / remaining_r)^(1/4))); none when
+  /// all of x in the range it has does better.
   void smooth();
   /// Each column in the scale of least error: its largest weight may be clipped. With feedback by GPTQ
   /// (lib/quantizer/ErrorFeedback.h) on the covariance of x, as the bias takes over errors of the mean.
@@ -65,6 +66,7 @@ struct QuantizedWeight {
   int64_t zero() const;
 
 private:
+  std::vector<double> largestShares() const;
   double estimateError(llvm::ArrayRef<double> factor, double range) const;
   std::pair<double, double> rangeWith(llvm::ArrayRef<double> factor) const;
   float roundingError(llvm::ArrayRef<float> column, float scale) const;
