@@ -113,9 +113,13 @@ def main():
     lines = []
     for name, model in (("minilm", args.minilm), ("classifier", os.path.join(args.models, "classifier", "model.onnx"))):
         for way in ("int8", "int-only"):
-            artifact, start = os.path.join(args.folder, name, way + ".so"), time.perf_counter()
+            artifact, stats = (os.path.join(args.folder, name, file) for file in (way + ".so", "sq.stats"))
+            start = time.perf_counter()
+            # The first 256 samples, as bench/quantized.py takes them.
+            subprocess.run([os.path.join(args.tools, "sq-calibrate"), model, os.path.join(args.models, name, "calibration"),
+                            "--samples=256", "--seed=0", "-o", stats], check=True, stdout=subprocess.DEVNULL)
             subprocess.run([os.path.join(args.tools, "sq-compile"), model, "--quant=" + way, "-o", artifact,
-                            "--calib=" + os.path.join(args.models, name, "calibration")], check=True, stderr=subprocess.DEVNULL)
+                            "--calib=" + stats], check=True, stderr=subprocess.DEVNULL)
             print("%s %s: %.1f s with calibration, %.1f MB" % (
                 name, way, time.perf_counter() - start, 1e-6 * os.path.getsize(artifact)), flush=True)
     if not args.quick:

@@ -34,7 +34,11 @@ struct IntegerOnlyPass : sq::impl::IntegerOnlyPassBase<IntegerOnlyPass> {
       getOperation().emitError(status.message);
       return signalPassFailure();
     }
-    sq::IntegerConverter(getOperation(), read, options).run();
+    if (std::string wrong = sq::checkRounding(rounding); !wrong.empty()) {
+      getOperation().emitError(wrong);
+      return signalPassFailure();
+    }
+    sq::IntegerConverter(getOperation(), read, options, rounding == "gptq").run();
   }
 };
 

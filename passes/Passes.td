@@ -179,8 +179,11 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     quantised operands: activations of 8 bits with one scale and zero point, weights
     of 8 bits, symmetric, one scale per column. With `smooth`, channels of `x` that
     are much larger than others hand a part of their range to their rows of the
-    weight; the bias takes up what rounding does to the mean of a result. A layer
-    that stays in float is named in a warning, with the reason. Constant tables of
+    weight. Where the statistics have second moments of `x`, rows of the weight take
+    over errors that rounding other rows makes (`rounding=gptq`). The bias takes up what
+    rounding does to the mean of a result. With
+    `activations=dynamic` each row of `x` has the scale of its largest element, found at run
+    time, and statistics may be missing. A layer that stays in float is named in a warning, with the reason. Constant tables of
     `sq.embedding` become bytes with a scale per row.
 
     ```mlir
@@ -194,10 +197,14 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate">,
     Option<"method", "method", "std::string", /*default=*/"\"mse\"",
            "how ranges are chosen: minmax, moving-average, percentile=P, entropy, mse">,
+    Option<"activations", "activations", "std::string", /*default=*/"\"int8\"",
+           "int8: one scale, from calibration; dynamic: 8 bits, each row its own scale at run time">,
     Option<"smooth", "smooth", "bool", /*default=*/"true",
-           "let large channels hand a part of their range to the weight">
+           "let large channels hand a part of their range to the weight">,
+    Option<"rounding", "rounding", "std::string", /*default=*/"\"gptq\"",
+           "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">
   ];
-  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect", "::mlir::math::MathDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 
@@ -258,7 +265,9 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
   let options = [
     Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate">,
     Option<"method", "method", "std::string", /*default=*/"\"mse\"",
-           "how ranges of bytes are chosen: minmax, moving-average, percentile=P, entropy, mse">
+           "how ranges of bytes are chosen: minmax, moving-average, percentile=P, entropy, mse">,
+    Option<"rounding", "rounding", "std::string", /*default=*/"\"gptq\"",
+           "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",

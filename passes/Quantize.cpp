@@ -3,15 +3,18 @@
 // Weights: symmetric, one scale per output column. Activations: one scale and zero
 // point, from what sq-calibrate saw. Where a few channels of an activation are much
 // larger than the others, each is first divided by a factor that its row of the
-// weight takes over, which changes nothing in exact arithmetic (SmoothQuant, Xiao et
-// al. 2023, equation 4, with the alpha of least estimated error). Rounding a weight moves the mean of a result; the bias takes
-// that back (Nagel et al. 2019, section 4.2).
+// weight takes over, which changes nothing in exact arithmetic: those of SmoothQuant
+// (Xiao et al. 2023, equation 4) or of other shapes, whichever have the least
+// estimated error. Weights are rounded so that others take over the error (GPTQ,
+// Frantar et al. 2022), where the statistics have second moments. Rounding a weight
+// moves the mean of a result; the bias takes that back (Nagel et al. 2019, section 4.2).
 //
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
@@ -23,6 +26,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/Range.h"
 #include "lib/calibration/StatsFile.h"
+#include "passes/DynamicRows.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
 #include "passes/QuantizedWeight.h"
@@ -42,16 +46,21 @@ namespace {
 struct Layer : sq::QuantizedWeight {
   sq::LinearOp op;
 
-  Layer(sq::LinearOp op, const TensorStats &stats, std::vector<float> weight)
+  Layer(sq::LinearOp op, const TensorStats &stats, std::vector<float> weight, bool feedback)
       : QuantizedWeight(stats, cast<RankedTensorType>(op.getX().getType()).getShape().back(),
                         Part{std::move(weight), sq::floatsOf(op.getBias()),
-                             cast<RankedTensorType>(op.getOuts().getType()).getShape().back(), op.getTransposeWeight()}),
+                             cast<RankedTensorType>(op.getOuts().getType()).getShape().back(), op.getTransposeWeight()},
+                        feedback),
         op(op) {}
 
-  /// An eighth of a step of the input adds a hundredth to the power of what rounding it adds.
+  /// How wrong an element of x may be to add a hundredth to the power of what rounding to steps adds,
+  /// e / sqrt 2 being the root mean square of an error that swings between -e and e.
   float tolerance() const {
-    float most = factors.empty() ? 1 : *llvm::max_element(factors);
-    return static_cast<float>(scale()) / (8 * std::max(most, 1e-30f));
+    double power = 0;
+    for (float f : factors)
+      power += double(f) * f;
+    power = factors.empty() ? 1 : power / factors.size();
+    return static_cast<float>(scale() * std::sqrt(2 * 0.01 / 12 / std::max(power, 1e-30)));
   }
 
   /// Of the elements of x, before it was reshaped too.
@@ -64,11 +73,12 @@ struct Layer : sq::QuantizedWeight {
     }
   }
 
-  void rewrite() {
+  /// Activations have the scale and zero point of calibration, or, when `isDynamic`, each row has its own.
+  void rewrite(bool isDynamic) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     Type f32 = b.getF32Type(), i8 = b.getI8Type();
     Value x = op.getX();
-    if (auto gelu = sq::throughReshapes(x).getDefiningOp<sq::GeluOp>(); gelu && isOnlyReader())
+    if (auto gelu = sq::throughReshapes(x).getDefiningOp<sq::GeluOp>(); !isDynamic && gelu && isOnlyReader())
       gelu.setToleranceAttr(b.getF32FloatAttr(tolerance()));
     auto type = cast<RankedTensorType>(x.getType());
     if (llvm::any_of(factors, [](float f) { return f != 1; })) {
@@ -81,8 +91,9 @@ struct Layer : sq::QuantizedWeight {
         return arith::MulFOp::create(ib, args[0], args[1]);
       });
     }
+    Value rows;
     auto quantized = quant::UniformQuantizedType::get(/*flags=*/0, i8, f32, scale(), zero(), 0, kSteps);
-    x = sq::QuantizeOp::create(b, type.clone(quantized), x);
+    x = isDynamic ? sq::quantizeRows(b, x, rows) : Value(sq::QuantizeOp::create(b, type.clone(quantized), x));
 
     auto shape = RankedTensorType::get({k, n}, i8);
     AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
@@ -94,8 +105,9 @@ struct Layer : sq::QuantizedWeight {
     w = quant::StorageCastOp::create(b, at, shape.clone(columns), w);
     Value bias = arith::ConstantOp::create(
         b, DenseElementsAttr::get(RankedTensorType::get({n}, f32), ArrayRef(correctedBias())));
-    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, bias, op.getOuts(), /*transpose_weight=*/false);
-    op->replaceAllUsesWith(linear);
+    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, isDynamic ? Value() : bias, op.getOuts(),
+                                       /*transpose_weight=*/false);
+    op->replaceAllUsesWith(isDynamic ? ValueRange(sq::scaleRows(b, linear->getResult(0), rows, bias)) : linear->getResults());
     op.erase();
   }
 };
@@ -107,14 +119,21 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     func::FuncOp func = getOperation();
     sq::calibration::Stats read;
     sq::calibration::RangeOptions options;
-    if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok())
-      return fail(status.message);
+    bool isDynamic = activations == "dynamic";
+    if (!isDynamic && activations != "int8")
+      return fail("there are no activations '" + activations + "'; int8, dynamic");
+    if (!isDynamic || !stats.empty())
+      if (sq::Status status = sq::calibration::readStats(stats, method, read, options); !status.ok())
+        return fail(status.message);
+    if (std::string wrong = sq::checkRounding(rounding); !wrong.empty())
+      return fail(wrong);
     options.symmetric = false;
     DenseMap<Value, const TensorStats *> observed;
     for (const sq::ObservedValue &value : sq::observedValues(func))
       if (const TensorStats *found = read.find(value.name))
         observed[value.value] = found;
     func.walk(sq::quantizeTables);
+    const TensorStats unseen;
     SmallVector<sq::LinearOp> layers;
     func.walk([&](sq::LinearOp op) { layers.push_back(op); });
     for (sq::LinearOp op : layers) {
@@ -122,27 +141,29 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
         continue; // by the model
       const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
       std::vector<float> weight = sq::floatsOf(op.getWeight());
-      if (const char *why = whyFloat(op, found, weight)) {
+      if (!found && isDynamic)
+        found = &unseen;
+      if (const char *why = whyFloat(op, found, weight, isDynamic)) {
         op.emitWarning("stays in float: ") << why;
         continue;
       }
-      Layer layer(op, *found, std::move(weight));
+      Layer layer(op, *found, std::move(weight), rounding == "gptq");
       auto range = sq::calibration::chooseRange(*found, options);
       layer.low = range.min;
       layer.high = range.max;
       if (smooth && layer.perChannel)
         layer.smooth();
       layer.roundWeight();
-      layer.rewrite();
+      layer.rewrite(isDynamic);
     }
   }
 
   /// Null when nothing keeps the layer from being quantised.
-  static const char *whyFloat(sq::LinearOp op, const TensorStats *found, ArrayRef<float> weight) {
+  static const char *whyFloat(sq::LinearOp op, const TensorStats *found, ArrayRef<float> weight, bool isDynamic) {
     auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
     if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) || !f32(op.getOuts()))
       return "it is not of f32";
-    if (!found || found->isEmpty())
+    if (!isDynamic && (!found || found->isEmpty()))
       return "calibration has not seen its input";
     if (weight.empty() || (op.getBias() && sq::floatsOf(op.getBias()).empty()))
       return "its weight or bias is not constant, or not finite";

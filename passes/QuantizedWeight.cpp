@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "lib/calibration/Range.h"
+#include "lib/quantizer/ErrorFeedback.h"
 
 using namespace mlir;
 using namespace sq;
@@ -39,6 +40,11 @@ std::vector<float> sq::floatsOf(Value v) {
   return isFinite ? values : std::vector<float>();
 }
 
+std::string sq::checkRounding(StringRef rounding) {
+  bool isKnown = rounding == "gptq" || rounding == "nearest";
+  return isKnown ? "" : "there is no way '" + rounding.str() + "' to round weights; gptq, nearest";
+}
+
 /// To nearest even, by adding a number whose last bit is worth 1.
 static float rounded(float steps) {
   constexpr float kLevels = QuantizedWeight::kLevels;
@@ -47,8 +53,14 @@ static float rounded(float steps) {
   return limited + kRounder - kRounder;
 }
 
-QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t k, ArrayRef<Part> parts)
-    : stats(stats), k(k), perChannel(int64_t(stats.channels()) == k) {
+QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t k, ArrayRef<Part> parts, bool feedback)
+    : stats(stats), k(k), hasFeedback(feedback && !stats.moments.isEmpty() && int64_t(stats.moments.channels()) == k),
+      perChannel(int64_t(stats.channels()) == k) {
+  if (hasFeedback)
+    covariance = stats.moments.covariance();
+  remaining.assign(k, 1);
+  for (int64_t r = 0; r < k && perChannel; ++r)
+    remaining[r] = stats.channelPower(r);
   for (const Part &part : parts)
     n += part.n;
   weight.resize(k * n);
@@ -63,6 +75,13 @@ QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t 
   }
 }
 
+/// Covariances of few rows say less about other rows than they seem to: a share is added to the
+/// variance of each channel, the smaller the more rows there were for a channel.
+double QuantizedWeight::damping(int64_t channel) const {
+  constexpr double kShare = 0.005;
+  return kShare * k / stats.moments.rows * covariance[channel * k + channel];
+}
+
 /// The mean squared error, summed over columns, that rounding x and the weight to 8 bits
 /// brings when channel r of x is multiplied by factor[r] before: errors of rounding are
 /// uniform, and independent of each other and of what is rounded.
@@ -70,7 +89,7 @@ double QuantizedWeight::estimateError(ArrayRef<double> factor, double range) con
   double step = range / kSteps, ofX = 0, weighted = 0, ofWeight = 0;
   for (int64_t r = 0; r < k; ++r) {
     ofX += rowPower[r] / (factor[r] * factor[r]);
-    weighted += stats.channelPower(r) * factor[r] * factor[r];
+    weighted += remaining[r] * factor[r] * factor[r];
   }
   std::vector<float> largest(n);
   for (int64_t r = 0; r < k; ++r) {
@@ -92,6 +111,21 @@ std::pair<double, double> QuantizedWeight::rangeWith(ArrayRef<double> factor) co
   return {least, most};
 }
 
+/// Of each row the largest element, as a share of the largest in its column.
+std::vector<double> QuantizedWeight::largestShares() const {
+  std::vector<float> inverse(n);
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      inverse[c] = std::max(inverse[c], std::fabs(weight[r * n + c]));
+  for (float &most : inverse)
+    most = most > 0 ? 1 / most : 0;
+  std::vector<double> shares(k);
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      shares[r] = std::max<double>(shares[r], std::fabs(weight[r * n + c]) * inverse[c]);
+  return shares;
+}
+
 void QuantizedWeight::smooth() {
   rowPower.assign(k, 0);
   std::vector<double> largest(k), magnitude(k);
@@ -102,14 +136,19 @@ void QuantizedWeight::smooth() {
     }
     magnitude[r] = std::max(std::fabs(stats.channelMin[r]), std::fabs(stats.channelMax[r]));
   }
+  if (hasFeedback) {
+    // As if each channel had all steps for itself; the factors are not known yet.
+    std::vector<double> noise(k);
+    for (int64_t r = 0; r < k; ++r)
+      noise[r] = damping(r) + std::max(std::pow(magnitude[r] / kLevels, 2) / 12, 1e-12);
+    if (quantizer::ErrorFeedback feedback; feedback.prepare(covariance.data(), k, noise.data()))
+      remaining = feedback.remaining();
+  }
   std::vector<double> factor(k, 1), best = factor;
   double least = estimateError(factor, high - low);
-  for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
-    for (int64_t r = 0; r < k; ++r) {
-      bool isUsed = magnitude[r] > 0 && largest[r] > 0;
-      double s = isUsed ? std::pow(magnitude[r], alpha) / std::pow(largest[r], 1 - alpha) : 1;
-      factor[r] = float(1 / std::clamp(s, 1e-12, 1e12));
-    }
+  auto attempt = [&] {
+    for (double &f : factor)
+      f = float(std::clamp(f, 1e-12, 1e12));
     auto [from, to] = rangeWith(factor);
     if (double error = estimateError(factor, to - from); error < least) {
       least = error;
@@ -117,7 +156,45 @@ void QuantizedWeight::smooth() {
       low = from;
       high = to;
     }
+  };
+  for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
+    for (int64_t r = 0; r < k; ++r) {
+      bool isUsed = magnitude[r] > 0 && largest[r] > 0;
+      factor[r] = isUsed ? std::pow(largest[r], 1 - alpha) / std::pow(magnitude[r], alpha) : 1;
+    }
+    attempt();
   }
+  // Or each channel as large as the common range allows, but not above a multiple of `shape` and not below `lower`. The
+  // multiple is one at which some channel begins to fill the range; the best one is the result, 0 when none is.
+  auto search = [&](const std::vector<double> &shape, const std::vector<double> &lower) {
+    std::vector<double> turns;
+    for (int64_t r = 0; r < k; ++r)
+      if (double turn = magnitude[r] * shape[r]; turn > 0)
+        turns.push_back(1 / turn);
+    llvm::sort(turns);
+    constexpr size_t kTried = 40;
+    double found = 0;
+    for (size_t i = 0; i < kTried && !turns.empty(); ++i) {
+      double multiple = turns[i * (turns.size() - 1) / (kTried - 1)], before = least;
+      for (int64_t r = 0; r < k; ++r) {
+        double wanted = std::max(multiple * shape[r], lower[r]);
+        factor[r] = magnitude[r] > 0 && wanted > 0 ? std::min(1 / magnitude[r], wanted) : 1;
+      }
+      attempt();
+      if (least < before)
+        found = multiple;
+    }
+    return found;
+  };
+  // More than its row's share of what columns span would make columns coarser ...
+  std::vector<double> lower = largestShares(), balance(k);
+  double rise = search(lower, std::vector<double>(k));
+  // ... but where rows are small, up to a multiple of where the errors of a channel and of its row balance.
+  for (int64_t r = 0; r < k; ++r) {
+    lower[r] *= rise;
+    balance[r] = remaining[r] > 0 ? std::pow(rowPower[r] / remaining[r], 0.25) : 0;
+  }
+  search(balance, lower);
   factors.assign(best.begin(), best.end());
   for (int64_t r = 0; r < k; ++r)
     for (int64_t c = 0; c < n; ++c)
@@ -141,13 +218,10 @@ float QuantizedWeight::roundingError(ArrayRef<float> column, float scale) const 
   return std::accumulate(std::begin(sums), std::end(sums), 0.0f);
 }
 
-void QuantizedWeight::roundWeight() {
+/// For each column the scale of least error.
+void QuantizedWeight::chooseScales() {
   constexpr float kLeast = 1e-8, kLowest = 0.8, kStep = 0.04;
-  power.assign(k, 1);
-  for (int64_t r = 0; r < k && perChannel; ++r)
-    power[r] = stats.channelPower(r) * (factors.empty() ? 1 : factors[r] * factors[r]);
   scales.assign(n, kLeast / kLevels);
-  stored.resize(k * n);
   std::vector<float> column(k);
   for (int64_t c = 0; c < n; ++c) {
     float largest = kLeast, least = std::numeric_limits<float>::infinity();
@@ -160,9 +234,50 @@ void QuantizedWeight::roundWeight() {
         least = error;
         scales[c] = share * largest / kLevels;
       }
-    for (int64_t r = 0; r < k; ++r)
-      stored[r * n + c] = rounded(column[r] * float(1 / scales[c]));
   }
+}
+
+/// False when the covariance has no factor.
+bool QuantizedWeight::roundWithFeedback() {
+  std::vector<double> noise(k);
+  for (int64_t r = 0; r < k; ++r) // that of rounding x, which depends on nothing else
+    noise[r] = damping(r) * factorOf(r) * factorOf(r) + scale() * scale() / 12;
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t j = i; j < k; ++j)
+      covariance[i * k + j] *= factorOf(i) * factorOf(j);
+  quantizer::ErrorFeedback feedback;
+  bool hasFactor = feedback.prepare(covariance.data(), k, noise.data());
+  covariance = {}; // is large
+  if (!hasFactor)
+    return false;
+  power.assign(feedback.remaining().begin(), feedback.remaining().end());
+  chooseScales();
+  std::vector<float> wanted = weight, inverse(n), steps(scales.begin(), scales.end());
+  for (int64_t c = 0; c < n; ++c)
+    inverse[c] = 1 / scales[c];
+  feedback.round(wanted.data(), n, [&](int64_t row, const float *values, float *result) {
+    int8_t *to = stored.data() + row * n;
+    for (int64_t c = 0; c < n; ++c) {
+      float level = rounded(values[c] * inverse[c]);
+      to[c] = level;
+      result[c] = level * steps[c];
+      feedbackNoise += power[row] * (values[c] - result[c]) * (values[c] - result[c]);
+    }
+  });
+  return true;
+}
+
+void QuantizedWeight::roundWeight() {
+  stored.resize(k * n);
+  if (hasFeedback && roundWithFeedback())
+    return;
+  power.assign(k, 1);
+  for (int64_t r = 0; r < k && perChannel; ++r)
+    power[r] = remaining[r] * factorOf(r) * factorOf(r);
+  chooseScales();
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      stored[r * n + c] = rounded(weight[r * n + c] * float(1 / scales[c]));
 }
 
 std::vector<float> QuantizedWeight::correctedBias() const {
@@ -171,7 +286,7 @@ std::vector<float> QuantizedWeight::correctedBias() const {
     return corrected;
   std::vector<double> lost(n);
   for (int64_t r = 0; r < k; ++r) {
-    double mean = stats.channelMean(r) * (factors.empty() ? 1 : factors[r]);
+    double mean = stats.channelMean(r) * factorOf(r);
     for (int64_t c = 0; c < n; ++c)
       lost[c] += mean * (weight[r * n + c] - stored[r * n + c] * scales[c]);
   }

@@ -36,6 +36,8 @@ struct CompileOptions {
   std::string precision = "f32";           // of linear layers' weights and products: f32, bf16, and for CUDA f16, tf32
   std::string quant;                       // "int8", "int-only", or empty
   std::string stats;                       // file of sq-calibrate, for `quant`
+  std::string activations = "int8";        // of `quant` "int8": "int8" or "dynamic", which can do without `stats`
+  std::string rounding = "gptq";           // of weights, for `quant`: "gptq", where `stats` has second moments, or "nearest"
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::vector<std::string> cuda;           // architectures (sm_80, ...): CUDA kernels instead of the host's
   std::string tile;                        // sizes of tiles, --tile=; empty: by the cost model

@@ -34,6 +34,7 @@ using Clock = std::chrono::steady_clock;
 struct Watched {
   std::string name;
   int64_t channels = 0;
+  bool hasMoments = false;
   int input = -1, output = -1; // one of them
 };
 
@@ -46,7 +47,8 @@ struct Elements {
 
 class Calibration {
 public:
-  Calibration(const CalibrateOptions &options, Stats &stats) : options(options), stats(stats) {}
+  Calibration(const CalibrateOptions &options, Stats &stats)
+      : options(options), stats(stats), momentRows(options.momentRows.value_or(options.data.empty() ? 0 : 32)) {}
 
   Status run() {
     if (Status s = compile(); !s.ok())
@@ -89,7 +91,6 @@ private:
       for (const std::string &text : split(options.shape, ','))
         if (std::string wrong = parseShape(text, compile.shape); !wrong.empty())
           return Status::usage(wrong);
-    std::vector<std::pair<std::string, int64_t>> observed;
     compile.inspect = [&](const std::string &phase, mlir::ModuleOp ir) {
       auto main = ir.lookupSymbol<mlir::func::FuncOp>("main");
       if (!main)
@@ -100,7 +101,7 @@ private:
         return;
       }
       for (const ObservedValue &value : observedValues(main))
-        observed.emplace_back(value.name, value.channels);
+        watched.push_back({value.name, value.channels, value.feedsLinear && momentRows});
     };
     CompileResult result = artifact.compile(options.model, std::move(compile));
     if (result.code != ExitCode::Done)
@@ -109,12 +110,10 @@ private:
     where.device = "cpu";
     if (Status s = module.load(artifact.path().c_str(), where); !s.ok())
       return s;
-    for (auto &[name, channels] : observed) {
-      Watched tensor{name, channels};
-      tensor.output = findPort(module.outputs(), kObservedPrefix + name);
+    for (Watched &tensor : watched) {
+      tensor.output = findPort(module.outputs(), kObservedPrefix + tensor.name);
       if (tensor.output < 0)
-        tensor.input = findPort(module.inputs(), name);
-      watched.push_back(std::move(tensor));
+        tensor.input = findPort(module.inputs(), tensor.name);
     }
     if (watched.empty())
       return Status::refused("'" + options.model + "' computes nothing in floating point that could be quantised");
@@ -161,8 +160,22 @@ private:
     stats.source = samples->description();
     stats.orderSeed = options.seed;
     stats.batch = options.batch;
-    for (const Watched &tensor : watched)
-      stats.tensors.emplace_back(tensor.name, TensorStats(tensor.channels));
+    stats.momentRows = momentRows;
+    // What all products may take; a file holds less than 2 GiB, and half of each matrix.
+    constexpr int64_t kMost = int64_t(1) << 30;
+    int64_t bytes = 0;
+    for (const Watched &tensor : watched) {
+      TensorStats &kept = stats.tensors.emplace_back(tensor.name, TensorStats(tensor.channels)).second;
+      if (!tensor.hasMoments)
+        continue;
+      if (int64_t more = tensor.channels * tensor.channels * sizeof(float); bytes + more <= kMost) {
+        kept.moments = Moments(tensor.channels);
+        bytes += more;
+      } else if (options.note) {
+        options.note("'" + tensor.name + "': its second moments would take more than the 1 GiB for all of them; the "
+                     "weights of its readers are rounded to nearest");
+      }
+    }
   }
 
   /// Takes over what an earlier calibration of the same model with the same samples found.
@@ -173,10 +186,11 @@ private:
     if (Status s = checkModel(earlier, options.output, stats.model); !s.ok())
       return s;
     bool isSame = earlier.tensors.size() == stats.tensors.size() && earlier.orderSeed == stats.orderSeed &&
-                  earlier.batch == stats.batch;
+                  earlier.batch == stats.batch && earlier.momentRows == stats.momentRows;
     for (size_t i = 0; isSame && i < stats.tensors.size(); ++i)
       isSame = earlier.tensors[i].first == stats.tensors[i].first &&
-               earlier.tensors[i].second.channels() == stats.tensors[i].second.channels();
+               earlier.tensors[i].second.channels() == stats.tensors[i].second.channels() &&
+             earlier.tensors[i].second.moments.channels() == stats.tensors[i].second.moments.channels();
     // The samples themselves, not their names: they are read again, which is cheap beside running them.
     uint64_t hash = 0;
     int64_t position = 0;
@@ -190,7 +204,7 @@ private:
     }
     if (!isSame || position != earlier.position || hash != earlier.dataHash)
       return Status::refused("'" + options.output +
-                             "' was made of other samples, or with another --seed, --batch or --shape; remove it, or "
+                             "' was made of other samples, or with another --seed, --batch, --moments or --shape; remove it, or "
                              "leave --resume away to start again");
     earlier.source = stats.source;
     stats = std::move(earlier);
@@ -226,15 +240,20 @@ private:
         return s;
       stats.dataHash = hashOf(inputs, stats.dataHash);
       stats.position += number;
+      constexpr size_t kRunsAtOnce = 8; // whose rows are multiplied
+      bool isToSave = since(saved) >= options.saveEvery && stats.position < total && stats.samples;
+      if (isToSave || nextRun % kRunsAtOnce == 0)
+        flushMoments();
       double rate = since(begin) / (stats.position - before);
       report("calibrate", rate * (total - stats.position));
-      if (since(saved) >= options.saveEvery && stats.position < total && stats.samples) {
+      if (isToSave) {
         stats.isComplete = false;
         if (Status s = writeStats(options.output, stats); !s.ok())
           return s;
         saved = Clock::now();
       }
     }
+    flushMoments();
     stats.isComplete = true;
     return {};
   }
@@ -248,7 +267,7 @@ private:
       session.bind(inputs);
       Status s = session.run();
       if (s.ok())
-        s = observeAll(inputs, reason);
+        s = observeAll(inputs, number, reason);
       if (!s.ok()) {
         s.message = title + ": " + s.message;
         return s;
@@ -305,7 +324,7 @@ private:
   }
 
   /// Adds what the last run showed, or says why it does not count.
-  Status observeAll(const std::vector<Tensor> &inputs, std::string &reason) {
+  Status observeAll(const std::vector<Tensor> &inputs, int64_t number, std::string &reason) {
     elements.resize(watched.size());
     seen.resize(watched.size());
     bySize.resize(watched.size());
@@ -330,8 +349,19 @@ private:
                  (isNan ? "NaN" : "infinite values");
         return {};
       }
-    forEachTensor([&](size_t i) { stats.tensors[i].second.add(elements[i].data, elements[i].count, seen[i]); });
+    // Multiples of the golden ratio are spread evenly.
+    double phase = std::fmod(stats.samples * 0.6180339887498949, 1.0);
+    forEachTensor([&](size_t i) {
+      TensorStats &tensor = stats.tensors[i].second;
+      tensor.add(elements[i].data, elements[i].count, seen[i]);
+      if (int64_t channels = tensor.moments.channels())
+        tensor.moments.add(elements[i].data, elements[i].count / channels, momentRows * number, phase);
+    });
     return {};
+  }
+
+  void flushMoments() {
+    forEachTensor([&](size_t i) { stats.tensors[i].second.moments.flush(); });
   }
 
   size_t countOf(const Watched &tensor, const std::vector<Tensor> &inputs) const {
@@ -367,6 +397,7 @@ private:
 
   const CalibrateOptions &options;
   Stats &stats;
+  const int64_t momentRows;
   Clock::time_point start = Clock::now();
   int64_t total = 0;
   TableRows tables;

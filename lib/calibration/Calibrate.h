@@ -3,6 +3,7 @@
 #define SQ_LIB_CALIBRATION_CALIBRATE_H
 
 #include <functional>
+#include <optional>
 
 #include "lib/calibration/StatsFile.h"
 
@@ -23,6 +24,9 @@ struct CalibrateOptions {
   int threads = 0;               // 0: all that affinity and cgroup allow
   uint64_t seed = 1;             // of the order of the runs and of made-up samples; 0: as samples lie
   std::vector<int64_t> special;  // of made-up samples: see makeSamples
+  /// Rows of a sample whose products weights of linear layers are rounded by; 0: none. Made-up samples have
+  /// none by default: how their channels hang together is not how those of real ones do.
+  std::optional<int64_t> momentRows;
   bool resume = false;           // go on where options.output stops
   double saveEvery = 10;         // seconds after which what there is so far is written
   std::string shape;             // as sq-compile --shape

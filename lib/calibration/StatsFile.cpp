@@ -39,6 +39,37 @@ bool isFinite(const std::vector<float> &values) {
   return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
 }
 
+/// An empty string, or why nothing can have such moments. Files of before there were any have none.
+std::string readMoments(const file::Tensor &from, TensorStats &to) {
+  const char *wrong = "has second moments that contradict each other";
+  if (!from.moment_sums() || !from.moment_products())
+    return from.moment_sums() || from.moment_products() || from.moment_rows() ? wrong : "";
+  size_t channels = from.moment_sums()->size();
+  if (channels != to.channels() || from.moment_products()->size() != channels * (channels + 1) / 2 ||
+      from.moment_rows() > to.elements)
+    return wrong;
+  to.moments = Moments(channels);
+  to.moments.rows = from.moment_rows();
+  to.moments.sums = vectorOf(*from.moment_sums());
+  const uint8_t *packed = from.moment_products()->Data();
+  for (size_t i = 0; i < channels; ++i) {
+    std::memcpy(to.moments.products.data() + i * channels + i, packed, (channels - i) * sizeof(float));
+    packed += (channels - i) * sizeof(float);
+  }
+  bool areFinite = std::all_of(to.moments.sums.begin(), to.moments.sums.end(), [](double x) { return std::isfinite(x); });
+  return areFinite && isFinite(to.moments.products) ? "" : "has second moments that are not finite";
+}
+
+/// The upper triangle.
+std::vector<float> packedProducts(const Moments &moments) {
+  std::vector<float> packed;
+  size_t channels = moments.channels();
+  packed.reserve(channels * (channels + 1) / 2);
+  for (size_t i = 0; i < channels; ++i)
+    packed.insert(packed.end(), moments.products.begin() + i * channels + i, moments.products.begin() + (i + 1) * channels);
+  return packed;
+}
+
 /// An empty string, or why nothing can have such statistics.
 std::string readTensor(const file::Tensor &from, TensorStats &to) {
   to.elements = from.elements();
@@ -72,6 +103,8 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
   for (uint64_t count : bins)
     if (__builtin_add_overflow(sum, count, &sum))
       return "has a histogram out of its bounds";
+  if (std::string wrong = readMoments(from, to); !wrong.empty())
+    return wrong;
   if (sum != to.elements)
     return "has " + std::to_string(to.elements) + " elements, but " + std::to_string(sum) + " in its histogram";
   return "";
@@ -96,17 +129,23 @@ std::string serialize(const Stats &stats) {
     auto bins = builder.CreateVector(std::vector<uint64_t>(first, last));
     auto channelMin = builder.CreateVector(t.channelMin), channelMax = builder.CreateVector(t.channelMax);
     auto channelSum = builder.CreateVector(t.channelSum), channelSquares = builder.CreateVector(t.channelSquares);
+    flatbuffers::Offset<flatbuffers::Vector<double>> momentSums;
+    flatbuffers::Offset<flatbuffers::Vector<float>> momentProducts;
+    if (t.moments.channels()) {
+      momentSums = builder.CreateVector(t.moments.sums);
+      momentProducts = builder.CreateVector(packedProducts(t.moments));
+    }
     tensors.push_back(file::CreateTensor(builder, nameOffset, t.elements, t.runs, t.min, t.max, t.firstMin, t.firstMax,
                                          t.averageMin, t.averageMax, t.histogram.exponent,
                                          static_cast<uint32_t>(first - counts.begin()), bins, channelMin, channelMax,
-                                         channelSum, channelSquares));
+                                         channelSum, channelSquares, t.moments.rows, momentSums, momentProducts));
   }
   auto producer = builder.CreateString("sq 0.1.0");
   auto source = builder.CreateString(stats.source);
   auto all = builder.CreateVector(tensors);
   builder.Finish(file::CreateStats(builder, producer, stats.model.low, stats.model.high, source, stats.orderSeed,
                                    stats.batch, stats.samples, stats.leftOut, stats.position, stats.dataHash,
-                                   stats.isComplete, all),
+                                   stats.isComplete, all, stats.momentRows),
                  file::StatsIdentifier());
   Header header;
   std::memcpy(header.magic, kMagic, sizeof kMagic);
@@ -149,8 +188,8 @@ Status parseStats(const uint8_t *data, size_t size, const std::string &what, Sta
   stats.orderSeed = from.order_seed();
   stats.dataHash = from.data_hash();
   stats.isComplete = from.complete();
-  const uint64_t counts[] = {from.batch(), from.samples(), from.left_out(), from.position()};
-  int64_t *fields[] = {&stats.batch, &stats.samples, &stats.leftOut, &stats.position};
+  const uint64_t counts[] = {from.batch(), from.samples(), from.left_out(), from.position(), from.moment_rows()};
+  int64_t *fields[] = {&stats.batch, &stats.samples, &stats.leftOut, &stats.position, &stats.momentRows};
   for (size_t i = 0; i < std::size(counts); ++i) {
     if (counts[i] > kMostSamples)
       return Status::refused(what + " is not a sound stats file: it counts " + std::to_string(counts[i]) + " samples");
@@ -219,6 +258,9 @@ Status merge(Stats &stats, const std::string &path, const Stats &other, const st
   if (!isSame)
     return Status::refused("'" + path + "' and '" + otherPath +
                            "' observe different tensors of the model: they were made with other shapes");
+  if (stats.momentRows != other.momentRows)
+    return Status::refused("'" + path + "' and '" + otherPath + "' were made with different --moments: " +
+                           std::to_string(stats.momentRows) + " and " + std::to_string(other.momentRows));
   for (size_t i = 0; i < stats.tensors.size(); ++i)
     stats.tensors[i].second.merge(other.tensors[i].second);
   stats.source += "; " + other.source;

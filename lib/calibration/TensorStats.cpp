@@ -182,7 +182,7 @@ void TensorStats::add(const float *values, size_t count, const Observation &seen
 }
 
 bool TensorStats::merge(const TensorStats &other) {
-  if (channels() != other.channels())
+  if (channels() != other.channels() || moments.channels() != other.moments.channels())
     return false;
   if (other.isEmpty())
     return true;
@@ -204,6 +204,7 @@ bool TensorStats::merge(const TensorStats &other) {
     channelSquares[i] += other.channelSquares[i];
   }
   histogram.merge(other.histogram);
+  moments.merge(other.moments);
   elements += other.elements;
   runs += other.runs;
   return true;

@@ -1,4 +1,5 @@
-/// What calibration keeps of one activation: a few numbers, a histogram and ranges per channel,
+/// What calibration keeps of one activation: a few numbers, a histogram, ranges per channel, and of
+/// inputs of linear layers their second moments,
 /// however many samples there were.
 #ifndef SQ_LIB_CALIBRATION_TENSORSTATS_H
 #define SQ_LIB_CALIBRATION_TENSORSTATS_H
@@ -6,6 +7,8 @@
 #include <cstdint>
 #include <cstddef>
 #include <vector>
+
+#include "lib/calibration/Moments.h"
 
 namespace sq::calibration {
 
@@ -83,6 +86,7 @@ public:
   std::vector<float> channelMin, channelMax; // per element of the last dim; empty: not kept
   std::vector<double> channelSum, channelSquares;
   Histogram histogram;
+  Moments moments; // of some rows; no channels: not kept
 };
 
 } // namespace sq::calibration

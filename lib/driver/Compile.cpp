@@ -233,7 +233,7 @@ struct Compiler {
       return fail(ExitCode::Refused, "cannot read " + path);
     if (options.inspect)
       options.inspect("import", *module);
-    if (!options.quant.empty())
+    if (!options.stats.empty())
       if (CompileResult r = checkStats(*module); r.code != ExitCode::Done)
         return r;
     if (failed(applyShapes(*module, options.shape)))
@@ -251,9 +251,9 @@ struct Compiler {
           if (options.observe)
             pm.addPass(createObservePass());
           if (options.quant == "int8")
-            pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats}));
+            pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats, .activations = options.activations, .rounding = options.rounding}));
           if (options.quant == "int-only") {
-            pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats}));
+            pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats, .rounding = options.rounding}));
             pm.addPass(createCanonicalizerPass());
             pm.addPass(createCSEPass());
             pm.addNestedPass<func::FuncOp>(createVerifyIntegerOnlyPass());

@@ -140,6 +140,15 @@ int64_t channelsOf(Value v) {
   return channels <= sq::kMaxChannels ? channels : 0;
 }
 
+/// Whether a linear layer multiplies rows of `channels` elements of `v`, through reshapes or not.
+bool feedsLinear(Value v, int64_t channels) {
+  return llvm::any_of(v.getUsers(), [&](Operation *user) {
+    if (auto linear = dyn_cast<sq::LinearOp>(user))
+      return linear.getX() == v && lastDim(v) == channels;
+    return isReshape(user) && feedsLinear(user->getResult(0), channels);
+  });
+}
+
 } // namespace
 
 Value sq::throughReshapes(Value v) {
@@ -157,7 +166,8 @@ std::vector<sq::ObservedValue> sq::observedValues(FunctionOpInterface main) {
   auto add = [&](Value v, std::string name) {
     if (int count = ++used[name]; count > 1)
       name += "#" + std::to_string(count);
-    observed.push_back({v, std::move(name), channelsOf(v)});
+    int64_t channels = channelsOf(v);
+    observed.push_back({v, std::move(name), channels, channels && feedsLinear(v, channels)});
   };
   Selection selection;
   for (BlockArgument argument : main.getArguments())

@@ -18,6 +18,8 @@ struct ObservedValue {
   /// their elements as one dim (`tensor.collapse_shape` behind attention), that one: the input
   /// channels of the linear layer.
   int64_t channels = 0;
+  /// Whether linear layers read it, rows of `channels` elements.
+  bool feedsLinear = false;
 };
 
 /// Beyond that (vocabularies) nothing is quantised per channel of an activation.

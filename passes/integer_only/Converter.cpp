@@ -17,8 +17,9 @@ using namespace sq;
 
 static bool hasFloats(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
 
-IntegerConverter::IntegerConverter(func::FuncOp func, const calibration::Stats &stats, const calibration::RangeOptions &ranges)
-    : func(func), b(func.getLoc(), func.getContext()), ranges(ranges) {
+IntegerConverter::IntegerConverter(func::FuncOp func, const calibration::Stats &stats, const calibration::RangeOptions &ranges,
+                                   bool hasFeedback)
+    : func(func), b(func.getLoc(), func.getContext()), ranges(ranges), hasFeedback(hasFeedback) {
   for (const ObservedValue &value : observedValues(func))
     if (const calibration::TensorStats *found = stats.find(value.name))
       observed[value.value] = found;

@@ -73,7 +73,8 @@ inline constexpr char kReason[] = "sq.float_because";
 
 class IntegerConverter {
 public:
-  IntegerConverter(mlir::func::FuncOp func, const calibration::Stats &stats, const calibration::RangeOptions &ranges);
+  IntegerConverter(mlir::func::FuncOp func, const calibration::Stats &stats, const calibration::RangeOptions &ranges,
+                   bool hasFeedback);
 
   void run();
 
@@ -82,6 +83,7 @@ private:
   mlir::func::FuncOp func;
   mlir::ImplicitLocOpBuilder b;
   calibration::RangeOptions ranges;
+  bool hasFeedback; // see QuantizedWeight
   llvm::DenseMap<mlir::Value, const calibration::TensorStats *> observed;
   llvm::DenseMap<mlir::Value, Known> known;
   llvm::DenseMap<mlir::Value, TwoValued> masks;

@@ -78,7 +78,7 @@ IntegerConverter::Group *IntegerConverter::groupOf(LinearOp op) {
     groups.erase(x);
     return nullptr;
   }
-  auto group = std::make_unique<Group>(Group{QuantizedWeight(*stats, k, parts), {}, firstColumn});
+  auto group = std::make_unique<Group>(Group{QuantizedWeight(*stats, k, parts, hasFeedback), {}, firstColumn});
   QuantizedWeight &weight = group->weight;
   calibration::RangeOptions affine = ranges;
   affine.symmetric = false;

@@ -30,6 +30,9 @@ const std::vector<Flag> flagTable = {
     {"special-tokens", "FIRST,LAST",
      "ids in front of and behind each made-up sequence, as the tokenizer puts them\n"
      "(101,102 of BERT): ranges of real text are met better"},
+    {"moments", "N",
+     "rows of a sample (default: 32, made-up ones 0: none), evenly spread, whose products are summed\n"
+     "for each input of linear layers: what weights are rounded by"},
     {"resume", nullptr,
      "go on where the stats file stops, which is written every ten seconds; the\n"
      "result has the same bytes as that of one go. Starts when there is none"},
@@ -41,8 +44,8 @@ const std::vector<Flag> flagTable = {
 
 constexpr const char *usageText =
     "Runs a model in float over calibration data and keeps what its activations are like:\n"
-    "ranges, moving averages, histograms, and ranges and means per channel. sq-compile --calib\n"
-    "takes the result, sq-inspect shows it.\n\n"
+    "ranges, moving averages, histograms, ranges and means per channel, and second moments of what\n"
+    "linear layers read. sq-compile --calib takes the result, sq-inspect shows it.\n\n"
     "Usage: sq-calibrate MODEL DIR... -o STATS [flags]\n"
     "       sq-calibrate MODEL --synthetic=N -o STATS [flags]\n"
     "       sq-calibrate --merge STATS STATS... -o STATS\n\n"
@@ -69,7 +72,7 @@ std::string countText(int64_t count, const char *what) {
 
 Status mergeFiles(const Flags &flags, Stats &stats) {
   const std::vector<std::string> &paths = flags.positional();
-  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "resume", "shape", "threads"})
+  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "moments", "resume", "shape", "threads"})
     if (flags.has(other))
       return Status::usage(std::string("--merge and --") + other + " exclude each other");
   if (paths.size() < 2)
@@ -119,10 +122,10 @@ private:
 
 Status execute(const Flags &flags) {
   CalibrateOptions options;
-  int64_t threads = 0, seed = 1, synthetic = 0;
+  int64_t threads = 0, seed = 1, synthetic = 0, moments = 0;
   for (Status s : {flags.integer("samples", 1, INT64_MAX, options.samples), flags.integer("batch", 1, INT32_MAX, options.batch),
                    flags.integer("seed", 0, INT64_MAX, seed), flags.integer("synthetic", 1, INT64_MAX, synthetic),
-                   flags.integer("threads", 1, 1024, threads)})
+                   flags.integer("threads", 1, 1024, threads), flags.integer("moments", 0, INT32_MAX, moments)})
     if (!s.ok())
       return s;
   std::string style = flags.get("progress", "auto");
@@ -157,6 +160,8 @@ Status execute(const Flags &flags) {
     }
     options.threads = static_cast<int>(threads);
     options.seed = seed;
+    if (flags.has("moments"))
+      options.momentRows = moments;
     options.resume = flags.has("resume");
     options.shape = flags.get("shape");
     options.note = [](const std::string &note) { std::fprintf(stderr, "sq-calibrate: %s\n", note.c_str()); };

@@ -60,6 +60,12 @@ struct Options {
   cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8|int-only"),
          cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib; int-only: everything in integers, "
                   "from embeddings to the last layer, or an error that names each op for which that is not possible")};
+  cl::opt<std::string> activations{"activations", cl::cat(category), cl::value_desc("int8|dynamic"), cl::init("int8"),
+         cl::desc("of --quant=int8: int8 (default), one scale for a tensor, from --calib; dynamic, 8 bits with a scale for "
+                  "each row (token) that is found at run time: --calib may be missing")};
+  cl::opt<std::string> rounding{"rounding", cl::cat(category), cl::value_desc("gptq|nearest"), cl::init("gptq"),
+         cl::desc("how --quant rounds weights: gptq (default), so that others take over the error, where the statistics "
+                  "have second moments (sq-calibrate --moments), or each to the nearest step")};
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
          cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
@@ -126,6 +132,8 @@ static sq::Status calibrateOn(const std::string &folder, const Options &cli, std
   options.model = cli.model;
   options.data = {folder};
   options.output = stats;
+  if (cli.rounding == "nearest")
+    options.momentRows = 0;
   options.threads = cli.threads;
   options.shape = join(cli.shapes, ",");
   options.note = [](const std::string &text) { errs() << text << '\n'; };
@@ -228,9 +236,16 @@ int main(int argc, char **argv) {
 
   if (!cli.quant.empty() && cli.quant != "int8" && cli.quant != "int-only")
     return usage("--quant=" + cli.quant + " is not known; int8 or int-only");
-  if (!cli.quant.empty() && cli.calib.empty())
+  if (cli.activations != "int8" && cli.activations != "dynamic")
+    return usage("--activations=" + cli.activations + " is not known; int8 or dynamic");
+  bool isDynamic = cli.activations == "dynamic";
+  if (cli.activations.getNumOccurrences() && cli.quant != "int8")
+    return usage("--activations is of use with --quant=int8 only");
+  if (isDynamic && cli.emit == "qdq-onnx")
+    return usage("--emit=qdq-onnx has no nodes for --activations=dynamic");
+  if (!cli.quant.empty() && cli.calib.empty() && !isDynamic)
     return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
-                 "sq-calibrate --synthetic does without samples");
+                 "sq-calibrate --synthetic or --activations=dynamic do without samples");
   if (cli.quant.empty() && !cli.calib.empty())
     return usage("--calib is of use with --quant only");
   if (!cli.quant.empty() && !options.cuda.empty())
@@ -239,7 +254,13 @@ int main(int argc, char **argv) {
     return usage("--emit=qdq-onnx writes what --quant=int8 quantised; give --quant and --calib");
   if (cli.emit == "qdq-onnx" && cli.model == "-")
     return usage("--emit=qdq-onnx reads the model twice; give a file, not standard input");
+  if (cli.rounding != "gptq" && cli.rounding != "nearest")
+    return usage("--rounding=" + cli.rounding + " is not known; gptq or nearest");
+  if (cli.quant.empty() && cli.rounding.getNumOccurrences())
+    return usage("--rounding is of use with --quant only");
   options.quant = cli.quant;
+  options.rounding = cli.rounding;
+  options.activations = cli.activations;
 
   StringRef style = cli.progress;
   if (style != "auto" && style != "plain" && style != "json" && style != "none")

@@ -91,12 +91,16 @@ TEST_F(Calibrate, MergedIsAllAtOnce) {
   ASSERT_TRUE(merge(stats[0], "a", stats[1], "b").ok());
   EXPECT_EQ(stats[0].samples, 40);
   ASSERT_EQ(stats[2].tensors.size(), 3u);
+  EXPECT_EQ(stats[2].tensors[0].second.moments.rows, 120u) << "x feeds the linear layer, and all 3 rows of 40 samples count";
   for (size_t i = 0; i < 3; ++i) {
     const TensorStats &x = stats[0].tensors[i].second, &y = stats[2].tensors[i].second;
     EXPECT_EQ(x.histogram.counts, y.histogram.counts);
     EXPECT_EQ(x.channelMax, y.channelMax);
     EXPECT_EQ(x.min, y.min);
     EXPECT_NEAR(x.averageMax, y.averageMax, 1e-12);
+    ASSERT_EQ(x.moments.rows, y.moments.rows);
+    for (size_t c = 0; c < x.moments.products.size(); ++c)
+      EXPECT_NEAR(x.moments.products[c], y.moments.products[c], 1e-4);
   }
 }
 

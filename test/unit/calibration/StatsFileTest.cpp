@@ -30,6 +30,12 @@ Stats example() {
     t.add(values, 4, observe(values, 4, 2));
     stats.tensors.emplace_back(name, t);
   }
+  TensorStats &read = stats.tensors.back().second; // by a linear layer
+  const float rows[] = {1, -2, 0.5f, 4};
+  read.moments = Moments(2);
+  read.moments.add(rows, 2, 2, 0);
+  read.moments.flush();
+  stats.momentRows = 2;
   stats.tensors.emplace_back("never run", TensorStats());
   return stats;
 }
@@ -59,6 +65,14 @@ TEST(StatsFile, RoundTrip) {
   EXPECT_FALSE(read.find("gc"));
   EXPECT_EQ(read.find("fc")->histogram.counts, stats.find("fc")->histogram.counts);
   EXPECT_EQ(read.find("fc")->channelSum, stats.find("fc")->channelSum);
+  EXPECT_EQ(read.momentRows, 2);
+  const Moments &moments = read.find("fc")->moments;
+  EXPECT_EQ(moments.rows, 2u);
+  EXPECT_EQ(moments.sums, (std::vector<double>{1.5, 2}));
+  EXPECT_EQ(moments.products[0], 1.25f);
+  EXPECT_EQ(moments.products[1], 0.0f);
+  EXPECT_EQ(moments.products[3], 20.0f);
+  EXPECT_EQ(read.find("x")->moments.channels(), 0u);
 }
 
 TEST(StatsFile, EveryTruncationIsRefused) {
@@ -107,6 +121,10 @@ TEST(StatsFile, Contradictions) {
   EXPECT_EQ(refused([](TensorStats &t) { t.channelSum.pop_back(); }), start + "has channels that contradict each other");
   EXPECT_EQ(refused([](TensorStats &t) { t.histogram.exponent = 200; }), start + "has a histogram out of its bounds");
   EXPECT_EQ(refused([](TensorStats &t) { t.max = 8; }), start + "has a histogram out of its bounds");
+  EXPECT_EQ(refused([](TensorStats &t) { t.moments.products[1] = NAN; }), start + "has second moments that are not finite");
+  EXPECT_EQ(refused([](TensorStats &t) { t.moments.rows = 5; }), start + "has second moments that contradict each other");
+  EXPECT_EQ(refused([](TensorStats &t) { t.moments.sums.push_back(0); }),
+            start + "has second moments that contradict each other");
   Stats stats = example(), read;
   stats.tensors[1].first = "x";
   EXPECT_EQ(parse(serialize(stats), read).message, "'s' is not a sound stats file: tensor 'x' is there twice");
@@ -117,6 +135,8 @@ TEST(StatsFile, Merge) {
   ASSERT_TRUE(merge(stats, "a", other, "b").ok());
   EXPECT_EQ(stats.samples, 6);
   EXPECT_EQ(stats.tensors[0].second.elements, 8u);
+  EXPECT_EQ(stats.tensors[1].second.moments.rows, 4u);
+  EXPECT_EQ(stats.tensors[1].second.moments.products[3], 40.0f);
   EXPECT_EQ(stats.source, "'data': 3 samples; 'data': 3 samples");
   other.model.low = 9;
   EXPECT_EQ(merge(stats, "a", other, "b").message, "'a' and 'b' are of different models");
@@ -124,6 +144,9 @@ TEST(StatsFile, Merge) {
   other.tensors.pop_back();
   EXPECT_EQ(merge(stats, "a", other, "b").message,
             "'a' and 'b' observe different tensors of the model: they were made with other shapes");
+  other = example();
+  other.momentRows = 0;
+  EXPECT_EQ(merge(stats, "a", other, "b").message, "'a' and 'b' were made with different --moments: 2 and 0");
 }
 
 TEST(StatsFile, OtherModel) {
