@@ -179,9 +179,14 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     quantised operands: activations of 8 bits with one scale and zero point, weights
     of 8 bits, symmetric, one scale per column. With `smooth`, channels of `x` that
     are much larger than others hand a part of their range to their rows of the
-    weight; the bias takes up what rounding does to the mean of a result. A layer
-    that stays in float is named in a warning, with the reason. Constant tables of
+    weight; the bias takes up what rounding does to the mean of a result. Constant tables of
     `sq.embedding` become bytes with a scale per row.
+
+    A layer stays in float when it is expected to keep less than `min-sqnr` of its result
+    (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
+    function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
+    A warning then says so. What `plan` says of a layer goes before both. The attribute `sq.layers` of the
+    function holds for each layer what was decided, and why.
 
     ```mlir
     %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..
@@ -195,7 +200,13 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     Option<"method", "method", "std::string", /*default=*/"\"mse\"",
            "how ranges are chosen: minmax, moving-average, percentile=P, entropy, mse">,
     Option<"smooth", "smooth", "bool", /*default=*/"true",
-           "let large channels hand a part of their range to the weight">
+           "let large channels hand a part of their range to the weight">,
+    Option<"plan", "plan", "std::string", /*default=*/"\"\"",
+           "file with the precision of layers, `PATTERN = int8|f32` a line (lib/quantization/Plan.h)">,
+    Option<"minSqnr", "min-sqnr", "double", /*default=*/"kMinLayerSqnr",
+           "in dB (default 10): a layer that is expected to have less stays in float">,
+    Option<"level", "level", "std::string", /*default=*/"\"\"",
+           "CPU level whose times are compared (default: none, times are not compared)">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];

@@ -104,16 +104,17 @@ void QuantizedWeight::smooth() {
   }
   std::vector<double> factor(k, 1), best = factor;
   double least = estimateError(factor, high - low);
-  for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
+  for (double share = 0.2; share <= 1.01; share += 0.05) {
     for (int64_t r = 0; r < k; ++r) {
       bool isUsed = magnitude[r] > 0 && largest[r] > 0;
-      double s = isUsed ? std::pow(magnitude[r], alpha) / std::pow(largest[r], 1 - alpha) : 1;
+      double s = isUsed ? std::pow(magnitude[r], share) / std::pow(largest[r], 1 - share) : 1;
       factor[r] = float(1 / std::clamp(s, 1e-12, 1e12));
     }
     auto [from, to] = rangeWith(factor);
     if (double error = estimateError(factor, to - from); error < least) {
       least = error;
       best = factor;
+      alpha = share;
       low = from;
       high = to;
     }

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/Value.h"
 
+#include <optional>
 #include <vector>
 
 #include "dialects/sq/IR/SqOps.h"
@@ -37,6 +38,7 @@ struct QuantizedWeight {
   std::vector<float> bias;      // [n]
   std::vector<double> rowPower; // sums of squares of the weight's rows
   std::vector<float> factors;   // of the channels of x; empty: none
+  std::optional<double> alpha;  // that the factors are of
   double low = 0, high = 0;     // range of x, after the factors
   std::vector<float> power;     // mean squares of the channels of x, after the factors
   std::vector<double> scales;   // of the columns
