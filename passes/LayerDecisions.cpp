@@ -2,7 +2,6 @@
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include <functional>
@@ -194,8 +193,6 @@ std::vector<std::pair<LayerShape, LayerTimes>> sq::takeMeasuredTimes(func::FuncO
   main->removeAttr(kTimes);
   return measured;
 }
-
-std::string sq::microseconds(double seconds) { return llvm::formatv("{0} us", llvm::format("%.3g", 1e6 * seconds)); }
 
 std::string sq::planText(ArrayRef<LayerDecision> layers) {
   std::string text = "# PATTERN = PRECISION, the last line that matches a layer counts; sq-compile --plan reads it.\n";

@@ -46,9 +46,6 @@ void setMeasuredTimes(mlir::func::FuncOp main, llvm::ArrayRef<LayerShape> shapes
 /// Finds them, and takes them from the function.
 std::vector<std::pair<LayerShape, LayerTimes>> takeMeasuredTimes(mlir::func::FuncOp main);
 
-/// "12.3 us".
-std::string microseconds(double seconds);
-
 /// The plan that makes these decisions again, whatever made them.
 std::string planText(llvm::ArrayRef<LayerDecision> layers);
 

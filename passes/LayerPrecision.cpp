@@ -3,6 +3,8 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/support/TimeText.h"
+
 using namespace mlir;
 using namespace sq;
 
@@ -42,7 +44,7 @@ std::string PrecisionPolicy::whyFloat(const LayerDecision &layer) const {
                          llvm::format("%g", minSqnr));
   const std::optional<LayerTimes> &times = layer.measured ? layer.measured : layer.predicted;
   if (times && times->int8 >= times->f32)
-    return llvm::formatv("8 bits are no faster: {0} {1} against {2} for {3} rows", microseconds(times->int8),
-                         layer.measured ? "measured" : "predicted", microseconds(times->f32), layer.shape.rows);
+    return llvm::formatv("8 bits are no faster: {0} {1} against {2} for {3} rows", timeText(times->int8),
+                         layer.measured ? "measured" : "predicted", timeText(times->f32), layer.shape.rows);
   return "";
 }

@@ -132,7 +132,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     std::vector<float> weight = sq::floatsOf(op.getWeight());
     if (const char *why = whyFloat(op, found, weight)) {
       decision.why = why;
-      op.emitWarning("stays in float: ") << why;
+      warn(op, why);
       return policy.refuse(decision, sq::LayerPrecision::Int8, why);
     }
     const sq::Plan::Line *planned = policy.planned(decision);
@@ -152,7 +152,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     std::string against = policy.whyFloat(decision);
     if (!against.empty() && !planned) {
       decision.why = against;
-      op.emitWarning("stays in float: ") << against;
+      warn(op, against);
       return {};
     }
     if (!against.empty())
@@ -174,6 +174,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       return "its weight or bias is not constant, or not finite";
     return nullptr;
   }
+
+  /// The op itself, which warnings of ops come with, has a line for each channel.
+  static void warn(sq::LinearOp op, const llvm::Twine &why) { emitWarning(op.getLoc(), "stays in float: " + why); }
 
   void fail(const std::string &message) {
     getOperation().emitError(message);

@@ -7,6 +7,7 @@
 
 #include "lib/driver/CheckedFile.h"
 #include "lib/support/SizeText.h"
+#include "lib/support/TimeText.h"
 
 using namespace llvm;
 using namespace sq;
@@ -109,7 +110,7 @@ LayerText sq::describe(const LayerDecision &layer) {
   if (layer.sqnr)
     text.sqnr = formatv("{0:f1}", *layer.sqnr);
   auto both = [](const std::optional<LayerTimes> &times) {
-    return times ? microseconds(times->int8) + " / " + microseconds(times->f32) : "";
+    return times ? timeText(times->int8) + " / " + timeText(times->f32) : "";
   };
   text.predicted = both(layer.predicted);
   text.measured = both(layer.measured);

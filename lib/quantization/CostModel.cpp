@@ -6,16 +6,16 @@
 
 using namespace sq;
 
-static constexpr int64_t kPanel = 48; // columns
 static constexpr int64_t kBytesOfALane = 4;
+static constexpr int64_t kLeastColumns = 16; // of a tile in f32
 
-// Flops: two multiply-adds of a vector a cycle. Products of bytes: with VNNI a vector of 64 a cycle and port; without
-// it bytes are spread to words first, for which two products and five operations take the place of one product.
+// Fitted to layers from 1 x 1 to 768 x 256 with 128 rows on a Xeon with VNNI, of whose levels these are. Without
+// VNNI bytes are spread to words first.
 static constexpr LevelCost kLevels[] = {
-    {"x86-64-v3", 96e9, 70e9, 3e9, 12e9},
-    {"avx512", 192e9, 130e9, 6e9, 12e9},
-    {"vnni", 192e9, 700e9, 6e9, 12e9},
-    {"amx", 192e9, 700e9, 6e9, 12e9},
+    {"x86-64-v3", 8, 130e9, 190e9, 10e9, 80e9, 20e9, 12e9},
+    {"avx512", 16, 265e9, 390e9, 30e9, 80e9, 37e9, 12e9},
+    {"vnni", 16, 265e9, 1000e9, 30e9, 80e9, 37e9, 12e9},
+    {"amx", 16, 265e9, 1000e9, 30e9, 80e9, 37e9, 12e9},
 };
 
 std::optional<LevelCost> sq::levelCost(llvm::StringRef level) {
@@ -26,12 +26,13 @@ std::optional<LevelCost> sq::levelCost(llvm::StringRef level) {
 }
 
 LayerTimes sq::predictTimes(const LevelCost &cost, const LayerShape &shape) {
-  double rows = shape.rows, k = shape.k, n = shape.n;
-  double columns = llvm::alignTo(shape.n, kPanel), depth = llvm::alignTo(shape.k, kBytesOfALane);
-  double results = 4 * rows * n;
+  double rows = shape.rows, weights = double(shape.k) * shape.n;
+  double columns = llvm::alignTo(shape.n, cost.lanes), tile = std::max<double>(columns, kLeastColumns);
+  double depth = llvm::alignTo(shape.k, kBytesOfALane), padded = llvm::alignTo(shape.k, cost.lanes);
   LayerTimes times;
-  times.f32 = std::max(2 * rows * k * columns / cost.flops, (4 * k * n + 4 * rows * k + results) / cost.bandwidth);
-  times.int8 = std::max(2 * rows * depth * columns / cost.byteOps, (k * n + rows * k + results) / cost.bandwidth) +
-               rows * k / cost.quantised;
+  times.f32 = std::max(2 * rows * shape.k * tile / cost.flops, 4 * weights / cost.bandwidth) +
+              rows * columns / cost.floatResults;
+  times.int8 = std::max(2 * rows * depth * columns / cost.byteOps, weights / cost.bandwidth) +
+               rows * columns / cost.byteResults + rows * padded / cost.quantised;
   return times;
 }
