@@ -1,6 +1,8 @@
 #include "passes/LayerDecisions.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -55,9 +57,10 @@ std::vector<std::pair<LinearOp, LayerDecision>> sq::linearLayers(func::FuncOp ma
     layer.name = layer.nodes.empty() ? "linear" : layer.nodes.front();
     if (int count = ++used[layer.name]; count > 1)
       layer.name += "#" + std::to_string(count);
-    std::vector<std::string> weight = namesOf(op.getWeight().getLoc());
-    if (!weight.empty() && op.getWeight().getDefiningOp())
-      layer.weight = weight.front();
+    ElementsAttr weight;
+    if (matchPattern(op.getWeight(), m_Constant(&weight)))
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight))
+        layer.weight = resource.getRawHandle().getKey().str(); // as the importer called it
     layer.shape = shapeOf(op);
     layers.emplace_back(op, std::move(layer));
   });
@@ -124,7 +127,8 @@ void sq::setLayerDecisions(func::FuncOp main, ArrayRef<LayerDecision> layers) {
     writer.add("name", StringRef(layer.name));
     SmallVector<StringRef> nodes(layer.nodes.begin(), layer.nodes.end());
     writer.list.set("nodes", b.getStrArrayAttr(nodes));
-    writer.add("weight", StringRef(layer.weight));
+    if (!layer.weight.empty())
+      writer.add("weight", StringRef(layer.weight));
     writer.add(layer.shape);
     writer.add("precision", precisionName(layer.precision));
     if (!layer.why.empty())

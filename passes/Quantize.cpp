@@ -107,11 +107,15 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     if (sq::Status status = policy.readPlan(plan, layers); !status.ok())
       return fail(status.message);
     func.walk(sq::quantizeTables);
+    // Before the first is rewritten: layers read what others compute.
+    std::vector<const TensorStats *> inputs;
+    for (auto &[op, decision] : layers)
+      inputs.push_back(observed.lookup(sq::throughReshapes(op.getX())));
     std::vector<sq::LayerDecision> decisions;
     std::string refused;
-    for (auto &[op, decision] : layers) {
-      const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
-      if (sq::Status status = decide(op, decision, found, options, policy); !status.ok())
+    for (auto [layer, input] : llvm::zip(layers, inputs)) {
+      auto &[op, decision] = layer;
+      if (sq::Status status = decide(op, decision, input, options, policy); !status.ok())
         refused += (refused.empty() ? "" : "\n") + status.message;
       decisions.push_back(std::move(decision));
     }
@@ -179,7 +183,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
   static void warn(sq::LinearOp op, const llvm::Twine &why) { emitWarning(op.getLoc(), "stays in float: " + why); }
 
   void fail(const std::string &message) {
-    getOperation().emitError(message);
+    emitError(UnknownLoc::get(&getContext()), message); // not the function's doing
     signalPassFailure();
   }
 };

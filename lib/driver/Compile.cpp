@@ -61,6 +61,7 @@ public:
           std::lock_guard<std::mutex> lock(mutex);
           if (d.getSeverity() == DiagnosticSeverity::Remark)
             return success();
+          hasErrors |= d.getSeverity() == DiagnosticSeverity::Error;
           llvm::raw_string_ostream os(text);
           append(os, d, UnknownLoc::get(d.getLocation().getContext()));
           for (Diagnostic &note : d.getNotes())
@@ -74,6 +75,8 @@ public:
       text.pop_back();
     return std::move(text);
   }
+
+  bool hasErrors = false; // not only warnings
 
 private:
   /// `known`: the place that has just been named.
@@ -120,8 +123,8 @@ struct Compiler {
     CompileResult result;
     result.code = code;
     result.message = messages.take();
-    if (result.message.empty())
-      result.message = fallback.str();
+    if (!messages.hasErrors)
+      result.message += (result.message.empty() ? "" : "\n") + fallback.str();
     if (code == ExitCode::Defect)
       result.message += "\nthis is a defect of sq, not of the model; please report it" + reproduce();
     return result;

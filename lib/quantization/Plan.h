@@ -2,7 +2,7 @@
 ///
 /// A line is `PATTERN = PRECISION`, `#` starts a comment (at the start of a line or after a space).
 /// A pattern is a glob (`*`, `?`, `[a-z]`, `{a,b}`; `*` goes across slashes) over the name of a layer, of an
-/// ONNX node in it or of its weight; between double quotes it is one name as it stands, with `\\`, `\"` and
+/// ONNX node in it or of its weight (while that is known); between double quotes it is one name as it stands, with `\\`, `\"` and
 /// `\HH` (hexadecimal) for a backslash, a quote and any other byte. Of several lines that match a
 /// layer the last one counts; a layer that none matches is sq's to decide.
 #ifndef SQ_LIB_QUANTIZATION_PLAN_H
