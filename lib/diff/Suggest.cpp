@@ -1,5 +1,7 @@
 #include "lib/diff/Suggest.h"
 
+#include <cmath>
+
 #include "llvm/ADT/STLExtras.h"
 
 using namespace sq;
@@ -13,6 +15,7 @@ std::vector<MeasuredLayer> diff::measureLayers(llvm::ArrayRef<LayerDecision> lay
   for (const LayerDecision &layer : layers) {
     MeasuredLayer entry;
     entry.name = layer.name;
+    entry.own = layer.sqnr;
     entry.inBytes = layer.precision == LayerPrecision::Int8 && !layer.isGiven();
     // Of the product and what adds its bias, the last one that shows.
     for (const std::string &node : layer.nodes)
@@ -30,18 +33,17 @@ size_t diff::countBelow(llvm::ArrayRef<MeasuredLayer> layers, double minSqnr) {
 }
 
 std::vector<size_t> diff::nextToFloat(llvm::ArrayRef<MeasuredLayer> layers, double minSqnr) {
+  size_t below = countBelow(layers, minSqnr), end = layers.size();
+  while (end > 0 && !isBelow(layers[end - 1], minSqnr))
+    --end;
   std::vector<size_t> candidates;
-  for (auto [i, layer] : llvm::enumerate(layers))
-    if (layer.inBytes && isBelow(layer, minSqnr))
+  for (size_t i = 0; i < end; ++i)
+    if (layers[i].inBytes)
       candidates.push_back(i);
-  if (candidates.empty()) {
-    auto below = llvm::find_if(layers, [&](const MeasuredLayer &layer) { return isBelow(layer, minSqnr); });
-    for (size_t i = 0, end = below - layers.begin(); below != layers.end() && i < end; ++i)
-      if (layers[i].inBytes && layers[i].sqnr)
-        candidates.push_back(i);
-  }
-  llvm::sort(candidates, [&](size_t a, size_t b) { return std::pair(*layers[a].sqnr, a) < std::pair(*layers[b].sqnr, b); });
-  candidates.resize((candidates.size() + 3) / 4);
+  // What nothing is known of comes last.
+  auto loss = [&](size_t i) { return std::pair(layers[i].own.value_or(HUGE_VAL), i); };
+  llvm::sort(candidates, [&](size_t a, size_t b) { return loss(a) < loss(b); });
+  candidates.resize(std::min(candidates.size(), (below + 3) / 4));
   llvm::sort(candidates);
   return candidates;
 }

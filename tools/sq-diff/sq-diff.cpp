@@ -34,9 +34,9 @@ const std::vector<Flag> flagTable = {
      "when given, also a limit: exit code 4 where a node or output is below"},
     {"emit-plan", "FILE",
      "write for sq-compile --plan which linear layers of B, a model with --b=--quant=int8 ...,\n"
-     "are to stay in float so that the results of all have at least --min-sqnr: the worst\n"
-     "quarter of those below, then all over again. What is printed is of that plan; exit\n"
-     "code 4 where float does not bring a layer there"},
+     "are to stay in float so that the results of all have at least --min-sqnr: those that lose\n"
+     "most by themselves, a few at a time, each time compiled and measured again. What is\n"
+     "printed is of that plan; exit code 4 where float does not bring a layer there"},
     {"max-abs", "X", "a node that differs by more has parted; a limit too"},
     {"samples", "N", "use the first N samples or test data sets (default: 8)"},
     {"batch-size", "N", "samples per run (default: 1, or what the model's inputs fix)"},
@@ -100,8 +100,8 @@ public:
     llvm::outs().flush();
     if (flags.has("emit-plan"))
       return layersBelow ? Status{ExitCode::Comparison, std::to_string(layersBelow) +
-                                                            " layers are below the limit with nothing left to change; they are "
-                                                            "not of --quant=int8's doing"}
+                                                            " layers are below the limit, and none in front of them is left "
+                                                            "to make float"}
                          : Status();
     bool limited = flags.has("min-sqnr") || flags.has("max-abs");
     if (const diff::Row *row = result.firstParting(limits); row && limited)
@@ -156,9 +156,15 @@ private:
       if (next.empty())
         break;
       for (size_t i : next)
-        text += planLine(measured[i].name, LayerPrecision::F32, llvm::formatv("{0:f1} dB measured", *measured[i].sqnr).str());
+        text += planLine(measured[i].name, LayerPrecision::F32, reasonFor(measured[i]));
     }
     return writeFile(flags.get("emit-plan"), {{text.data(), text.size()}});
+  }
+
+  static std::string reasonFor(const diff::MeasuredLayer &layer) {
+    std::string own = layer.own ? llvm::formatv("{0:f1} dB expected of it alone", *layer.own).str() : "";
+    std::string all = layer.sqnr ? llvm::formatv("{0:f1} dB measured", *layer.sqnr).str() : "";
+    return own + (own.empty() || all.empty() ? "" : ", ") + all;
   }
 
   static Status readText(const std::string &path, std::string &text) {
