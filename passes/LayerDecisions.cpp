@@ -6,7 +6,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
-#include <functional>
+#include "passes/analysis/NodeOutputs.h"
 
 using namespace mlir;
 using namespace sq;
@@ -26,20 +26,6 @@ LayerNames LayerDecision::names() const {
   return all;
 }
 
-/// Names of nodes, outer ones first.
-static std::vector<std::string> namesOf(Location loc) {
-  std::vector<std::string> names;
-  std::function<void(Location)> collect = [&](Location at) {
-    if (auto fused = dyn_cast<FusedLoc>(at))
-      for (Location inner : fused.getLocations())
-        collect(inner);
-    else if (auto named = dyn_cast<NameLoc>(at))
-      names.push_back(named.getName().str());
-  };
-  collect(loc);
-  return names;
-}
-
 static LayerShape shapeOf(LinearOp op) {
   auto x = cast<RankedTensorType>(op.getX().getType()), y = cast<RankedTensorType>(op.getOuts().getType());
   LayerShape shape{x.getShape().back(), y.getShape().back(), 1};
@@ -53,7 +39,7 @@ std::vector<std::pair<LinearOp, LayerDecision>> sq::linearLayers(func::FuncOp ma
   llvm::StringMap<int> used;
   main.walk([&](LinearOp op) {
     LayerDecision layer;
-    layer.nodes = namesOf(op.getLoc());
+    layer.nodes = nodeNames(op.getLoc());
     layer.name = layer.nodes.empty() ? "linear" : layer.nodes.front();
     if (int count = ++used[layer.name]; count > 1)
       layer.name += "#" + std::to_string(count);
