@@ -238,7 +238,7 @@ struct Compiler {
     if (options.measureLayers) {
       std::vector<LayerShape> shapes;
       for (const auto &[op, layer] : linearLayers(main))
-        if (!llvm::is_contained(shapes, layer.shape))
+        if (layer.shape.k > 0 && layer.shape.n > 0 && !llvm::is_contained(shapes, layer.shape))
           shapes.push_back(layer.shape);
       std::vector<LayerTimes> times;
       if (CompileResult r = options.measureLayers(shapes, times); r.code != ExitCode::Done)

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 
 #include "lib/tensorio/Tensor.h"
 

@@ -12,7 +12,7 @@ TEST(CostModel, Levels) {
   EXPECT_FALSE(levelCost("i386"));
 }
 
-/// What was measured (2 vCPUs of a Xeon with VNNI, 128 rows), so far from equal that every such machine agrees.
+/// What was measured (an EPYC of family 26, 128 rows), so far from equal that similar machines agree.
 TEST(CostModel, WhichIsFaster) {
   auto ratio = [](const char *level, int64_t k, int64_t n, int64_t rows = 128) {
     LayerTimes times = predictTimes(*levelCost(level), {k, n, rows});
