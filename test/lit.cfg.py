@@ -99,6 +99,8 @@ feature(
     {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= cpu,
     "this CPU lacks AVX-512",
 )
+if "amx_bf16" in cpu:
+    config.available_features.add("amx-bf16")
 feature(
     "ptxas",
     any(

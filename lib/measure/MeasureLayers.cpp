@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -127,6 +128,14 @@ CompileResult sq::measureLayers(const std::vector<LayerShape> &shapes, const Mea
     result.message = "--measure: " + status.message;
     return result;
   };
+  // More demanding levels come later.
+  auto rank = [](StringRef level) {
+    return find_if(hostTargets(), [&](const HostTarget &target) { return target.level == level; }) - hostTargets().begin();
+  };
+  for (const std::string &level : options.levels)
+    if (best.empty() || rank(level) > rank(best))
+      return failed(Status::lacking("layers run on this machine, which has no '" + level + "'; leave it out, and the cost model "
+                                    "says which layers are faster"));
   // One program serves every number of rows.
   std::map<std::pair<int64_t, int64_t>, std::vector<size_t>> weights;
   for (size_t i = 0; i < shapes.size(); ++i)

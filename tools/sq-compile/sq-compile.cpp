@@ -98,7 +98,7 @@ struct Options {
                             cl::desc("for tests: CUDA kernels for the emulator in test/cuda/emulator")};
   cl::list<std::string> reports{"report", cl::cat(category), cl::value_desc("FILE"),
          cl::desc("write what became of the model: kernels, what they fuse and why not more, memory, "
-                  "weights; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
+                  "weights, what --quant=int8 decided about each layer; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
   cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
                             cl::desc("threads of the compiler (0: all allowed cores)")};
   cl::opt<std::string> maxMemory{"max-memory", cl::cat(category), cl::value_desc("SIZE"),
