@@ -25,12 +25,12 @@ double sq::roundingPower(const calibration::TensorStats &stats, double scale, in
   });
 }
 
-double sq::expectedSqnr(const QuantizedWeight &layer) {
+double sq::expectedSqnr(const QuantizedWeight &layer, int64_t first, int64_t count) {
   bool isScaled = !layer.factors.empty();
   double step = layer.scale() * layer.scale() / 12;
   double common = isScaled ? 0 : roundingPower(layer.stats, layer.scale(), layer.zero());
   double power = layer.perChannel ? 0 : meanOver(layer.stats.histogram, [](double x) { return x * x; });
-  std::vector<double> mean(layer.n), signal(layer.n);
+  std::vector<double> mean(count), signal(count);
   double noise = 0;
   for (int64_t k = 0; k < layer.k; ++k) {
     double factor = isScaled ? layer.factors[k] : 1, mu = 0, variance = power;
@@ -39,15 +39,16 @@ double sq::expectedSqnr(const QuantizedWeight &layer) {
       variance = std::max(layer.stats.channelPower(k) * factor * factor - mu * mu, 0.0);
     }
     double lost = isScaled ? std::min(step, variance + mu * mu) : common;
-    for (int64_t n = 0; n < layer.n; ++n) {
-      double w = layer.weight[k * layer.n + n], q = layer.stored[k * layer.n + n] * layer.scales[n];
+    for (int64_t n = 0; n < count; ++n) {
+      int64_t at = k * layer.n + first + n;
+      double w = layer.weight[at], q = layer.stored[at] * layer.scales[first + n];
       mean[n] += mu * w;
       signal[n] += variance * w * w;
       noise += lost * q * q + variance * (w - q) * (w - q);
     }
   }
   double sum = 0;
-  for (int64_t n = 0; n < layer.n; ++n)
+  for (int64_t n = 0; n < count; ++n)
     sum += signal[n] + mean[n] * mean[n];
   return 10 * std::log10(sum / noise);
 }

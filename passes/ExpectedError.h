@@ -17,8 +17,9 @@ namespace sq {
 /// (a twelfth of its square), but no more than the channel's mean square, as all of x may become zero. The
 /// error's mean is not in it: the bias takes it (correctedBias). Without statistics per channel, mu is 0.
 ///
-/// Infinity where nothing is lost, not a number where the layer is all zero.
-double expectedSqnr(const QuantizedWeight &layer);
+/// Of columns [first, first + count). Infinity where nothing is lost, not a number where the layer is all zero.
+double expectedSqnr(const QuantizedWeight &layer, int64_t first, int64_t count);
+inline double expectedSqnr(const QuantizedWeight &layer) { return expectedSqnr(layer, 0, layer.n); }
 
 /// The mean square of x minus what of it 8 bits keep, by the histogram.
 double roundingPower(const calibration::TensorStats &stats, double scale, int64_t zero);

@@ -252,6 +252,8 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
     - Sums over a dim (of at most 65536 elements), divided by the sum of a mask: means, rounded integers. Rows
       divided by their length: an RMS norm.
 
+    The attribute `sq.layers` of the function holds what became of each linear layer, as after `--sq-quantize`.
+
     An output that the model declares as float is made of integers by a loop of its own, with the attribute
     `sq.border = "dequantize"`; an input of floats is made integers by one with "quantize". No other op
     is fused with them. What has no integer form stays, with the reason in `sq.float_because`;

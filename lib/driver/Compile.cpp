@@ -109,7 +109,7 @@ struct Compiler {
   MLIRContext &context;
   Messages &messages;
   const std::string &path;
-  std::vector<LayerDecision> layers = {}; // of --quant=int8
+  std::vector<LayerDecision> layers = {}; // of --quant
   int phase = 0;
   static constexpr int kPhases = 7;
 
@@ -304,6 +304,8 @@ struct Compiler {
     if (options.quant == "int8")
       if (CompileResult r = quantize(*module); r.code != ExitCode::Done)
         return r;
+    if (options.quant == "int-only")
+      layers = layerDecisions(*module->getOps<func::FuncOp>().begin());
     if (options.inspect)
       options.inspect("normalise", *module);
     if (options.emit == "sq")

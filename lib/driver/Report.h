@@ -44,7 +44,7 @@ struct Report {
   std::vector<Neighbours> neighbours;
   std::vector<int> weights;     // buffers, the largest first
   int64_t weightBytes;
-  std::vector<LayerDecision> layers; // of --quant=int8, in the model's order
+  std::vector<LayerDecision> layers; // of --quant, in the model's order
   std::vector<int> layerKernels;     // the kernel that computes each; -1: none is known
   DimChoice typical;
   std::optional<DimChoice> largest; // when every dim has an upper bound

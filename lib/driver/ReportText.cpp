@@ -33,7 +33,10 @@ void writeLayers(const Report &report, raw_ostream &os) {
   if (report.layers.empty())
     return;
   size_t bytes = count_if(report.layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
-  os << formatv("\nPrecision of linear layers: {0} of {1} in int8; times int8 / f32, one thread\n", bytes, report.layers.size());
+  os << formatv("\nPrecision of linear layers: {0} of {1} in int8{2}\n", bytes, report.layers.size(),
+                any_of(report.layers, [](const LayerDecision &l) { return l.predicted || l.measured; })
+                    ? "; times int8 / f32, one thread"
+                    : "");
   os << formatv("  {0,-9} {1,8} {2,-36} {3,-20} {4,-20} {5,7} {6,6} {7,6}  layer\n", "precision", "sqnr dB", "range of input",
                 "predicted", "measured", "k x n", "rows", "kernel");
   for (auto [layer, kernel] : zip(report.layers, report.layerKernels)) {

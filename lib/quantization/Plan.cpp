@@ -15,6 +15,7 @@ using namespace sq;
 static constexpr uint64_t kMaxPlanBytes = 64 << 20;
 static constexpr size_t kMaxBraces = 256; // patterns that one with braces stands for
 static constexpr size_t kShownNames = 3;
+static constexpr size_t kLinesWithNames = 100; // to look for like ones takes its time
 
 /// (LLVM's pattern points into its text.)
 struct sq::Glob {
@@ -189,12 +190,14 @@ static std::string nearNames(StringRef pattern, ArrayRef<LayerNames> layers) {
 
 Status Plan::check(ArrayRef<LayerNames> layers) const {
   std::string message;
+  size_t unknown = 0;
   for (const Line &line : lines) {
     if (any_of(layers, [&](const LayerNames &names) { return line.matches(names); }))
       continue;
     message += (message.empty() ? "" : "\n") + file + ":" + std::to_string(line.number) + ": no layer is called " +
                shown(line.pattern);
-    if (std::string near = nearNames(line.pattern, layers); !near.empty())
+    std::string near = ++unknown <= kLinesWithNames ? nearNames(line.pattern, layers) : "";
+    if (!near.empty())
       message += "; like it: " + near;
   }
   if (message.empty())
