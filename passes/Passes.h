@@ -5,6 +5,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
+#include "sq/compiler.h"
+
 namespace sq {
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"

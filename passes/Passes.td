@@ -183,8 +183,14 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     over errors that rounding other rows makes (`rounding=gptq`). The bias takes up what
     rounding does to the mean of a result. With
     `activations=dynamic` each row of `x` has the scale of its largest element, found at run
-    time, and statistics may be missing. A layer that stays in float is named in a warning, with the reason. Constant tables of
+    time, and statistics may be missing. Constant tables of
     `sq.embedding` become bytes with a scale per row.
+
+    A layer stays in float when it is expected to keep less than `min-sqnr` of its result
+    (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
+    function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
+    A warning then says so. What `plan` says of a layer goes before both. The attribute `sq.layers` of the
+    function holds for each layer what was decided, and why.
 
     ```mlir
     %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..
@@ -202,7 +208,13 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     Option<"smooth", "smooth", "bool", /*default=*/"true",
            "let large channels hand a part of their range to the weight">,
     Option<"rounding", "rounding", "std::string", /*default=*/"\"gptq\"",
-           "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">
+           "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">,
+    Option<"plan", "plan", "std::string", /*default=*/"\"\"",
+           "file with the precision of layers, `PATTERN = int8|f32` a line (lib/quantization/Plan.h)">,
+    Option<"minSqnr", "min-sqnr", "double", /*default=*/"kMinLayerSqnr",
+           "in dB (default 10): a layer that is expected to have less stays in float">,
+    Option<"level", "level", "std::string", /*default=*/"\"\"",
+           "CPU level whose times are compared (default: none, times are not compared)">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect", "::mlir::math::MathDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
@@ -247,6 +259,8 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
     - What moves elements moves integers; a product with a mask of 0 and 1 is a choice, a positive factor another scale.
     - Sums over a dim (of at most 65536 elements), divided by the sum of a mask: means, rounded integers. Rows
       divided by their length: an RMS norm.
+
+    The attribute `sq.layers` of the function holds what became of each linear layer, as after `--sq-quantize`.
 
     An output that the model declares as float is made of integers by a loop of its own, with the attribute
     `sq.border = "dequantize"`; an input of floats is made integers by one with "quantize". No other op

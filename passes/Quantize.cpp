@@ -27,6 +27,8 @@
 #include "lib/calibration/Range.h"
 #include "lib/calibration/StatsFile.h"
 #include "passes/DynamicRows.h"
+#include "passes/ExpectedError.h"
+#include "passes/LayerPrecision.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
 #include "passes/QuantizedWeight.h"
@@ -132,30 +134,79 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     for (const sq::ObservedValue &value : sq::observedValues(func))
       if (const TensorStats *found = read.find(value.name))
         observed[value.value] = found;
+    auto layers = sq::linearLayers(func);
+    sq::PrecisionPolicy policy;
+    policy.minSqnr = minSqnr;
+    policy.takeTimes(func);
+    if (!level.empty() && !(policy.cost = sq::levelCost(level)))
+      return fail("level=" + level + " is no CPU level");
+    if (sq::Status status = policy.readPlan(plan, layers); !status.ok())
+      return fail(status.message);
     func.walk(sq::quantizeTables);
-    const TensorStats unseen;
-    SmallVector<sq::LinearOp> layers;
-    func.walk([&](sq::LinearOp op) { layers.push_back(op); });
-    for (sq::LinearOp op : layers) {
-      if (isa<quant::QuantizedType>(getElementTypeOrSelf(op.getX())))
-        continue; // by the model
-      const TensorStats *found = observed.lookup(sq::throughReshapes(op.getX()));
-      std::vector<float> weight = sq::floatsOf(op.getWeight());
-      if (!found && isDynamic)
-        found = &unseen;
-      if (const char *why = whyFloat(op, found, weight, isDynamic)) {
-        op.emitWarning("stays in float: ") << why;
-        continue;
-      }
-      Layer layer(op, *found, std::move(weight), rounding == "gptq");
-      auto range = sq::calibration::chooseRange(*found, options);
-      layer.low = range.min;
-      layer.high = range.max;
-      if (smooth && layer.perChannel)
-        layer.smooth();
-      layer.roundWeight();
-      layer.rewrite(isDynamic);
+    // Before the first is rewritten: layers read what others compute.
+    std::vector<const TensorStats *> inputs;
+    for (auto &[op, decision] : layers)
+      inputs.push_back(observed.lookup(sq::throughReshapes(op.getX())));
+    std::vector<sq::LayerDecision> decisions;
+    std::string refused;
+    for (auto [layer, input] : llvm::zip(layers, inputs)) {
+      auto &[op, decision] = layer;
+      if (sq::Status status = decide(op, decision, input, options, policy); !status.ok())
+        refused += (refused.empty() ? "" : "\n") + status.message;
+      decisions.push_back(std::move(decision));
     }
+    if (!refused.empty())
+      return fail(refused);
+    sq::setLayerDecisions(func, decisions);
+  }
+
+  /// Quantises the layer, or says in `decision` why not.
+  sq::Status decide(sq::LinearOp op, sq::LayerDecision &decision, const TensorStats *found,
+                    const sq::calibration::RangeOptions &options, const sq::PrecisionPolicy &policy) {
+    static const TensorStats unseen;
+    bool isDynamic = activations == "dynamic";
+    if (!found && isDynamic)
+      found = &unseen;
+    policy.time(decision);
+    if (isa<quant::QuantizedType>(getElementTypeOrSelf(op.getX()))) {
+      decision.precision = sq::LayerPrecision::Int8;
+      decision.why = "the model has it in 8 bits";
+      return policy.refuse(decision, sq::LayerPrecision::F32, decision.why);
+    }
+    std::vector<float> weight = sq::floatsOf(op.getWeight());
+    if (const char *why = whyFloat(op, found, weight, isDynamic)) {
+      decision.why = why;
+      warn(op, why);
+      return policy.refuse(decision, sq::LayerPrecision::Int8, why);
+    }
+    const sq::Plan::Line *planned = policy.planned(decision);
+    if (planned && planned->precision == sq::LayerPrecision::F32) {
+      decision.why = "the plan says so";
+      return {};
+    }
+    Layer layer(op, *found, std::move(weight), rounding == "gptq");
+    auto range = sq::calibration::chooseRange(*found, options);
+    layer.low = range.min;
+    layer.high = range.max;
+    if (smooth && layer.perChannel)
+      layer.smooth();
+    layer.roundWeight();
+    // (Of rows with scales of their own the statistics say nothing.)
+    if (double sqnr = sq::expectedSqnr(layer); std::isfinite(sqnr) && !isDynamic)
+      decision.sqnr = sqnr;
+    std::string against = policy.whyFloat(decision);
+    if (!against.empty() && !planned) {
+      decision.why = against;
+      warn(op, against);
+      return {};
+    }
+    if (!against.empty())
+      decision.why = "the plan says so, although " + against;
+    decision.precision = sq::LayerPrecision::Int8;
+    if (!isDynamic)
+      decision.input = {layer.low, layer.high, layer.scale(), layer.zero(), layer.alpha};
+    layer.rewrite(isDynamic);
+    return {};
   }
 
   /// Null when nothing keeps the layer from being quantised.
@@ -170,8 +221,11 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     return nullptr;
   }
 
+  /// The op itself, which warnings of ops come with, has a line for each channel.
+  static void warn(sq::LinearOp op, const llvm::Twine &why) { emitWarning(op.getLoc(), "stays in float: " + why); }
+
   void fail(const std::string &message) {
-    getOperation().emitError(message);
+    emitError(UnknownLoc::get(&getContext()), message); // not the function's doing
     signalPassFailure();
   }
 };

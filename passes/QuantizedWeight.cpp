@@ -150,19 +150,23 @@ void QuantizedWeight::smooth() {
     for (double &f : factor)
       f = float(std::clamp(f, 1e-12, 1e12));
     auto [from, to] = rangeWith(factor);
-    if (double error = estimateError(factor, to - from); error < least) {
-      least = error;
-      best = factor;
-      low = from;
-      high = to;
-    }
+    double error = estimateError(factor, to - from);
+    if (error >= least)
+      return false;
+    least = error;
+    best = factor;
+    alpha.reset();
+    low = from;
+    high = to;
+    return true;
   };
-  for (double alpha = 0.2; alpha <= 1.01; alpha += 0.05) {
+  for (double share = 0.2; share <= 1.01; share += 0.05) {
     for (int64_t r = 0; r < k; ++r) {
       bool isUsed = magnitude[r] > 0 && largest[r] > 0;
-      factor[r] = isUsed ? std::pow(largest[r], 1 - alpha) / std::pow(magnitude[r], alpha) : 1;
+      factor[r] = isUsed ? std::pow(largest[r], 1 - share) / std::pow(magnitude[r], share) : 1;
     }
-    attempt();
+    if (attempt())
+      alpha = share;
   }
   // Or each channel as large as the common range allows, but not above a multiple of `shape` and not below `lower`. The
   // multiple is one at which some channel begins to fill the range; the best one is the result, 0 when none is.
@@ -175,13 +179,12 @@ void QuantizedWeight::smooth() {
     constexpr size_t kTried = 40;
     double found = 0;
     for (size_t i = 0; i < kTried && !turns.empty(); ++i) {
-      double multiple = turns[i * (turns.size() - 1) / (kTried - 1)], before = least;
+      double multiple = turns[i * (turns.size() - 1) / (kTried - 1)];
       for (int64_t r = 0; r < k; ++r) {
         double wanted = std::max(multiple * shape[r], lower[r]);
         factor[r] = magnitude[r] > 0 && wanted > 0 ? std::min(1 / magnitude[r], wanted) : 1;
       }
-      attempt();
-      if (least < before)
+      if (attempt())
         found = multiple;
     }
     return found;
@@ -255,13 +258,14 @@ bool QuantizedWeight::roundWithFeedback() {
   std::vector<float> wanted = weight, inverse(n), steps(scales.begin(), scales.end());
   for (int64_t c = 0; c < n; ++c)
     inverse[c] = 1 / scales[c];
+  feedbackNoise.assign(n, 0);
   feedback.round(wanted.data(), n, [&](int64_t row, const float *values, float *result) {
     int8_t *to = stored.data() + row * n;
     for (int64_t c = 0; c < n; ++c) {
       float level = rounded(values[c] * inverse[c]);
       to[c] = level;
       result[c] = level * steps[c];
-      feedbackNoise += power[row] * (values[c] - result[c]) * (values[c] - result[c]);
+      feedbackNoise[c] += power[row] * (values[c] - result[c]) * (values[c] - result[c]);
     }
   });
   return true;

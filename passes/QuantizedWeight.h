@@ -4,6 +4,7 @@
 
 #include "mlir/IR/Value.h"
 
+#include <optional>
 #include <vector>
 
 #include "dialects/sq/IR/SqOps.h"
@@ -43,11 +44,12 @@ struct QuantizedWeight {
   std::vector<double> covariance; // of x, the upper triangle; only with feedback
   std::vector<double> remaining; // mean squares of the channels of x, with feedback what other channels do not tell
   std::vector<float> factors;   // of the channels of x; empty: none
+  std::optional<double> alpha;  // of the factors; none when they are of another shape
   double low = 0, high = 0;     // range of x, after the factors
   std::vector<float> power;     // `remaining`, after the factors
   std::vector<double> scales;   // of the columns
   std::vector<int8_t> stored;   // [k][n]
-  double feedbackNoise = 0;     // with feedback: the mean squared error, summed over columns, of rounding the weight
+  std::vector<double> feedbackNoise; // of the columns: mean squared error of rounding the weight; empty without feedback
 
   /// Without `feedback` each weight is rounded to the nearest step, whatever the stats know.
   QuantizedWeight(const calibration::TensorStats &stats, int64_t k, llvm::ArrayRef<Part> parts, bool feedback);

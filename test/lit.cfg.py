@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 
 import lit.formats
@@ -98,6 +99,8 @@ feature(
     {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= cpu,
     "this CPU lacks AVX-512",
 )
+if "amx_bf16" in cpu:
+    config.available_features.add("amx-bf16")
 feature(
     "ptxas",
     any(
@@ -117,6 +120,11 @@ config.substitutions.append(
     ("%cuda_emulator", os.path.join(config.sq_binary_dir, "test", "cuda", "lib"))
 )
 feature("cuda-gpu", os.path.exists("/dev/nvidia0"), "no NVIDIA GPU")
+
+# A browser for reports.
+chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+feature("chromium", chromium is not None, "no browser; install the Debian package chromium")
+config.substitutions.append(("%chromium", chromium or "chromium"))
 
 # Tests that measure memory or time say `UNSUPPORTED: asan`.
 feature("asan", config.sq_sanitize, "not a sanitized build; SQ_PRESET=sanitize make test")

@@ -30,6 +30,23 @@ struct DimRange {
   int64_t max = INT64_MAX;
 };
 
+/// A linear layer: x [rows, k] by a weight [k, n].
+struct LayerShape {
+  int64_t k = 0, n = 0;
+  int64_t rows = 0; // that times are of
+  bool operator==(const LayerShape &other) const { return k == other.k && n == other.n && rows == other.rows; }
+};
+
+/// Seconds of such a layer, x in float and the result in float.
+struct LayerTimes {
+  double int8 = 0, f32 = 0;
+};
+
+/// Noise with a tenth of a layer's power leaves little of what the layer says.
+constexpr double kMinLayerSqnr = 10;
+
+struct CompileResult;
+
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
@@ -38,12 +55,18 @@ struct CompileOptions {
   std::string stats;                       // file of sq-calibrate, for `quant`
   std::string activations = "int8";        // of `quant` "int8": "int8" or "dynamic", which can do without `stats`
   std::string rounding = "gptq";           // of weights, for `quant`: "gptq", where `stats` has second moments, or "nearest"
+  std::string plan;                        // file with the precision of layers, for "int8"; lib/quantization/Plan.h
+  std::string emitPlan;                    // file that gets the precision of every layer, for "int8"
+  double minSqnr = kMinLayerSqnr;          // in dB; a layer that is expected to have less stays in float
+  /// Measures layers of these shapes on this machine, for "int8": one that is slower in 8 bits stays in float. Null:
+  /// sq's cost model has to do.
+  std::function<CompileResult(const std::vector<LayerShape> &shapes, std::vector<LayerTimes> &times)> measureLayers;
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::vector<std::string> cuda;           // architectures (sm_80, ...): CUDA kernels instead of the host's
   std::string tile;                        // sizes of tiles, --tile=; empty: by the cost model
   std::string emit;                        // a phase name, or empty for an artifact
   /// Files that get the compile report, by suffix (.json, .html, .txt); "-":
-  /// text on stdout. With neither output nor emit nothing else is made.
+  /// text on stdout. With neither output nor emit nothing else is made (nor with emitPlan alone).
   std::vector<std::string> reports;
   int threads = 0;                         // of the compiler; 0: all allowed cores
   /// Every node's floating-point tensors become outputs called "node:" and the

@@ -112,7 +112,7 @@ public:
   }
 
   Status compile(const std::string &model, CompileOptions options) {
-    description = "'" + model + "' compiled with --precision=" + options.precision;
+    description = "'" + model + "' compiled with --precision=" + options.precision + (options.quant.empty() ? "" : " --quant=" + options.quant);
     options.keepIntermediates = true;
     CompileResult result = temporary.compile(model, std::move(options));
     return {result.code, result.message};

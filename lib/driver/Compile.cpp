@@ -30,6 +30,8 @@
 #include "lib/exporter/QdqModel.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
+#include "lib/tensorio/File.h"
+#include "passes/LayerDecisions.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
 
@@ -59,6 +61,7 @@ public:
           std::lock_guard<std::mutex> lock(mutex);
           if (d.getSeverity() == DiagnosticSeverity::Remark)
             return success();
+          hasErrors |= d.getSeverity() == DiagnosticSeverity::Error;
           llvm::raw_string_ostream os(text);
           append(os, d, UnknownLoc::get(d.getLocation().getContext()));
           for (Diagnostic &note : d.getNotes())
@@ -72,6 +75,8 @@ public:
       text.pop_back();
     return std::move(text);
   }
+
+  bool hasErrors = false; // not only warnings
 
 private:
   /// `known`: the place that has just been named.
@@ -104,6 +109,7 @@ struct Compiler {
   MLIRContext &context;
   Messages &messages;
   const std::string &path;
+  std::vector<LayerDecision> layers = {}; // of --quant
   int phase = 0;
   static constexpr int kPhases = 7;
 
@@ -117,8 +123,8 @@ struct Compiler {
     CompileResult result;
     result.code = code;
     result.message = messages.take();
-    if (result.message.empty())
-      result.message = fallback.str();
+    if (!messages.hasErrors)
+      result.message += (result.message.empty() ? "" : "\n") + fallback.str();
     if (code == ExitCode::Defect)
       result.message += "\nthis is a defect of sq, not of the model; please report it" + reproduce();
     return result;
@@ -226,6 +232,45 @@ struct Compiler {
     return status.ok() ? CompileResult() : fail(ExitCode::Refused, status.message);
   }
 
+  /// Linear layers to 8 bits, those that are to have them.
+  CompileResult quantize(ModuleOp module) {
+    auto main = *module.getOps<func::FuncOp>().begin();
+    if (options.measureLayers) {
+      std::vector<LayerShape> shapes;
+      for (const auto &[op, layer] : linearLayers(main))
+        if (layer.shape.k > 0 && layer.shape.n > 0 && !llvm::is_contained(shapes, layer.shape))
+          shapes.push_back(layer.shape);
+      std::vector<LayerTimes> times;
+      if (CompileResult r = options.measureLayers(shapes, times); r.code != ExitCode::Done)
+        return r;
+      setMeasuredTimes(main, shapes, times);
+    }
+    QuantizePassOptions pass;
+    pass.stats = options.stats;
+    pass.plan = options.plan;
+    pass.minSqnr = options.minSqnr;
+    pass.activations = options.activations;
+    pass.rounding = options.rounding;
+    // How fast others run what is exported is not ours to say. Of several levels most machines run the last one.
+    SmallVector<Target> targets = chooseTargets(options, /*ofBytes=*/true);
+    if (options.emit != "qdq-onnx" && !targets.empty())
+      pass.level = targets.back().host.level.str();
+    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createQuantizePass(pass)); })))
+      return fail(ExitCode::Refused, "the model could not be quantised");
+    layers = layerDecisions(main);
+    return {};
+  }
+
+  /// Last of all, so that it is there only when the rest is.
+  CompileResult writePlan(CompileResult done) {
+    if (done.code != ExitCode::Done || options.emitPlan.empty())
+      return done;
+    std::string text = planText(layers);
+    if (Status status = writeFile(options.emitPlan, {{text.data(), text.size()}}); !status.ok())
+      return fail(status.code, status.message);
+    return done;
+  }
+
   CompileResult compile() {
     begin("import");
     OwningOpRef<ModuleOp> module = loadModel(path, context);
@@ -250,8 +295,6 @@ struct Compiler {
           buildOnnxToGraph(pm);
           if (options.observe)
             pm.addPass(createObservePass());
-          if (options.quant == "int8")
-            pm.addNestedPass<func::FuncOp>(createQuantizePass({.stats = options.stats, .activations = options.activations, .rounding = options.rounding}));
           if (options.quant == "int-only") {
             pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats, .rounding = options.rounding}));
             pm.addPass(createCanonicalizerPass());
@@ -260,6 +303,11 @@ struct Compiler {
           }
         })))
       return fail(ExitCode::Refused, "the model could not be normalised");
+    if (options.quant == "int8")
+      if (CompileResult r = quantize(*module); r.code != ExitCode::Done)
+        return r;
+    if (options.quant == "int-only")
+      layers = layerDecisions(*module->getOps<func::FuncOp>().begin());
     if (options.inspect)
       options.inspect("normalise", *module);
     if (options.emit == "sq")
@@ -268,6 +316,9 @@ struct Compiler {
       FailureOr<std::string> bytes = exportQdq(path, quantizedLayers(*module), quantizedTables(*module), context);
       return failed(bytes) ? fail(ExitCode::Refused, "the model could not be written") : write(*bytes);
     }
+
+    if (options.output.empty() && options.reports.empty() && options.emit.empty())
+      return {}; // a plan was asked for
 
     begin("optimise");
     if (failed(run(*module, [&](OpPassManager &pm) {
@@ -341,6 +392,7 @@ struct Compiler {
     if (!options.reports.empty()) {
       // Scratch memory differs by level; the last one is what most machines run.
       Report report(path, levels, std::move(variants.back().schedule), spec.manifest, spec.weightsSize);
+      report.setLayers(layers);
       for (const std::string &file : options.reports)
         if (llvm::Error error = writeReport(report, file))
           return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
@@ -416,7 +468,8 @@ CompileResult sq::compileFile(const std::string &path, const CompileOptions &opt
   }
   context.loadAllAvailableDialects();
   Messages messages(&context);
-  CompileResult result = Compiler{options, context, messages, path}.compile();
+  Compiler compiler{options, context, messages, path};
+  CompileResult result = compiler.writePlan(compiler.compile());
   if (result.code == ExitCode::Done && result.message.empty())
     result.message = messages.take(); // warnings
   return result;

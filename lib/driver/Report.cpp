@@ -1,11 +1,13 @@
 #include "lib/driver/Report.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 
 #include "lib/driver/CheckedFile.h"
 #include "lib/support/SizeText.h"
+#include "lib/support/TimeText.h"
 
 using namespace llvm;
 using namespace sq;
@@ -80,6 +82,41 @@ Report::Report(std::string modelPath, std::vector<std::string> cpuLevels, Schedu
     return std::pair(-schedule.buffers[a].bytes.constant().value_or(0), a) <
            std::pair(-schedule.buffers[b].bytes.constant().value_or(0), b);
   });
+}
+
+void Report::setLayers(std::vector<LayerDecision> decided) {
+  layers = std::move(decided);
+  for (const LayerDecision &layer : layers) {
+    // The product carries the names of all that it fuses, and what rounds its input only some of them.
+    int best = -1;
+    for (size_t i = 0; i < schedule.kernels.size(); ++i) {
+      const auto &kernel = schedule.kernels[i];
+      bool holdsAll = all_of(layer.nodes, [&](const std::string &node) { return is_contained(kernel.nodes, node); });
+      bool isProduct = is_contained(kernel.parts, "product");
+      if (holdsAll && !layer.nodes.empty() && isProduct && !kernel.isAlternative)
+        best = i;
+    }
+    layerKernels.push_back(best);
+  }
+}
+
+LayerText sq::describe(const LayerDecision &layer) {
+  LayerText text;
+  text.precision = precisionName(layer.precision).str();
+  if (layer.input) {
+    text.range = formatv("{0} .. {1}", format("%.4g", layer.input->low), format("%.4g", layer.input->high));
+    if (layer.input->alpha)
+      text.range += formatv(" (alpha {0:f2})", *layer.input->alpha);
+  }
+  if (layer.sqnr)
+    text.sqnr = formatv("{0:f1}", *layer.sqnr);
+  auto both = [](const std::optional<LayerTimes> &times) {
+    return times ? timeText(times->int8) + " / " + timeText(times->f32) : "";
+  };
+  text.predicted = both(layer.predicted);
+  text.measured = both(layer.measured);
+  text.why = layer.why;
+  return text;
 }
 
 MemoryUse Report::use(const DimChoice &dims) const {
@@ -188,6 +225,41 @@ json::Object memory(const Report &report, const DimChoice &dims) {
                       {"alive_buffers", indices(use.alive)}};
 }
 
+json::Value timesOf(const std::optional<LayerTimes> &times) {
+  if (!times)
+    return nullptr;
+  return json::Object{{"int8_seconds", times->int8}, {"f32_seconds", times->f32}};
+}
+
+json::Value inputOf(const std::optional<InputRange> &input) {
+  if (!input)
+    return nullptr;
+  return json::Object{{"low", input->low},
+                      {"high", input->high},
+                      {"scale", input->scale},
+                      {"zero", input->zero},
+                      {"alpha", input->alpha ? json::Value(*input->alpha) : json::Value(nullptr)}};
+}
+
+json::Array layersOf(const Report &report) {
+  json::Array layers;
+  for (auto [layer, kernel] : zip(report.layers, report.layerKernels))
+    layers.push_back(json::Object{{"name", layer.name},
+                                  {"nodes", json::Array(layer.nodes)},
+                                  {"weight", layer.weight},
+                                  {"k", layer.shape.k},
+                                  {"n", layer.shape.n},
+                                  {"rows", layer.shape.rows},
+                                  {"precision", precisionName(layer.precision)},
+                                  {"why", layer.why},
+                                  {"input", inputOf(layer.input)},
+                                  {"expected_sqnr_db", layer.sqnr ? json::Value(*layer.sqnr) : json::Value(nullptr)},
+                                  {"predicted", timesOf(layer.predicted)},
+                                  {"measured", timesOf(layer.measured)},
+                                  {"kernel", kernel < 0 ? json::Value(nullptr) : json::Value(kernel)}});
+  return layers;
+}
+
 } // namespace
 
 void sq::writeReportJson(const Report &report, raw_ostream &os) {
@@ -227,6 +299,8 @@ void sq::writeReportJson(const Report &report, raw_ostream &os) {
                       {"weight_bytes", report.weightBytes},
                       {"weights", indices(report.weights)},
                       {"typical", memory(report, report.typical)}};
+  if (!report.layers.empty())
+    object["layers"] = layersOf(report);
   if (report.largest)
     object["largest"] = memory(report, *report.largest);
   os << formatv("{0:2}\n", json::Value(std::move(object)));

@@ -6,6 +6,7 @@
 
 #include "codegen/host/Neighbours.h"
 #include "lib/driver/Artifact.h"
+#include "passes/LayerDecisions.h"
 
 namespace sq {
 
@@ -43,9 +44,12 @@ struct Report {
   std::vector<Neighbours> neighbours;
   std::vector<int> weights;     // buffers, the largest first
   int64_t weightBytes;
+  std::vector<LayerDecision> layers; // of --quant, in the model's order
+  std::vector<int> layerKernels;     // the kernel that computes each; -1: none is known
   DimChoice typical;
   std::optional<DimChoice> largest; // when every dim has an upper bound
 
+  void setLayers(std::vector<LayerDecision> layers);
   MemoryUse use(const DimChoice &dims) const;
   /// The sum of a formula over all kernels for the typical dims, unknown ones
   /// left out.
@@ -56,6 +60,12 @@ void writeReportText(const Report &report, llvm::raw_ostream &os);
 void writeReportJson(const Report &report, llvm::raw_ostream &os);
 /// One file without scripts or references to others.
 void writeReportHtml(const Report &report, llvm::raw_ostream &os);
+
+/// "int8", with the columns of the precision table as a person reads them: the same in text and in HTML.
+struct LayerText {
+  std::string precision, range, sqnr, predicted, measured, why;
+};
+LayerText describe(const LayerDecision &layer);
 
 /// "-": text to stdout; .json, .html, .txt by suffix.
 bool isReportName(llvm::StringRef path);

@@ -50,6 +50,26 @@ struct Page {
     os << "</table>\n";
   }
 
+  void layers() {
+    if (report.layers.empty())
+      return;
+    size_t bytes = count_if(report.layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
+    os << formatv("<h2>Precision</h2><p>{0} of {1} linear layers in int8. SQNR is what 8 bits are expected to leave of "
+                  "the layer's result, range what its input is rounded in, times are int8 / f32 of one thread.</p>"
+                  "<table id=precision><thead><tr><th>layer<th class=n>k x n<th>precision<th>range of input<th class=n>SQNR dB"
+                  "<th class=n>rows<th class=n>predicted<th class=n>measured<th>kernel<th>why</tr></thead><tbody>\n",
+                  bytes, report.layers.size());
+    for (auto [layer, kernel] : zip(report.layers, report.layerKernels)) {
+      LayerText text = describe(layer);
+      os << formatv("<tr class={0}><td><code>{1}</code><td class=n>{2} x {3}<td>{4}<td>{5}<td class=n>{6}<td class=n>{7}"
+                    "<td class=n>{8}<td class=n>{9}<td>{10}<td>{11}</tr>\n",
+                    text.precision, htmlEscaped(join(layer.nodes, " ")), layer.shape.k, layer.shape.n, text.precision,
+                    htmlEscaped(text.range), text.sqnr, layer.shape.rows, text.predicted, text.measured,
+                    kernel < 0 ? "" : link(kernel), htmlEscaped(text.why));
+    }
+    os << "</tbody></table>\n";
+  }
+
   void notFused() {
     os << "<h2>Not fused</h2><p>Pairs of kernels with a buffer between them.</p>"
           "<table><tr><th>from<th>to<th class=n>bytes<th>why</tr>\n";
@@ -124,6 +144,7 @@ void sq::writeReportHtml(const Report &report, raw_ostream &os) {
   Page page{report, os};
   page.summary();
   page.kernels();
+  page.layers();
   page.notFused();
   os << formatv("<h2>Memory</h2><p>Arena: <code>{0}</code> bytes.</p>\n",
                 htmlEscaped(report.schedule.arenaBytes.text()));

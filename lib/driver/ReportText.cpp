@@ -28,6 +28,25 @@ std::string kernelLabel(const Report &report, int index) {
                  kernel.nodes.empty() ? "" : kernel.nodes.front());
 }
 
+/// One line for each linear layer.
+void writeLayers(const Report &report, raw_ostream &os) {
+  if (report.layers.empty())
+    return;
+  size_t bytes = count_if(report.layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
+  os << formatv("\nPrecision of linear layers: {0} of {1} in int8{2}\n", bytes, report.layers.size(),
+                any_of(report.layers, [](const LayerDecision &l) { return l.predicted || l.measured; })
+                    ? "; times int8 / f32, one thread"
+                    : "");
+  os << formatv("  {0,-9} {1,8} {2,-36} {3,-20} {4,-20} {5,7} {6,6} {7,6}  layer\n", "precision", "sqnr dB", "range of input",
+                "predicted", "measured", "k x n", "rows", "kernel");
+  for (auto [layer, kernel] : zip(report.layers, report.layerKernels)) {
+    LayerText text = describe(layer);
+    os << formatv("  {0,-9} {1,8} {2,-36} {3,-20} {4,-20} {5,7} {6,6} {7,6}  {8}{9}\n", text.precision, text.sqnr, text.range,
+                  text.predicted, text.measured, formatv("{0}x{1}", layer.shape.k, layer.shape.n).str(), layer.shape.rows,
+                  kernel < 0 ? "" : std::to_string(kernel), layer.name, text.why.empty() ? "" : ": " + text.why);
+  }
+}
+
 } // namespace
 
 void sq::writeReportText(const Report &report, raw_ostream &os) {
@@ -56,6 +75,8 @@ void sq::writeReportText(const Report &report, raw_ostream &os) {
                       k.resources->registers, withUnit(k.resources->sharedBytes, "B"),
                       withUnit(k.resources->spillBytes, "B"), 100 * k.resources->occupancy);
   }
+
+  writeLayers(report, os);
 
   os << "\nNot fused\n";
   MapVector<StringRef, std::vector<const Neighbours *>> byReason;

@@ -8,9 +8,9 @@
 #include "mlir/IR/TypeUtilities.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/analysis/NodeOutputs.h"
 
 #include <cstring>
-#include <functional>
 
 using namespace mlir;
 
@@ -40,20 +40,6 @@ std::vector<float> floatsOf(Value v) {
   return floats;
 }
 
-/// Names of nodes, outer ones first.
-std::vector<std::string> namesOf(Location loc) {
-  std::vector<std::string> names;
-  std::function<void(Location)> collect = [&](Location at) {
-    if (auto fused = dyn_cast<FusedLoc>(at))
-      for (Location inner : fused.getLocations())
-        collect(inner);
-    else if (auto named = dyn_cast<NameLoc>(at))
-      names.push_back(named.getName().str());
-  };
-  collect(loc);
-  return names;
-}
-
 std::optional<QuantizedLayer> layerOf(LinearOp op) {
   auto quantize = op.getX().getDefiningOp<QuantizeOp>();
   auto cast = op.getWeight().getDefiningOp<quant::StorageCastOp>();
@@ -64,7 +50,7 @@ std::optional<QuantizedLayer> layerOf(LinearOp op) {
   auto xType = mlir::cast<quant::UniformQuantizedType>(getElementTypeOrSelf(op.getX()));
   auto shape = mlir::cast<RankedTensorType>(op.getWeight().getType());
   QuantizedLayer layer;
-  layer.nodes = namesOf(op.getLoc());
+  layer.nodes = nodeNames(op.getLoc());
   layer.scale = xType.getScale();
   layer.zero = xType.getZeroPoint();
   layer.k = shape.getDimSize(0);
@@ -89,7 +75,7 @@ std::vector<QuantizedTable> quantizedTables(ModuleOp graph) {
       auto type = cast<RankedTensorType>(v.getType());
       if (!type.getElementType().isInteger(8))
         continue;
-      tables.push_back({namesOf(op.getLoc()), type.getDimSize(0), type.getDimSize(1), bytesOf(v), floatsOf(*scales++)});
+      tables.push_back({nodeNames(op.getLoc()), type.getDimSize(0), type.getDimSize(1), bytesOf(v), floatsOf(*scales++)});
     }
   });
   return tables;

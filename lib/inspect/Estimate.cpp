@@ -79,17 +79,6 @@ std::vector<std::string> inspect::dimTexts(const std::vector<ManifestTensor> &in
   return texts;
 }
 
-std::string inspect::timeText(double seconds) {
-  const char *unit = "s";
-  for (const char *next : {"ms", "us"}) {
-    if (seconds >= 1 || seconds <= 0)
-      break;
-    seconds *= 1000;
-    unit = next;
-  }
-  return formatv("{0} {1}", format("%.3g", seconds), unit);
-}
-
 std::string inspect::machineText(const Estimate &estimate) {
   const Machine &machine = estimate.machine;
   return formatv("{0:f0} Gflop/s in f32 and {1:f1} GB/s from memory ({2} thread{3}, {4}), measured in {5:f2} s",

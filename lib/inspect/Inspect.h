@@ -7,6 +7,7 @@
 #include "lib/driver/Report.h"
 #include "lib/driver/Shapes.h"
 #include "lib/machine/Machine.h"
+#include "lib/support/TimeText.h"
 #include "lib/tensorio/Tensor.h"
 
 namespace sq::inspect {
@@ -119,8 +120,6 @@ void printStatsJson(const calibration::Stats &stats, int bits, llvm::raw_ostream
 std::string typeText(const ManifestTensor &tensor);
 /// "batch: 1 and more", "sequence: 0 to 512"; each symbol once.
 std::vector<std::string> dimTexts(const std::vector<ManifestTensor> &inputs);
-/// "7.2 ms".
-std::string timeText(double seconds);
 /// "at 310 Gflop/s and 21.3 GB/s (2 threads, avx512), measured in 0.05 s".
 std::string machineText(const Estimate &estimate);
 

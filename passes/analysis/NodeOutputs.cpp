@@ -1,5 +1,7 @@
 #include "passes/analysis/NodeOutputs.h"
 
+#include <functional>
+
 #include "llvm/ADT/StringMap.h"
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -38,4 +40,17 @@ std::vector<sq::NodeOutput> sq::nodeOutputs(FunctionOpInterface main) {
     }
   }
   return outputs;
+}
+
+std::vector<std::string> sq::nodeNames(Location loc) {
+  std::vector<std::string> names;
+  std::function<void(Location)> collect = [&](Location at) {
+    if (auto fused = dyn_cast<FusedLoc>(at))
+      for (Location inner : fused.getLocations())
+        collect(inner);
+    else if (auto named = dyn_cast<NameLoc>(at))
+      names.push_back(named.getName().str());
+  };
+  collect(loc);
+  return names;
 }

@@ -22,6 +22,9 @@ std::string operatorName(mlir::Operation *op);
 /// those inside of If, Loop and Scan, whose values come and go, and no constants.
 std::vector<NodeOutput> nodeOutputs(mlir::FunctionOpInterface main);
 
+/// The ONNX nodes that an op was made of, outer ones first.
+std::vector<std::string> nodeNames(mlir::Location loc);
+
 /// An output that --sq-keep-intermediates adds is called this and the node's name.
 inline constexpr char kNodePrefix[] = "node:";
 

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "lib/numerics/Tensor.h"
+#include "passes/ExpectedError.h"
 #include "passes/Pointwise.h"
 #include "passes/analysis/ObservedValues.h"
 
@@ -25,7 +26,22 @@ IntegerConverter::IntegerConverter(func::FuncOp func, const calibration::Stats &
       observed[value.value] = found;
 }
 
+void IntegerConverter::describe(LinearOp op, LayerDecision &layer) const {
+  auto reason = op->getAttrOfType<StringAttr>(kReason);
+  auto group = llvm::find_if(groups, [&](const auto &entry) { return entry.second && entry.second->firstColumn.contains(op); });
+  if (reason || group == groups.end()) {
+    layer.why = reason ? reason.str() : "it is not of @main's body";
+    return;
+  }
+  const QuantizedWeight &weight = group->second->weight;
+  layer.precision = LayerPrecision::Int8;
+  layer.input = {weight.low, weight.high, weight.scale(), weight.zero(), weight.alpha};
+  if (double sqnr = expectedSqnr(weight, group->second->firstColumn.lookup(op), layer.shape.n); std::isfinite(sqnr))
+    layer.sqnr = sqnr;
+}
+
 void IntegerConverter::run() {
+  auto layers = linearLayers(func);
   SmallVector<Op *> ops;
   for (Op &op : func.getBody().front())
     if (llvm::any_of(op.getResultTypes(), hasFloats) && !op.hasTrait<OpTrait::ConstantLike>() &&
@@ -44,6 +60,12 @@ void IntegerConverter::run() {
     if (!done && !isa<tensor::EmptyOp>(op))
       op->setAttr(kReason, b.getStringAttr(why));
   }
+  std::vector<LayerDecision> decisions;
+  for (auto &[op, layer] : layers) {
+    describe(op, layer);
+    decisions.push_back(std::move(layer));
+  }
+  setLayerDecisions(func, decisions);
   finish();
 }
 

@@ -17,6 +17,7 @@
 #include "lib/calibration/Range.h"
 #include "lib/calibration/StatsFile.h"
 #include "passes/Borders.h"
+#include "passes/LayerDecisions.h"
 #include "passes/QuantizedWeight.h"
 
 namespace sq {
@@ -98,6 +99,8 @@ private:
   llvm::DenseMap<mlir::Value, std::unique_ptr<Group>> groups; // by what is read, before reshapes
 
   //===-- Converter.cpp ------------------------------------------------------===//
+  /// Fills in what became of a layer.
+  void describe(LinearOp op, LayerDecision &layer) const;
   /// False, with the reason in `why`, when the op stays in float.
   bool convert(Op *op);
   bool refuse(const llvm::Twine &reason) {

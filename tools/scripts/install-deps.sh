@@ -9,6 +9,7 @@ packages=(
   llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
   protobuf-compiler libprotobuf-dev flatbuffers-compiler libflatbuffers-dev
   libxxhash-dev libboost-context-dev libgtest-dev libgmock-dev libonnx-testdata
+  chromium # a test opens a report in it
   python3 python3-venv python3-psutil ca-certificates # psutil: time limits in lit
 )
 

@@ -14,12 +14,14 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
+#include <cmath>
 
 #include "codegen/cuda/CudaTarget.h"
 #include "codegen/host/HostTarget.h"
 #include "lib/calibration/Calibrate.h"
 #include "lib/driver/Report.h"
 #include "lib/driver/Shapes.h"
+#include "lib/measure/MeasureLayers.h"
 
 using namespace llvm;
 using sq::ExitCode;
@@ -69,6 +71,19 @@ struct Options {
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
          cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
+  cl::opt<std::string> plan{"plan", cl::cat(category), cl::value_desc("FILE"),
+         cl::desc("the precision of linear layers with --quant=int8, as lines PATTERN = int8|f32; a pattern is a name "
+                  "of --emit-plan or a glob (*attention*), the last line that matches counts. It goes before "
+                  "--min-sqnr and before times")};
+  cl::opt<std::string> emitPlan{"emit-plan", cl::cat(category), cl::value_desc("FILE"),
+         cl::desc("write what --quant=int8 decided about each linear layer, and why, as a file for --plan. Works "
+                  "without -o")};
+  cl::opt<double> minSqnr{"min-sqnr", cl::init(sq::kMinLayerSqnr), cl::cat(category), cl::value_desc("DB"),
+         cl::desc("with --quant=int8 a linear layer whose result is expected to keep less than that in 8 bits stays in "
+                  "float, as 10 log10(signal / noise) (default: 10)")};
+  cl::opt<bool> measure{"measure", cl::init(false), cl::cat(category),
+         cl::desc("with --quant=int8: run a layer of each shape in both precisions on this machine (some 0.5 s for "
+                  "each shape) and leave those in float that are no faster in int8, instead of asking the cost model")};
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
@@ -89,7 +104,7 @@ struct Options {
                             cl::desc("for tests: CUDA kernels for the emulator in test/cuda/emulator")};
   cl::list<std::string> reports{"report", cl::cat(category), cl::value_desc("FILE"),
          cl::desc("write what became of the model: kernels, what they fuse and why not more, memory, "
-                  "weights; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
+                  "weights, what --quant=int8 decided about each layer; as FILE.html, FILE.json or FILE.txt, - for text on stdout. Works without -o")};
   cl::opt<int> threads{"threads", cl::init(0), cl::cat(category),
                             cl::desc("threads of the compiler (0: all allowed cores)")};
   cl::opt<std::string> maxMemory{"max-memory", cl::cat(category), cl::value_desc("SIZE"),
@@ -187,8 +202,8 @@ int main(int argc, char **argv) {
   static const char *phases[] = {"onnx", "sq", "qdq-onnx", "kernels", "llvm", "asm", "obj", "ptx"};
   if (cli.emit.getNumOccurrences() && !is_contained(phases, StringRef(cli.emit)))
     return usage("--emit=" + cli.emit + " is none of onnx, sq, qdq-onnx, kernels, llvm, asm, obj, ptx");
-  if (cli.emit.empty() && cli.output.empty() && cli.reports.empty())
-    return usage("-o OUT is missing (or --emit=PHASE, --report=FILE to look inside)");
+  if (cli.emit.empty() && cli.output.empty() && cli.reports.empty() && cli.emitPlan.empty())
+    return usage("-o OUT is missing (or --emit=PHASE, --report=FILE, --emit-plan=FILE to look inside)");
   if (!cli.emit.empty() && !cli.reports.empty())
     return usage("--report and --emit exclude each other");
   for (const std::string &report : cli.reports)
@@ -261,6 +276,14 @@ int main(int argc, char **argv) {
   options.quant = cli.quant;
   options.rounding = cli.rounding;
   options.activations = cli.activations;
+  for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.plan, &cli.emitPlan, &cli.minSqnr, &cli.measure})
+    if (option->getNumOccurrences() && cli.quant != "int8")
+      return usage("--" + option->ArgStr + " is for --quant=int8");
+  if (!std::isfinite(cli.minSqnr))
+    return usage("--min-sqnr takes a number of dB");
+  options.plan = cli.plan;
+  options.emitPlan = cli.emitPlan;
+  options.minSqnr = cli.minSqnr;
 
   StringRef style = cli.progress;
   if (style != "auto" && style != "plain" && style != "json" && style != "none")
@@ -281,6 +304,23 @@ int main(int argc, char **argv) {
         errs() << formatv("[{0}/{1}] {2,7:f2}s {3}\n", index, count, seconds(), phase);
     };
 
+  if (cli.measure)
+    options.measureLayers = [&](const std::vector<sq::LayerShape> &shapes, std::vector<sq::LayerTimes> &times) {
+      sq::MeasureOptions measure;
+      measure.levels = options.levels;
+      measure.tile = options.tile;
+      measure.compileThreads = options.threads;
+      if (shown)
+        measure.progress = [&](const sq::LayerShape &shape, size_t index, size_t count) {
+          if (json)
+            errs() << formatv("{0}\n", json::Value(json::Object{{"phase", "measure layers"}, {"index", int64_t(index + 1)},
+                                                                {"count", int64_t(count)}, {"seconds", seconds()}}));
+          else
+            errs() << formatv("      {0,7:f2}s measure layer {1} of {2}: {3} x {4}\n", seconds(), index + 1, count, shape.k,
+                              shape.n);
+        };
+      return sq::measureLayers(shapes, measure, times);
+    };
   options.stats = cli.calib;
   std::optional<FileRemover> temporary;
   if (sys::fs::is_directory(cli.calib))

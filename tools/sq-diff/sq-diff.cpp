@@ -5,14 +5,19 @@
 #include <optional>
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include "codegen/host/HostTarget.h"
-#include "lib/diff/Diff.h"
+#include "lib/diff/Suggest.h"
 #include "lib/driver/Shapes.h"
 #include "lib/driver/TemporaryArtifact.h"
 #include "lib/run/DataSet.h"
 #include "lib/run/Flags.h"
+#include "lib/tensorio/File.h"
 
 using namespace sq;
 
@@ -21,12 +26,17 @@ namespace {
 const std::vector<Flag> flagTable = {
     {"a", "FLAGS",
      "compile model A with these flags of sq-compile (--precision, --shape, --target=host...,\n"
-     "--tile; separated by spaces) and every intermediate kept; 'reference': run it in\n"
-     "float64, the default for a model"},
+     "--tile, --quant=int8 --calib=STATS, --plan; separated by spaces) and every intermediate\n"
+     "kept; 'reference': run it in float64, the default for a model"},
     {"b", "FLAGS", "the same for B"},
     {"min-sqnr", "DB",
-     "a node with less has parted (default: 60, an error of 0.1 %); when given, also a\n"
-     "limit: exit code 4 where a node or output is below"},
+     "a node with less has parted (default: 60, an error of 0.1 %; with --emit-plan 20);\n"
+     "when given, also a limit: exit code 4 where a node or output is below"},
+    {"emit-plan", "FILE",
+     "write for sq-compile --plan which linear layers of B, a model with --b=--quant=int8 ...,\n"
+     "are to stay in float so that the results of all have at least --min-sqnr: those that lose\n"
+     "most by themselves, a few at a time, each time compiled and measured again. What is\n"
+     "printed is of that plan; exit code 4 where float does not bring a layer there"},
     {"max-abs", "X", "a node that differs by more has parted; a limit too"},
     {"samples", "N", "use the first N samples or test data sets (default: 8)"},
     {"batch-size", "N", "samples per run (default: 1, or what the model's inputs fix)"},
@@ -47,7 +57,8 @@ constexpr const char *usageText =
     "  sq-compile model.onnx --precision=bf16 --keep-intermediates -o bf16.so\n"
     "  sq-diff model.onnx bf16.so data\n"
     "  sq-diff model.onnx model.onnx data --b=--precision=bf16     # the same in one step\n"
-    "  sq-diff model.onnx changed.onnx data                        # two models, no compiler\n\n"
+    "  sq-diff model.onnx changed.onnx data                        # two models, no compiler\n"
+    "  sq-diff model.onnx model.onnx data --b='--quant=int8 --calib=model.stats' --emit-plan=model.plan\n\n"
     "DIR holds one <input name>.npy per input, first dimension = samples, or tokens.npy for\n"
     "language models, or ONNX test data (test_data_set_*). The first line of stdout names the\n"
     "first node that parts; * marks all that do. A compiled program that keeps intermediates\n"
@@ -70,15 +81,14 @@ public:
         return s;
     if (flags.has("max-abs"))
       limits.maxAbs = maxAbs;
+    if (flags.has("emit-plan") && !flags.has("min-sqnr"))
+      limits.minSqnr = kPlanSqnr;
     run.cpu = flags.get("cpu");
 
     const std::vector<std::string> &files = flags.positional();
-    for (auto [side, file, flag] : {std::tuple(&a, &files[0], "a"), std::tuple(&b, &files[1], "b")})
-      if (Status s = open(*file, flag, *side); !s.ok())
-        return s;
-    if (Status s = checkInputs(); !s.ok())
+    if (Status s = open(files[0], "a", a); !s.ok())
       return s;
-    if (Status s = runAll(files[2], samples, batch); !s.ok())
+    if (Status s = flags.has("emit-plan") ? suggest(files, samples, batch) : compare(files, samples, batch); !s.ok())
       return s;
     if (result.nodes.empty() && result.outputs.empty())
       return Status::refused("A and B have no output of the same name; are they builds of one model?");
@@ -88,6 +98,11 @@ public:
     else
       diff::printText(result, limits, top, llvm::outs());
     llvm::outs().flush();
+    if (flags.has("emit-plan"))
+      return layersBelow ? Status{ExitCode::Comparison, std::to_string(layersBelow) +
+                                                            " layers are below the limit, and none in front of them is left "
+                                                            "to make float"}
+                         : Status();
     bool limited = flags.has("min-sqnr") || flags.has("max-abs");
     if (const diff::Row *row = result.firstParting(limits); row && limited)
       return {ExitCode::Comparison, "'" + row->name + "' exceeds the limits"};
@@ -95,6 +110,71 @@ public:
   }
 
 private:
+  /// Where a plan is asked for without a limit: an error of 10 %.
+  static constexpr double kPlanSqnr = 20;
+
+  Status compare(const std::vector<std::string> &files, int64_t samples, int64_t batch) {
+    result = {};
+    if (Status s = open(files[1], "b", b); !s.ok())
+      return s;
+    if (Status s = checkInputs(); !s.ok())
+      return s;
+    return runAll(files[2], samples, batch);
+  }
+
+  /// Leaves more and more of B's layers in float, until all are within the limit.
+  Status suggest(const std::vector<std::string> &files, int64_t samples, int64_t batch) {
+    CompileOptions given;
+    if (!isModelName(files[1]) || !flags.has("b") || flags.get("b") == "reference")
+      return Status::usage("--emit-plan changes how B is quantised: B is to be a model, with --b='--quant=int8 --calib=STATS'");
+    if (Status s = parseCompileFlags("b", given); !s.ok())
+      return s;
+    if (given.quant.empty())
+      return Status::usage("--emit-plan needs --b='--quant=int8 --calib=STATS'");
+    std::string text;
+    if (!given.plan.empty())
+      if (Status s = readText(given.plan, text); !s.ok())
+        return s;
+    if (!text.empty() && text.back() != '\n')
+      text += '\n';
+    text += "# suggested by sq-diff: at least " + llvm::formatv("{0}", llvm::format("%g", limits.minSqnr)).str() + " dB\n";
+    llvm::SmallString<128> file;
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile("sq", "plan", file))
+      return Status::lacking("cannot make a temporary file: " + error.message() + "; set TMPDIR to a writable directory");
+    llvm::FileRemover remover(file);
+    planFile = file.str().str();
+    for (int round = 1;; ++round) {
+      if (Status s = writeFile(planFile, {{text.data(), text.size()}}); !s.ok())
+        return s;
+      if (Status s = compare(files, samples, batch); !s.ok())
+        return s;
+      std::vector<diff::MeasuredLayer> measured = diff::measureLayers(layers, result);
+      layersBelow = diff::countBelow(measured, limits.minSqnr);
+      std::vector<size_t> next = diff::nextToFloat(measured, limits.minSqnr);
+      std::fprintf(stderr, "sq-diff: round %d: %zu of %zu layers below %g dB; %zu more to float\n", round, layersBelow,
+                   measured.size(), limits.minSqnr, next.size());
+      if (next.empty())
+        break;
+      for (size_t i : next)
+        text += planLine(measured[i].name, LayerPrecision::F32, reasonFor(measured[i]));
+    }
+    return writeFile(flags.get("emit-plan"), {{text.data(), text.size()}});
+  }
+
+  static std::string reasonFor(const diff::MeasuredLayer &layer) {
+    std::string own = layer.own ? llvm::formatv("{0:f1} dB expected of it alone", *layer.own).str() : "";
+    std::string all = layer.sqnr ? llvm::formatv("{0:f1} dB measured", *layer.sqnr).str() : "";
+    return own + (own.empty() || all.empty() ? "" : ", ") + all;
+  }
+
+  static Status readText(const std::string &path, std::string &text) {
+    InputFile file;
+    if (Status s = file.open(path); !s.ok())
+      return s;
+    text.resize(file.size());
+    return file.read(0, text.data(), text.size());
+  }
+
   Status open(const std::string &path, const char *flag, std::unique_ptr<diff::Side> &side) {
     bool compiles = flags.has(flag) && flags.get(flag) != "reference";
     if (!isModelName(path)) {
@@ -107,6 +187,13 @@ private:
     CompileOptions options;
     if (Status s = parseCompileFlags(flag, options); !s.ok())
       return s;
+    if (&side == &b && !planFile.empty()) {
+      options.plan = planFile;
+      options.inspect = [&](const std::string &phase, mlir::ModuleOp module) {
+        if (phase == "normalise")
+          layers = layerDecisions(*module.getOps<mlir::func::FuncOp>().begin());
+      };
+    }
     std::fprintf(stderr, "sq-diff: compiling '%s'\n", path.c_str());
     RunOptions host = run;
     host.device = "cpu";
@@ -134,16 +221,31 @@ private:
       } else if (name == "--target" && (value == "host" || (value.consume_front("host:") && findHostTarget(value)))) {
         if (value != "host")
           options.levels = {value.str()};
+      } else if (name == "--quant" && value == "int8") {
+        options.quant = value.str();
+      } else if (name == "--calib" && !value.empty()) {
+        if (isDirectory(value.str()))
+          return Status::usage(where + text + ": give the file that sq-calibrate writes; a folder would be run on again "
+                               "and again");
+        options.stats = value.str();
+      } else if (name == "--plan" && !value.empty()) {
+        options.plan = value.str();
       } else {
         return Status::usage(where + "'" + text + "' is none of --precision=f32|bf16, --shape=NAME=LO..HI, "
-                             "--target=host[:LEVEL], --tile=NAME=N, nor is it 'reference'");
+                             "--target=host[:LEVEL], --tile=NAME=N, --quant=int8, --calib=STATS, --plan=FILE, nor is it "
+                             "'reference'");
       }
     }
+    if (options.quant.empty() != options.stats.empty())
+      return Status::usage(std::string("--") + flag + ": --quant=int8 and --calib=STATS come together");
+    if (!options.plan.empty() && options.quant.empty())
+      return Status::usage(std::string("--") + flag + ": --plan is for --quant=int8");
     return {};
   }
 
   /// Both must take the same inputs; their order may differ.
   Status checkInputs() {
+    order.clear();
     for (const Port &port : b->inputs()) {
       int index = findPort(a->inputs(), port.name);
       if (index < 0)
@@ -239,6 +341,9 @@ private:
   int64_t threads = 0;
   std::unique_ptr<diff::Side> a, b;
   std::vector<int> order; // of B's inputs, in A
+  std::string planFile;   // of B, while one is looked for
+  std::vector<LayerDecision> layers; // of B's last compile
+  size_t layersBelow = 0;
   diff::Result result;
 };
 

@@ -1,0 +1,54 @@
+/// What --sq-quantize decided about each linear layer, and why: an attribute of the function, from which the report
+/// and the plan are written.
+#ifndef SQ_PASSES_LAYERDECISIONS_H
+#define SQ_PASSES_LAYERDECISIONS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "dialects/sq/IR/SqOps.h"
+#include "lib/quantization/CostModel.h"
+#include "lib/quantization/Plan.h"
+
+namespace sq {
+
+/// How the input of a layer in 8 bits is rounded.
+struct InputRange {
+  double low = 0, high = 0; // of x, after its channels are scaled
+  double scale = 0;
+  int64_t zero = 0;
+  std::optional<double> alpha; // share of a channel's size that the weight takes over; none: channels stay as they are
+};
+
+struct LayerDecision {
+  std::string name;               // of its first ONNX node; "#2" for the second layer of equal name
+  std::vector<std::string> nodes; // that it was made of
+  std::string weight;             // its initialiser's name; empty: unknown
+  LayerShape shape;
+  LayerPrecision precision = LayerPrecision::F32;
+  std::string why; // it stays in float, or is not in float although it might be; empty: nothing to say
+  std::optional<InputRange> input;
+  std::optional<double> sqnr; // expected, in dB
+  std::optional<LayerTimes> predicted, measured;
+
+  LayerNames names() const;
+  /// The model had it in 8 bits already.
+  bool isGiven() const { return precision == LayerPrecision::Int8 && !input; }
+};
+
+/// The layers of `main` in the order of its ops, as far as their ops say.
+std::vector<std::pair<LinearOp, LayerDecision>> linearLayers(mlir::func::FuncOp main);
+
+void setLayerDecisions(mlir::func::FuncOp main, llvm::ArrayRef<LayerDecision> layers);
+std::vector<LayerDecision> layerDecisions(mlir::func::FuncOp main);
+
+/// Times that were measured, for --sq-quantize to find.
+void setMeasuredTimes(mlir::func::FuncOp main, llvm::ArrayRef<LayerShape> shapes, llvm::ArrayRef<LayerTimes> times);
+/// Finds them, and takes them from the function.
+std::vector<std::pair<LayerShape, LayerTimes>> takeMeasuredTimes(mlir::func::FuncOp main);
+
+/// The plan that makes these decisions again, whatever made them.
+std::string planText(llvm::ArrayRef<LayerDecision> layers);
+
+} // namespace sq
+
+#endif

@@ -1,0 +1,50 @@
+#include "passes/LayerPrecision.h"
+
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include "lib/support/TimeText.h"
+
+using namespace mlir;
+using namespace sq;
+
+Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers) {
+  if (path.empty())
+    return {};
+  if (Status status = Plan::read(path, plan); !status.ok())
+    return status;
+  std::vector<LayerNames> names;
+  for (const auto &[op, layer] : layers)
+    names.push_back(layer.names());
+  return plan.check(names);
+}
+
+void PrecisionPolicy::takeTimes(func::FuncOp main) { measured = takeMeasuredTimes(main); }
+
+Status PrecisionPolicy::refuse(const LayerDecision &layer, LayerPrecision wanted, StringRef why) const {
+  const Plan::Line *line = planned(layer);
+  // A glob may mean "as far as that goes".
+  if (!line || line->precision != wanted || !line->isExact())
+    return {};
+  return Status::refused(llvm::formatv("{0}:{1}: the layer '{2}' cannot be {3}: {4}", plan.path(), line->number, layer.name,
+                                       precisionName(wanted), why));
+}
+
+void PrecisionPolicy::time(LayerDecision &layer) const {
+  if (cost)
+    layer.predicted = predictTimes(*cost, layer.shape);
+  for (const auto &[shape, times] : measured)
+    if (shape == layer.shape)
+      layer.measured = times;
+}
+
+std::string PrecisionPolicy::whyFloat(const LayerDecision &layer) const {
+  if (layer.sqnr && *layer.sqnr < minSqnr)
+    return llvm::formatv("8 bits are expected to leave {0:f1} dB of it, the least is {1} dB (--min-sqnr)", *layer.sqnr,
+                         llvm::format("%g", minSqnr));
+  const std::optional<LayerTimes> &times = layer.measured ? layer.measured : layer.predicted;
+  if (times && times->int8 >= times->f32)
+    return llvm::formatv("8 bits are no faster: {0} {1} against {2} for {3} rows", timeText(times->int8),
+                         layer.measured ? "measured" : "predicted", timeText(times->f32), layer.shape.rows);
+  return "";
+}

@@ -1,0 +1,37 @@
+/// Which linear layers 8 bits are for: a plan, the expected error, the time.
+#ifndef SQ_PASSES_LAYERPRECISION_H
+#define SQ_PASSES_LAYERPRECISION_H
+
+#include "passes/LayerDecisions.h"
+
+namespace sq {
+
+class PrecisionPolicy {
+public:
+  double minSqnr = 0;            // in dB
+  std::optional<LevelCost> cost; // none: times are not compared unless they were measured
+
+  /// Reads the plan, unless `path` is empty; `layers` are those of the model.
+  Status readPlan(const std::string &path, llvm::ArrayRef<std::pair<LinearOp, LayerDecision>> layers);
+  /// Takes the times that were measured from the function.
+  void takeTimes(mlir::func::FuncOp main);
+
+  /// What the plan says of a layer; null when nothing.
+  const Plan::Line *planned(const LayerDecision &layer) const { return plan.find(layer.names()); }
+  /// A layer has to stay as it is: true, with the plan's word against it as an error, when the plan names it.
+  Status refuse(const LayerDecision &layer, LayerPrecision wanted, llvm::StringRef why) const;
+
+  /// Fills in the times of a layer.
+  void time(LayerDecision &layer) const;
+  /// Why a layer that could be in 8 bits is not to be; empty: nothing is against it. `layer` has its times and
+  /// its expected error.
+  std::string whyFloat(const LayerDecision &layer) const;
+
+private:
+  Plan plan;
+  std::vector<std::pair<LayerShape, LayerTimes>> measured;
+};
+
+} // namespace sq
+
+#endif
