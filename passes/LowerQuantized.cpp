@@ -25,6 +25,7 @@
 #include "lib/numerics/Interval.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
+#include "passes/QuantizedWeight.h"
 
 namespace sq {
 #define GEN_PASS_DEF_LOWERQUANTIZEDPASS
@@ -92,10 +93,55 @@ struct Lowering {
     return arith::TruncIOp::create(ib, storageOf(type), bits);
   }
 
+  /// The factors of x's channels, when `v` is x times a constant.
+  static std::vector<float> factorsOf(Value v, Value &x) {
+    auto generic = v.getDefiningOp<linalg::GenericOp>();
+    if (!generic || generic.getNumDpsInputs() != 2 || generic.getBody()->getOperations().size() != 2)
+      return {};
+    auto product = dyn_cast<arith::MulFOp>(generic.getBody()->front());
+    if (!product || !isa<BlockArgument>(product.getLhs()) || !isa<BlockArgument>(product.getRhs()) || product.getLhs() == product.getRhs())
+      return {};
+    for (int64_t i : {0, 1})
+      if (std::vector<float> factors = sq::floatsOf(generic.getInputs()[i]); !factors.empty()) {
+        x = generic.getInputs()[1 - i];
+        return factors;
+      }
+    return {};
+  }
+
+  /// A GELU that only the rounding to steps of `scale` reads, maybe after factors of its channels, may be so wrong
+  /// that it adds a hundredth to the power of what rounding adds: e / sqrt 2 is the root mean square of
+  /// an error that swings between -e and e.
+  void tolerateRounding(Value v, double scale) {
+    double power = 1;
+    for (bool hasFactors = false;;) {
+      if (llvm::count_if(v.getUsers(), [](Operation *user) { return !isa<tensor::DimOp>(user); }) != 1)
+        return;
+      Operation *source = v.getDefiningOp();
+      if (auto gelu = dyn_cast_or_null<sq::GeluOp>(source)) {
+        gelu.setToleranceAttr(b.getF32FloatAttr(float(scale * std::sqrt(2 * 0.01 / 12 / std::max(power, 1e-30)))));
+        return;
+      }
+      if (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(source)) {
+        v = source->getOperand(0);
+        continue;
+      }
+      std::vector<float> factors = factorsOf(v, v);
+      if (hasFactors || factors.empty())
+        return;
+      hasFactors = true;
+      power = 0;
+      for (float f : factors)
+        power += double(f) * f / factors.size();
+    }
+  }
+
   LogicalResult lower(sq::QuantizeOp op) {
     auto type = dyn_cast<UniformQuantizedType>(quantizedOf(op.getResult()));
     if (!type)
       return op.emitOpError("has no kernel for ") << op.getType() << "; only one scale for all of a tensor";
+    if (storageOf(type).isInteger(8))
+      tolerateRounding(op.getX(), type.getScale());
     Value bits = pointwise(op.getX(), storageOf(type), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
       return quantized(ib, args[0], type.getScale(), type.getZeroPoint(), type);
     });

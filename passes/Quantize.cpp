@@ -55,33 +55,11 @@ struct Layer : sq::QuantizedWeight {
                         feedback),
         op(op) {}
 
-  /// How wrong an element of x may be to add a hundredth to the power of what rounding to steps adds,
-  /// e / sqrt 2 being the root mean square of an error that swings between -e and e.
-  float tolerance() const {
-    double power = 0;
-    for (float f : factors)
-      power += double(f) * f;
-    power = factors.empty() ? 1 : power / factors.size();
-    return static_cast<float>(scale() * std::sqrt(2 * 0.01 / 12 / std::max(power, 1e-30)));
-  }
-
-  /// Of the elements of x, before it was reshaped too.
-  bool isOnlyReader() {
-    for (Value v = op.getX();; v = v.getDefiningOp()->getOperand(0)) {
-      if (llvm::count_if(v.getUsers(), [](Operation *user) { return !isa<tensor::DimOp>(user); }) != 1)
-        return false;
-      if (v == sq::throughReshapes(v))
-        return true;
-    }
-  }
-
   /// Activations have the scale and zero point of calibration, or, when `isDynamic`, each row has its own.
   void rewrite(bool isDynamic) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     Type f32 = b.getF32Type(), i8 = b.getI8Type();
     Value x = op.getX();
-    if (auto gelu = sq::throughReshapes(x).getDefiningOp<sq::GeluOp>(); !isDynamic && gelu && isOnlyReader())
-      gelu.setToleranceAttr(b.getF32FloatAttr(tolerance()));
     auto type = cast<RankedTensorType>(x.getType());
     if (llvm::any_of(factors, [](float f) { return f != 1; })) {
       auto vector = RankedTensorType::get({k}, f32);

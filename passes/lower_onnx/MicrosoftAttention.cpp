@@ -279,7 +279,7 @@ static LogicalResult lowerGroupQueryAttention(Lowering &l, Operation *op) {
       return failure();
   } else {
     std::optional<int64_t> width = staticDim(query->dims[2]);
-    if (!width || count + 2 * own <= 0 || *width % (count + 2 * own))
+    if (!width || count < 1 || own < 1 || own > *width / 2 || count > *width - 2 * own || *width % (count + 2 * own))
       return l.fail(op, "the packed query is not as wide as the heads of q, k and v together");
     int64_t size = *width / (count + 2 * own);
     if (failed(add(sliceLast(l, loc, all, 0, count * size), count, "query")) ||
@@ -355,7 +355,7 @@ static LogicalResult lowerRotaryEmbedding(Lowering &l, Operation *op) {
   std::optional<int64_t> angles = staticDim(cos->dims[1]);
   std::optional<int64_t> width = staticDim(x->dims.back());
   if (isFlat && count == 0 && angles && width && *angles > 0)
-    count = *width / (2 * *angles);
+    count = *width / 2 / *angles;
   FailureOr<Heads> heads = failure();
   if (isFlat)
     heads = splitHeads(l, op, l.tensor(x), x->dims, x->element, count, "the input");

@@ -60,3 +60,12 @@ module attributes {sq.dims = {sequence = array<i64: 3, 8>}} {
     return %a : tensor<?x?xf32>
   }
 }
+
+// -----
+
+func.func @main(%x: tensor<1x2x24xf32>, %n: tensor<1xi32>, %t: tensor<i32>) -> tensor<*xf32> {
+  %none = onnx.NoValue
+  // expected-error @below {{cannot lower com.microsoft.GroupQueryAttention (opset 1): the packed query is not as wide as the heads of q, k and v together (node 'Custom')}}
+  %y = onnx.Custom "com.microsoft" "GroupQueryAttention"(%x, %none, %none, %none, %none, %n, %t) attributes {attributes = {num_heads = 2 : i64, kv_num_heads = 9223372036854775807 : i64}, opset = 1 : i64} : (tensor<1x2x24xf32>, none, none, none, none, tensor<1xi32>, tensor<i32>) -> tensor<*xf32>
+  return %y : tensor<*xf32>
+}
