@@ -20,6 +20,31 @@ double geluByTanh(double x) {
   return x == 0 ? x : x * sigmoid(2 * u);
 }
 
+constexpr const char *kGelu = R"(
+      %scale = arith.constant $c(0.707106769) : $T
+      %half = arith.constant $c(0.5) : $T
+      %one = arith.constant $c(1.0) : $T
+      %scaled = arith.mulf $x, %scale : $T
+      %erf = math.erf %scaled $flags: $T
+      %xhalf = arith.mulf $x, %half : $T
+      %sum = arith.addf %erf, %one : $T
+      $r = arith.mulf %xhalf, %sum : $T)";
+
+constexpr const char *kGeluByTanh = R"(
+      %scale = arith.constant $c(0.797884583) : $T
+      %third = arith.constant $c(4.471500e-02) : $T
+      %half = arith.constant $c(0.5) : $T
+      %one = arith.constant $c(1.0) : $T
+      %square = arith.mulf $x, $x : $T
+      %cube = arith.mulf %square, $x : $T
+      %small = arith.mulf %cube, %third : $T
+      %inner = arith.addf $x, %small : $T
+      %scaled = arith.mulf %inner, %scale : $T
+      %tanh = math.tanh %scaled $flags: $T
+      %xhalf = arith.mulf $x, %half : $T
+      %sum = arith.addf %tanh, %one : $T
+      $r = arith.mulf %xhalf, %sum : $T)";
+
 const MathFunction kFunctions[] = {
     {"exp", "$r = math.exp $x : $T", [](double x) { return std::exp(x); }},
     {"exp2", "$r = math.exp2 $x : $T", [](double x) { return std::exp2(x); }},
@@ -43,56 +68,11 @@ const MathFunction kFunctions[] = {
       %sigmoid = arith.divf %one, %sum : $T
       $r = arith.mulf $x, %sigmoid : $T)",
      [](double x) { return x * sigmoid(x); }},
-    {"gelu", R"(
-      %scale = arith.constant $c(0.707106769) : $T
-      %half = arith.constant $c(0.5) : $T
-      %one = arith.constant $c(1.0) : $T
-      %scaled = arith.mulf $x, %scale : $T
-      %erf = math.erf %scaled : $T
-      %xhalf = arith.mulf $x, %half : $T
-      %sum = arith.addf %erf, %one : $T
-      $r = arith.mulf %xhalf, %sum : $T)",
-     gelu},
-    {"gelu_tanh", R"(
-      %scale = arith.constant $c(0.797884583) : $T
-      %third = arith.constant $c(4.471500e-02) : $T
-      %half = arith.constant $c(0.5) : $T
-      %one = arith.constant $c(1.0) : $T
-      %square = arith.mulf $x, $x : $T
-      %cube = arith.mulf %square, $x : $T
-      %small = arith.mulf %cube, %third : $T
-      %inner = arith.addf $x, %small : $T
-      %scaled = arith.mulf %inner, %scale : $T
-      %tanh = math.tanh %scaled : $T
-      %xhalf = arith.mulf $x, %half : $T
-      %sum = arith.addf %tanh, %one : $T
-      $r = arith.mulf %xhalf, %sum : $T)",
-     geluByTanh},
-    {"gelu_rough", R"(
-      %scale = arith.constant $c(0.707106769) : $T
-      %half = arith.constant $c(0.5) : $T
-      %one = arith.constant $c(1.0) : $T
-      %scaled = arith.mulf $x, %scale : $T
-      %erf = math.erf %scaled fastmath<afn> : $T
-      %xhalf = arith.mulf $x, %half : $T
-      %sum = arith.addf %erf, %one : $T
-      $r = arith.mulf %xhalf, %sum : $T)",
-     gelu},
-    {"gelu_tanh_rough", R"(
-      %scale = arith.constant $c(0.797884583) : $T
-      %third = arith.constant $c(4.471500e-02) : $T
-      %half = arith.constant $c(0.5) : $T
-      %one = arith.constant $c(1.0) : $T
-      %square = arith.mulf $x, $x : $T
-      %cube = arith.mulf %square, $x : $T
-      %small = arith.mulf %cube, %third : $T
-      %inner = arith.addf $x, %small : $T
-      %scaled = arith.mulf %inner, %scale : $T
-      %tanh = math.tanh %scaled fastmath<afn> : $T
-      %xhalf = arith.mulf $x, %half : $T
-      %sum = arith.addf %tanh, %one : $T
-      $r = arith.mulf %xhalf, %sum : $T)",
-     [](double x) { return std::isinf(x) && x < 0 ? -0.0 : geluByTanh(x); }},
+    {"gelu", kGelu, gelu},
+    {"gelu_tanh", kGeluByTanh, geluByTanh},
+    {"gelu_rough", kGelu, gelu, "fastmath<afn> "},
+    {"gelu_tanh_rough", kGeluByTanh,
+     [](double x) { return std::isinf(x) && x < 0 ? -0.0 : geluByTanh(x); }, "fastmath<afn> "},
     {"sin", "$r = math.sin $x : $T", [](double x) { return std::sin(x); }},
     {"cos", "$r = math.cos $x : $T", [](double x) { return std::cos(x); }},
     {"atan", "$r = math.atan $x : $T", [](double x) { return std::atan(x); }},
@@ -123,7 +103,8 @@ llvm::Expected<JitCode> sq::test::compileMath(
     llvm::function_ref<void(mlir::OpPassManager &)> lowerMath) {
   std::string type =
       lanes ? "vector<" + std::to_string(lanes) + "xf32>" : "f32";
-  std::string body = replaceAll(function.body, R"(\$c\(([^)]*)\))",
+  std::string body = replaceAll(function.body, R"(\$flags)", function.flags);
+  body = replaceAll(body, R"(\$c\(([^)]*)\))",
                                 lanes ? "dense<$1>" : "$1");
   body =
       replaceAll(replaceAll(replaceAll(body, R"(\$T)", type), R"(\$x)", "%x"),

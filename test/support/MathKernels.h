@@ -11,6 +11,7 @@ struct MathFunction {
   const char *name;
   const char *body; // MLIR: $r from $x, of type $T; a constant is $c(1.0)
   double (*reference)(double);
+  const char *flags = ""; // $flags in `body`
 };
 
 /// exp, exp2, log, tanh, erf, rsqrt, sigmoid, silu, gelu, gelu_tanh (and
