@@ -108,7 +108,8 @@ static LogicalResult lowerAttention(Lowering &l, Operation *op) {
     sizes = *given;
   else if (width)
     sizes.assign(3, *width / 3);
-  if (!width || sizes.size() != 3 || sizes[0] + sizes[1] + sizes[2] != *width)
+  bool areSizes = width && llvm::all_of(sizes, [&](int64_t size) { return size >= 0 && size <= *width; });
+  if (!areSizes || sizes.size() != 3 || sizes[0] > *width - sizes[1] || *width - sizes[0] - sizes[1] != sizes[2])
     return l.fail(op, "the sizes of q, k and v do not add up to the width of the weight");
   Heads all{l.tensor(&*qkv), qkv->dims, x->element};
   SmallVector<Heads, 3> parts;
@@ -130,6 +131,8 @@ static LogicalResult lowerAttention(Lowering &l, Operation *op) {
   if (past) {
     if (past->rank() != 5)
       return l.fail(op, "its past is not [2, batch, heads, sequence, size]");
+    if (failed(l.unify(op, past->dims[0], l.indexAttr(2), "dimension 0 of the past")))
+      return failure();
     if (masking.past)
       masking.past = past->dims[3];
   }

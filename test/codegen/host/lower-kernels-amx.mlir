@@ -14,7 +14,7 @@
 // CHECK: vector.store %{{.*}}, %[[TILES]]
 // CHECK: vector.maskedload %[[X]]
 // CHECK: scf.if
-// CHECK: llvm.call_intrinsic "llvm.x86.tilezero.internal"
+// CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c0_i64)
 // CHECK: :4 = scf.for %{{.*}} = %c0 to %c2
 // CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"
 // CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tileloaddt164.internal"

@@ -69,3 +69,16 @@ func.func @main(%x: tensor<1x2x24xf32>, %n: tensor<1xi32>, %t: tensor<i32>) -> t
   %y = onnx.Custom "com.microsoft" "GroupQueryAttention"(%x, %none, %none, %none, %none, %n, %t) attributes {attributes = {num_heads = 2 : i64, kv_num_heads = 9223372036854775807 : i64}, opset = 1 : i64} : (tensor<1x2x24xf32>, none, none, none, none, tensor<1xi32>, tensor<i32>) -> tensor<*xf32>
   return %y : tensor<*xf32>
 }
+
+// -----
+
+func.func @main(%x: tensor<1x2x32xf32>, %past: tensor<1x1x2x6x16xf32>) -> (tensor<*xf32>, tensor<*xf32>) {
+  %none = onnx.NoValue
+  %w = onnx.Constant() {value = dense<0.5> : tensor<32x96xf32>} : () -> tensor<32x96xf32>
+  %b = onnx.Constant() {value = dense<0.5> : tensor<96xf32>} : () -> tensor<96xf32>
+  // expected-error @below {{cannot lower com.microsoft.Attention (opset 1): the sizes of q, k and v do not add up to the width of the weight (node 'Custom')}}
+  %y = onnx.Custom "com.microsoft" "Attention"(%x, %w, %b) attributes {attributes = {num_heads = 2 : i64, qkv_hidden_sizes = array<i64: 9223372036854775807, 32, 32>}, opset = 1 : i64} : (tensor<1x2x32xf32>, tensor<32x96xf32>, tensor<96xf32>) -> tensor<*xf32>
+  // expected-error @below {{cannot lower com.microsoft.Attention (opset 1): dimension 0 of the past of its inputs differs: 1 and 2 (node 'Custom')}}
+  %z = onnx.Custom "com.microsoft" "Attention"(%x, %w, %b, %none, %past) attributes {attributes = {num_heads = 2 : i64}, opset = 1 : i64} : (tensor<1x2x32xf32>, tensor<32x96xf32>, tensor<96xf32>, none, tensor<1x1x2x6x16xf32>) -> tensor<*xf32>
+  return %y, %z : tensor<*xf32>, tensor<*xf32>
+}
