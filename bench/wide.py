@@ -50,7 +50,7 @@ KINDS = {
         f" h{i + 1} = " + (f"Add(h{i}, b)" if i % 2 else f"Relu(h{i})") + "\n" for i in range(n)))),
 }
 DEFAULT = ["concat:300", "concat:1000", "concat-products:1000", "split:1000", "products:1000", "products:10000",
-           "fan:1000", "fan:2000", "softmax:2000", "softmax:5000", "ifs:1000", "ifs:2000", "layers:1000",
+           "fan:1000", "fan:2000", "fan:10000", "softmax:2000", "softmax:5000", "ifs:1000", "ifs:2000", "layers:1000",
            "layers:2000", "chain:10000"]
 
 
