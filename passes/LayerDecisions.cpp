@@ -126,6 +126,8 @@ void sq::setLayerDecisions(func::FuncOp main, ArrayRef<LayerDecision> layers) {
       writer.add("zero", layer.input->zero);
       writer.add("alpha", layer.input->alpha);
     }
+    if (layer.isGiven)
+      writer.list.set("given", b.getUnitAttr());
     writer.add("sqnr", layer.sqnr);
     writer.add("predicted", layer.predicted);
     writer.add("measured", layer.measured);
@@ -152,6 +154,7 @@ std::vector<LayerDecision> sq::layerDecisions(func::FuncOp main) {
     layer.why = reader.text("why");
     if (auto scale = reader.real("scale"))
       layer.input = InputRange{*reader.real("low"), *reader.real("high"), *scale, reader.integer("zero"), reader.real("alpha")};
+    layer.isGiven = entry.contains("given");
     layer.sqnr = reader.real("sqnr");
     layer.predicted = reader.times("predicted");
     layer.measured = reader.times("measured");
@@ -187,7 +190,7 @@ std::vector<std::pair<LayerShape, LayerTimes>> sq::takeMeasuredTimes(func::FuncO
 std::string sq::planText(ArrayRef<LayerDecision> layers) {
   std::string text = "# PATTERN = PRECISION, the last line that matches a layer counts; sq-compile --plan reads it.\n";
   for (const LayerDecision &layer : layers) {
-    if (layer.isGiven())
+    if (layer.isGiven)
       continue;
     std::string why = llvm::formatv("{0} x {1}", layer.shape.k, layer.shape.n);
     if (layer.sqnr)

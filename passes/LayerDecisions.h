@@ -26,13 +26,12 @@ struct LayerDecision {
   LayerShape shape;
   LayerPrecision precision = LayerPrecision::F32;
   std::string why; // it stays in float, or is not in float although it might be; empty: nothing to say
-  std::optional<InputRange> input;
+  std::optional<InputRange> input; // none as well where each row has its own
+  bool isGiven = false;            // the model had it in 8 bits already
   std::optional<double> sqnr; // expected, in dB
   std::optional<LayerTimes> predicted, measured;
 
   LayerNames names() const;
-  /// The model had it in 8 bits already.
-  bool isGiven() const { return precision == LayerPrecision::Int8 && !input; }
 };
 
 /// The layers of `main` in the order of its ops, as far as their ops say.

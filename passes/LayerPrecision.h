@@ -18,7 +18,7 @@ public:
 
   /// What the plan says of a layer; null when nothing.
   const Plan::Line *planned(const LayerDecision &layer) const { return plan.find(layer.names()); }
-  /// A layer has to stay as it is: true, with the plan's word against it as an error, when the plan names it.
+  /// A layer cannot be what `wanted` says: an error when a line of the plan that names exactly this layer wants it.
   Status refuse(const LayerDecision &layer, LayerPrecision wanted, llvm::StringRef why) const;
 
   /// Fills in the times of a layer.

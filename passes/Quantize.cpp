@@ -148,6 +148,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     policy.time(decision);
     if (isa<quant::QuantizedType>(getElementTypeOrSelf(op.getX()))) {
       decision.precision = sq::LayerPrecision::Int8;
+      decision.isGiven = true;
       decision.why = "the model has it in 8 bits";
       return policy.refuse(decision, sq::LayerPrecision::F32, decision.why);
     }
@@ -169,6 +170,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     if (smooth && layer.perChannel)
       layer.smooth();
     layer.roundWeight();
+    if (layer.hasFeedback && layer.feedbackNoise.empty())
+      emitWarning(op.getLoc(), "its weight is rounded to nearest: the second moments of its input leave a channel nothing of "
+                               "its own, or are not finite; calibrate with more rows (sq-calibrate --moments)");
     // (Of rows with scales of their own the statistics say nothing.)
     if (double sqnr = sq::expectedSqnr(layer); std::isfinite(sqnr) && !isDynamic)
       decision.sqnr = sqnr;

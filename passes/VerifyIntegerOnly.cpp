@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 
 #include "passes/Passes.h"
+#include "passes/analysis/NodeOutputs.h"
 #include "passes/analysis/ObservedValues.h"
 #include "passes/integer_only/Converter.h"
 
@@ -40,12 +41,8 @@ struct VerifyIntegerOnlyPass : sq::impl::VerifyIntegerOnlyPassBase<VerifyInteger
   }
 
   static std::string nodesOf(Operation *op) {
-    llvm::SetVector<StringRef> nodes;
-    op->getLoc()->walk([&](Location inner) {
-      if (auto name = dyn_cast<NameLoc>(inner))
-        nodes.insert(name.getName());
-      return WalkResult::advance();
-    });
+    std::vector<std::string> names = sq::nodeNames(op->getLoc());
+    llvm::SetVector<StringRef> nodes(names.begin(), names.end());
     return nodes.empty() ? "of no node" : "of " + llvm::join(nodes, ", ");
   }
 

@@ -137,7 +137,7 @@ struct Compiler {
     SmallVector<Target> targets = chooseTargets(options);
     std::string pipeline = "builtin.module(" + std::string(options.keepIntermediates ? "sq-keep-intermediates," : "") + "sq-onnx-to-graph," +
                            (options.observe ? "sq-observe," : "") + graphPipeline() + "," +
-                           codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets.back(), options.tile) + ")";
+                           codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets[typicalTarget(targets)], options.tile) + ")";
     if (writeReproducer(path, pipeline, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
              "--run-reproducer " + name + " -o /dev/null";
@@ -251,10 +251,10 @@ struct Compiler {
     pass.minSqnr = options.minSqnr;
     pass.activations = options.activations;
     pass.rounding = options.rounding;
-    // How fast others run what is exported is not ours to say. Of several levels most machines run the last one.
+    // How fast others run what is exported is not ours to say.
     SmallVector<Target> targets = chooseTargets(options, /*ofBytes=*/true);
     if (options.emit != "qdq-onnx" && !targets.empty())
-      pass.level = targets.back().host.level.str();
+      pass.level = targets[typicalTarget(targets)].host.level.str();
     if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createQuantizePass(pass)); })))
       return fail(ExitCode::Refused, "the model could not be quantised");
     layers = layerDecisions(main);
@@ -341,7 +341,7 @@ struct Compiler {
       levels.push_back(target.name());
     bool reportOnly = options.emit.empty() && options.output.empty();
     if (!options.emit.empty() || reportOnly)
-      targets = {targets.back()};
+      targets = {targets[typicalTarget(targets)]};
 
     begin("generate code");
     std::vector<Variant> variants(targets.size());
@@ -390,8 +390,8 @@ struct Compiler {
     if (auto size = func->getAttrOfType<IntegerAttr>("sq.weight_bytes"))
       spec.weightsSize = size.getInt();
     if (!options.reports.empty()) {
-      // Scratch memory differs by level; the last one is what most machines run.
-      Report report(path, levels, std::move(variants.back().schedule), spec.manifest, spec.weightsSize);
+      // Scratch memory differs by level.
+      Report report(path, levels, std::move(variants[typicalTarget(targets)].schedule), spec.manifest, spec.weightsSize);
       report.setLayers(layers);
       for (const std::string &file : options.reports)
         if (llvm::Error error = writeReport(report, file))

@@ -34,6 +34,10 @@ SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofByte
   return targets;
 }
 
+size_t sq::typicalTarget(ArrayRef<Target> targets) {
+  return targets.size() > 1 && targets.back().host.amx ? targets.size() - 2 : targets.size() - 1;
+}
+
 std::string sq::codePipeline(const Target &target, StringRef tile) {
   if (target.cuda)
     return "sq-buffers-to-gpu{arch=" + target.cuda->arch.str() + (target.cuda->tf32 ? " tf32=true" : "") + "},sq-gpu-to-llvm{entry=sq_entry}";

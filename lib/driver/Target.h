@@ -19,6 +19,10 @@ struct Target {
   std::string name() const { return cuda ? "cuda:" + cuda->arch.str() : host.level.str(); }
 };
 
+/// Which of `targets`, as chooseTargets has them, most machines of today run: the last one, or, where that needs AMX,
+/// the one before. Reports and costs are of it.
+size_t typicalTarget(llvm::ArrayRef<Target> targets);
+
 /// The variants that `options` ask for.
 llvm::SmallVector<Target> chooseTargets(const CompileOptions &options, bool ofBytes = false);
 

@@ -1,7 +1,5 @@
 #include "passes/analysis/NodeOutputs.h"
 
-#include <functional>
-
 #include "llvm/ADT/StringMap.h"
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -44,13 +42,12 @@ std::vector<sq::NodeOutput> sq::nodeOutputs(FunctionOpInterface main) {
 
 std::vector<std::string> sq::nodeNames(Location loc) {
   std::vector<std::string> names;
-  std::function<void(Location)> collect = [&](Location at) {
-    if (auto fused = dyn_cast<FusedLoc>(at))
-      for (Location inner : fused.getLocations())
-        collect(inner);
-    else if (auto named = dyn_cast<NameLoc>(at))
-      names.push_back(named.getName().str());
-  };
-  collect(loc);
+  loc->walk([&](Location at) {
+    auto named = dyn_cast<NameLoc>(at);
+    if (!named)
+      return WalkResult::advance();
+    names.push_back(named.getName().str());
+    return WalkResult::skip();
+  });
   return names;
 }

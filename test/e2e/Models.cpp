@@ -1,5 +1,6 @@
 #include "test/e2e/Models.h"
 
+#include "codegen/host/HostTarget.h"
 #include "lib/numerics/Layout.h"
 #include "lib/reference/Reference.h"
 #include "test/support/ImportedModel.h"
@@ -28,6 +29,18 @@ std::string test::largeModels() {
 std::string test::miniLm() { return fromEnvironment("SQ_MINILM", SQ_SOURCE_DIR "/.deps/minilm"); }
 std::string test::committedModels() { return SQ_SOURCE_DIR "/test/models"; }
 bool test::exists(const std::string &path) { return std::filesystem::exists(path); }
+
+CompileOptions test::onTiles(CompileOptions options) {
+  options.levels = {"amx"};
+  options.emulateAmx = bestHostLevel() != "amx";
+  return options;
+}
+
+bool test::runsTiles() {
+  // What is around the tiles is code for VNNI.
+  std::string best = bestHostLevel();
+  return best == "vnni" || best == "amx";
+}
 
 Tensor test::readData(const std::string &path) {
   return llvm::cantFail(readNpy(path), path.c_str());

@@ -54,6 +54,12 @@ private:
   bool compiled = false;
 };
 
+/// `options` for AMX alone, with emulated instructions where this CPU has none (an artifact would hold them for its
+/// level, which beside VNNI's is never taken).
+CompileOptions onTiles(CompileOptions options = {});
+/// Whether what onTiles compiles runs here.
+bool runsTiles();
+
 /// Runs and gives the first output, widening integers to the signature's type
 /// (data sets store them narrow); a failure to run is the test's and gives {}.
 numerics::Tensor runFirst(Program &program, const Feed &feed);

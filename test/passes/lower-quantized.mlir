@@ -104,3 +104,49 @@ func.func @biased_sums(%x: tensor<?x8x!x>, %init: tensor<?x3xi32>) -> tensor<?x3
   %y = sq.linear ins(%x, %w : tensor<?x8x!x>, tensor<8x3x!w>) bias(%bias : tensor<3xi32>) outs(%init : tensor<?x3xi32>) -> tensor<?x3xi32>
   return %y : tensor<?x3xi32>
 }
+
+// -----
+
+!y = !quant.uniform<u8:f32, 0.5:100>
+
+// A GELU that is only rounded may be wrong by a part of the step: 0.5 sqrt(2 / 100 / 12), and with factors whose mean
+// square is 2.5 by 1 / sqrt 2.5 of that.
+// CHECK-LABEL: @gelu_tolerance
+// CHECK: sq.gelu {{.*}}tolerance = 0.0204124{{[0-9]*}} : f32
+// CHECK: sq.gelu {{.*}}tolerance = 0.0129099{{[0-9]*}} : f32
+func.func @gelu_tolerance(%x: tensor<?x4xf32>, %init: tensor<?x4xf32>) -> (tensor<?x4x!y>, tensor<?x4x!y>) {
+  %rounded = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %q = sq.quantize %rounded : tensor<?x4xf32> -> tensor<?x4x!y>
+  %g = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %factors = arith.constant dense<[1.0, 2.0, -2.0, 1.0]> : tensor<4xf32>
+  %scaled = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%g, %factors : tensor<?x4xf32>, tensor<4xf32>) outs(%init : tensor<?x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?x4xf32>
+  %r = sq.quantize %scaled : tensor<?x4xf32> -> tensor<?x4x!y>
+  return %q, %r : tensor<?x4x!y>, tensor<?x4x!y>
+}
+
+// -----
+
+!y = !quant.uniform<u8:f32, 0.5:100>
+
+// Read by something else too, or times what is not known: as exact as ever.
+// CHECK-LABEL: @exact_gelu
+// CHECK-NOT: tolerance
+// CHECK: return
+func.func @exact_gelu(%x: tensor<?x4xf32>, %unknown: tensor<4xf32>, %init: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4x!y>, tensor<?x4x!y>) {
+  %read = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %q = sq.quantize %read : tensor<?x4xf32> -> tensor<?x4x!y>
+  %g = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %scaled = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+    ins(%g, %unknown : tensor<?x4xf32>, tensor<4xf32>) outs(%init : tensor<?x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?x4xf32>
+  %r = sq.quantize %scaled : tensor<?x4xf32> -> tensor<?x4x!y>
+  return %read, %q, %r : tensor<?x4xf32>, tensor<?x4x!y>, tensor<?x4x!y>
+}
