@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
@@ -80,20 +81,22 @@ struct Lowering {
     return v.getType().isF32() ? v : Value(arith::ExtFOp::create(b, b.getF32Type(), v));
   }
 
-  /// In f32: x / scale + kRounder + zero point, clamped, and its low bits.
-  Value quantized(ImplicitLocOpBuilder &ib, Value x, double scale, int64_t zero, QuantizedType type) {
+  /// In f32: x times `factor` + kRounder + zero point, and its low bits after they were clamped as integers, whose order is that of
+  /// the floats here: the units of floats, of which AMX takes one, have enough to do. A NaN becomes the least or the greatest.
+  Value quantized(ImplicitLocOpBuilder &ib, Value x, Value factor, int64_t zero, QuantizedType type) {
     auto constant = [&](double v) { return arith::ConstantOp::create(ib, ib.getF32FloatAttr(v)); };
-    Value y = arith::MulFOp::create(ib, toF32(ib, x), constant(1.0 / scale));
-    y = arith::AddFOp::create(ib, y, constant(kRounder + zero));
-    Value low = constant(kRounder + type.getStorageTypeMin()), high = constant(kRounder + type.getStorageTypeMax());
-    // One vmaxps and one vminps; a NaN becomes `low`.
-    y = arith::SelectOp::create(ib, arith::CmpFOp::create(ib, arith::CmpFPredicate::OGT, y, low), y, low);
-    y = arith::SelectOp::create(ib, arith::CmpFOp::create(ib, arith::CmpFPredicate::OLT, y, high), y, high);
+    auto bitsOf = [&](double v) { return arith::ConstantOp::create(ib, ib.getI32IntegerAttr(llvm::bit_cast<int32_t>(float(v)))); };
+    Value y = math::FmaOp::create(ib, toF32(ib, x), factor, constant(kRounder + zero));
     Value bits = arith::BitcastOp::create(ib, ib.getI32Type(), y);
+    bits = arith::MaxSIOp::create(ib, bits, bitsOf(kRounder + type.getStorageTypeMin()));
+    bits = arith::MinSIOp::create(ib, bits, bitsOf(kRounder + type.getStorageTypeMax()));
     return arith::TruncIOp::create(ib, storageOf(type), bits);
   }
+  Value quantized(ImplicitLocOpBuilder &ib, Value x, double scale, int64_t zero, QuantizedType type) {
+    return quantized(ib, x, arith::ConstantOp::create(ib, ib.getF32FloatAttr(1.0 / scale)), zero, type);
+  }
 
-  /// The factors of x's channels, when `v` is x times a constant.
+  /// The factors of x's channels, its last dim, when `v` is x times a constant.
   static std::vector<float> factorsOf(Value v, Value &x) {
     auto generic = v.getDefiningOp<linalg::GenericOp>();
     if (!generic || generic.getNumDpsInputs() != 2 || generic.getBody()->getOperations().size() != 2)
@@ -102,7 +105,8 @@ struct Lowering {
     if (!product || !isa<BlockArgument>(product.getLhs()) || !isa<BlockArgument>(product.getRhs()) || product.getLhs() == product.getRhs())
       return {};
     for (int64_t i : {0, 1})
-      if (std::vector<float> factors = sq::floatsOf(generic.getInputs()[i]); !factors.empty()) {
+      if (std::vector<float> factors = sq::floatsOf(generic.getInputs()[i]);
+          !factors.empty() && cast<ShapedType>(generic.getInputs()[i].getType()).getShape().back() == int64_t(factors.size())) {
         x = generic.getInputs()[1 - i];
         return factors;
       }
@@ -142,9 +146,24 @@ struct Lowering {
       return op.emitOpError("has no kernel for ") << op.getType() << "; only one scale for all of a tensor";
     if (storageOf(type).isInteger(8))
       tolerateRounding(op.getX(), type.getScale());
-    Value bits = pointwise(op.getX(), storageOf(type), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
-      return quantized(ib, args[0], type.getScale(), type.getZeroPoint(), type);
-    });
+    Value x, bits;
+    std::vector<float> factors = factorsOf(op.getX(), x);
+    if (!factors.empty() && getElementTypeOrSelf(x).isF32() && cast<ShapedType>(x.getType()).getShape().back() == int64_t(factors.size())) {
+      // One product for both.
+      for (float &f : factors)
+        f = float(f / type.getScale());
+      auto vector = RankedTensorType::get({int64_t(factors.size())}, b.getF32Type());
+      Value constant = arith::ConstantOp::create(b, DenseElementsAttr::get(vector, ArrayRef(factors)));
+      int64_t rank = cast<ShapedType>(x.getType()).getRank();
+      sq::Input inputs[] = {sq::like(b, x), {constant, AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1))}};
+      bits = sq::pointwise(b, inputs, empty(x, storageOf(type)), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+        return quantized(ib, args[0], args[1], type.getZeroPoint(), type);
+      });
+    } else {
+      bits = pointwise(op.getX(), storageOf(type), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+        return quantized(ib, args[0], type.getScale(), type.getZeroPoint(), type);
+      });
+    }
     op.replaceAllUsesWith(quant::StorageCastOp::create(b, op.getType(), bits).getResult());
     op.erase();
     return success();

@@ -130,6 +130,8 @@ struct PackLinearPass : sq::impl::PackLinearPassBase<PackLinearPass> {
       getOperation().emitError("unknown precision '") << precision << "'; f32, bf16, or f16 with pairs=false";
       return signalPassFailure();
     }
+    if (inPairs)
+      getOperation().walk([](sq::AttentionOp op) { op.setBf16(true); });
     SmallVector<sq::LinearOp> ops;
     getOperation().walk([&](sq::LinearOp op) { ops.push_back(op); });
     for (sq::LinearOp op : ops) {

@@ -321,7 +321,7 @@ def LowerQuantizedPass : Pass<"sq-lower-quantized", "::mlir::func::FuncOp"> {
     ```
   }];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect",
-    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
   let options = [
     Option<"products", "products", "bool", "true", "products of bytes (default true)">,
   ];
@@ -357,7 +357,8 @@ def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   let description = [{
     `sq.linear` with a constant f32 weight becomes `sq.packed_matmul`: the
     weight a `sq.weight` packed by `columns`, the bias the epilogue. A linear
-    layer of another type becomes `sq.matmul` and an addition.
+    layer of another type becomes `sq.matmul` and an addition. With bf16 in pairs,
+    `sq.attention` is marked `bf16` too.
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"48",

@@ -135,6 +135,10 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     }
     if (!refused.empty())
       return fail(refused);
+    // Beside products of bytes, attention in bf16 adds nothing that counts.
+    auto isNew = [](const sq::LayerDecision &layer) { return layer.precision == sq::LayerPrecision::Int8 && !layer.isGiven; };
+    if (llvm::any_of(decisions, isNew))
+      func.walk([](sq::AttentionOp op) { op.setBf16(true); });
     sq::setLayerDecisions(func, decisions);
   }
 

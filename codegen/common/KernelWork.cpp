@@ -219,9 +219,10 @@ OpWork sq::workOf(Operation *op, SymbolicSizes &sizes) {
   return {work.kind.str(), strings(work.parts), strings(nodes), work.flops, work.reads, work.writes};
 }
 
-DictionaryAttr sq::describeWork(Operation *op, SymbolicSizes &sizes) {
-  OpWork work = workOf(op, sizes);
-  Builder b(op->getContext());
+DictionaryAttr sq::describeWork(Operation *op, SymbolicSizes &sizes) { return describeWork(op->getContext(), workOf(op, sizes)); }
+
+DictionaryAttr sq::describeWork(MLIRContext *context, const OpWork &work) {
+  Builder b(context);
   auto strings = [&](const std::vector<std::string> &list) {
     return b.getStrArrayAttr(SmallVector<StringRef>(list.begin(), list.end()));
   };

@@ -23,6 +23,7 @@ struct OpWork {
 OpWork workOf(mlir::Operation *op, SymbolicSizes &sizes);
 
 /// The same as an attribute, sizes as text.
+mlir::DictionaryAttr describeWork(mlir::MLIRContext *context, const OpWork &work);
 mlir::DictionaryAttr describeWork(mlir::Operation *op, SymbolicSizes &sizes);
 
 } // namespace sq

@@ -53,6 +53,17 @@ void Accesses::add(Operation *op) {
       passOn(own.written, written);
       return;
     }
+    auto addTo = [&](llvm::SetVector<Value> &set, Value v) {
+      Value root = rootOf(v);
+      if (Operation *made = root.getDefiningOp(); made && (op->isProperAncestor(made) || isa<FaultOp>(made)))
+        return;
+      if (isa<gpu::LaunchOp>(root.getParentBlock()->getParentOp()))
+        return; // shared memory
+      set.insert(root);
+    };
+    // Tiles are loaded through pointers. (What a kernel stores through one is scratch memory of its own.)
+    if (auto pointer = dyn_cast<memref::ExtractAlignedPointerAsIndexOp>(inner))
+      return addTo(read, pointer.getSource());
     auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
     if (!effects)
       return;
@@ -62,15 +73,10 @@ void Accesses::add(Operation *op) {
       Value v = effect.getValue();
       if (!v || !isa<MemRefType>(v.getType()))
         continue;
-      Value root = rootOf(v);
-      if (Operation *made = root.getDefiningOp(); made && (op->isProperAncestor(made) || isa<FaultOp>(made)))
-        continue;
-      if (isa<gpu::LaunchOp>(root.getParentBlock()->getParentOp()))
-        continue; // shared memory
       if (isa<MemoryEffects::Read>(effect.getEffect()))
-        read.insert(root);
+        addTo(read, v);
       else if (isa<MemoryEffects::Write>(effect.getEffect()))
-        written.insert(root);
+        addTo(written, v);
     }
   });
 }

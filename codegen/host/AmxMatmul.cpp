@@ -1,11 +1,13 @@
 //===-- AmxMatmul.cpp - the packed product on AMX tiles -----------------------===//
 //
 // Two tiles of 16 rows by two tiles of 16 columns (specs/host-codegen.md, section
-// 9.2): four sums, two tiles of x, two of the weight. A thread brings its chunk of
-// rows into tile layout first, [steps of k][16][64 bytes] for every 16 rows, f32 as
-// bf16, then goes through its panels. A sum leaves through 4 KB of scratch, from where
-// the epilogue takes it row by row. The `.internal` intrinsics leave tile numbers and
-// configuration to LLVM.
+// 9.2): four sums, two tiles of x, two of the weight. A kernel of its own brings x
+// into tile layout, [steps of k][16][64 bytes] for every 16 rows, f32 as bf16. The order
+// is panel of columns, part of k that fits into L1, block of 32 rows.
+//
+// The sums of a block leave in the first step of the next one and wait in L1: parts of a
+// sum for the next part of k, sums for the epilogue, which takes some rows in every step, so
+// that vector units and tiles work at the same time.
 //
 // A weight of bytes lies in groups of 16 columns, by fours along k, as VNNI reads it: 64 of k
 // are a tile, and what is past k is zero.
@@ -13,11 +15,12 @@
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "codegen/common/Schedule.h"
+#include "codegen/host/AmxTiles.h"
 #include "codegen/host/Epilogue.h"
 #include "codegen/host/Kernels.h"
 
@@ -26,10 +29,18 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kTileRows = 16, kRowBytes = 64;
+using amx::kRowBytes;
+using amx::kTileRows;
+
 constexpr int64_t kPanel = 32;                     // columns: two tiles
+constexpr int64_t kBlockRows = 2 * kTileRows;
 constexpr int64_t kChunkRows = 128;
+constexpr int64_t kChunkBlocks = kChunkRows / kBlockRows;
+constexpr int64_t kLongDepth = 12;                 // steps of k: more go in parts of kPartSteps
+constexpr int64_t kPartSteps = 8;
+constexpr int64_t kRowsTogether = 4;               // in the epilogue
 constexpr int64_t kFlopsPerThread = 1 << 23;       // 10 us, as for f32
+constexpr int64_t kBytesPerThread = 1 << 13;       // of packing
 
 struct Emitter : EpilogueEmitter {
   Value x, weight;
@@ -37,186 +48,314 @@ struct Emitter : EpilogueEmitter {
   bool bytes;
   int64_t tileDepth = bytes ? kRowBytes : kRowBytes / 2; // elements of k of a tile
   int64_t steps = llvm::divideCeil(depth, tileDepth);
+  int64_t panelCount = llvm::divideCeil(columns, kPanel), lastWidth = columns - (panelCount - 1) * kPanel;
   Value rows = {}, zero = {}, one = {};
-  Value tiles = {}; // [threads][chunk rows / 16][steps][16][tileDepth]: x
-  Value sums = {};  // [threads][32][32]
-  Value zeros = {}; // 64 zero bytes for each of four tiles
+  Value tiles = {};  // [ceil(rows / 16)][steps][16][tileDepth]: x
+  Value next = {};   // the same of the product that alone reads this one, instead of `out`; or null
+  Value sums = {};   // [threads][chunk blocks * 4 tiles][16][16]
+  Value zeros = {};  // 64 zero bytes for each of four tiles
   Value thread = {};
 
-  //===-- Tile instructions ------------------------------------------------===//
+  Value add(ImplicitLocOpBuilder &b, Value v, Value w) { return b.createOrFold<arith::AddIOp>(v, w); }
+  Value times(ImplicitLocOpBuilder &b, Value v, int64_t n) { return b.createOrFold<arith::MulIOp>(v, indexConstant(b, n)); }
 
-  Value constant(ImplicitLocOpBuilder &b, unsigned bits, int64_t value) {
-    return arith::ConstantIntOp::create(b, value, bits);
-  }
-  /// Address of the element of `memref` (dense) at the flat index `element`.
-  Value address(ImplicitLocOpBuilder &b, Value memref, Value element) {
-    int64_t bytes = cast<MemRefType>(memref.getType()).getElementTypeBitWidth() / 8;
-    Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
-    Value at = arith::AddIOp::create(b, base, arith::MulIOp::create(b, element, indexConstant(b, bytes)));
-    Value bits = arith::IndexCastOp::create(b, b.getI64Type(), at);
-    return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), ValueRange(bits));
-  }
-  Value call(ImplicitLocOpBuilder &b, StringRef name, ValueRange args, bool result = true) {
-    StringAttr intrinsic = b.getStringAttr(name);
-    if (result)
-      return LLVM::CallIntrinsicOp::create(b, LLVM::LLVMX86AMXType::get(b.getContext()), intrinsic, args).getResults();
-    LLVM::CallIntrinsicOp::create(b, intrinsic, args);
-    return Value();
-  }
-  SmallVector<Value> shape(ImplicitLocOpBuilder &b) {
-    return {constant(b, 16, kTileRows), constant(b, 16, kRowBytes)};
-  }
-  Value loadTile(ImplicitLocOpBuilder &b, Value from, int64_t stride, bool stream) {
-    SmallVector<Value> args = shape(b);
-    llvm::append_values(args, from, constant(b, 64, stride));
-    // A streamed tile leaves the other operand's tiles in L1.
-    return call(b, stream ? "llvm.x86.tileloaddt164.internal" : "llvm.x86.tileloadd64.internal", args);
-  }
+  //===-- x in tiles -------------------------------------------------------===//
 
-  //===-- Steps ------------------------------------------------------------===//
-
-  /// Columns [k, k + valid) of row m of x to bf16; what is past k is zero, as a garbage
+  /// Columns [k, k + valid) of row m of x as bf16; what is past k is zero, as a garbage
   /// NaN would spoil the sum even against a zero weight.
-  void convertRow(ImplicitLocOpBuilder &b, Value m, Value k, int64_t valid, ArrayRef<Value> to) {
-    auto narrow = VectorType::get({target.lanes}, b.getBF16Type());
-    Value none = arith::ConstantOp::create(b, b.getZeroAttr(vectorType));
-    for (int64_t half = 0; half < tileDepth; half += target.lanes) {
-      int64_t lanes = std::clamp<int64_t>(valid - half, 0, target.lanes);
-      Value f = lanes ? load(b, x, ValueRange{m, plus(b, k, half)}, lanes) : none;
-      SmallVector<Value> at(to);
-      at.push_back(indexConstant(b, half));
-      vector::StoreOp::create(b, arith::TruncFOp::create(b, narrow, f), tiles, at);
+  Value narrowRow(ImplicitLocOpBuilder &b, Value m, Value k, int64_t valid) {
+    Value halves[2];
+    for (int64_t i = 0; i < 2; ++i) {
+      int64_t lanes = std::clamp<int64_t>(valid - i * target.lanes, 0, target.lanes);
+      halves[i] = lanes ? load(b, x, ValueRange{m, plus(b, k, i * target.lanes)}, lanes)
+                        : Value(arith::ConstantOp::create(b, b.getZeroAttr(vectorType)));
     }
+    return amx::toBf16(b, halves[0], halves[1]);
   }
 
   /// The same of bytes; past k anything goes, as the weight is zero there.
-  void copyRow(ImplicitLocOpBuilder &b, Value m, Value k, int64_t valid, ArrayRef<Value> to) {
-    auto type = VectorType::get({valid}, b.getI8Type());
-    SmallVector<Value> at(to);
-    at.push_back(zero);
-    vector::StoreOp::create(b, vector::LoadOp::create(b, type, x, ValueRange{m, k}), tiles, at);
+  Value copyRow(ImplicitLocOpBuilder &b, Value m, Value k, int64_t valid) {
+    return vector::LoadOp::create(b, VectorType::get({valid}, b.getI8Type()), x, ValueRange{m, k});
   }
 
-  /// Rows [begin, end) of x to tiles.
-  void convert(ImplicitLocOpBuilder &b, Value begin, Value end) {
-    auto row = [&](ImplicitLocOpBuilder &rb, Value m) {
-      Value local = arith::SubIOp::create(rb, m, begin);
-      Value block = arith::DivUIOp::create(rb, local, indexConstant(rb, kTileRows));
-      Value within = arith::RemUIOp::create(rb, local, indexConstant(rb, kTileRows));
-      auto step = [&](ImplicitLocOpBuilder &sb, Value s, int64_t valid) {
-        Value k = arith::MulIOp::create(sb, s, indexConstant(sb, tileDepth));
-        Value to[] = {thread, block, s, within};
-        bytes ? copyRow(sb, m, k, valid, to) : convertRow(sb, m, k, valid, to);
-      };
-      int64_t full = depth / tileDepth;
-      loop(rb, zero, indexConstant(rb, full), 1,
-           [&](ImplicitLocOpBuilder &sb, Value s) { step(sb, s, tileDepth); });
-      if (depth % tileDepth)
-        step(rb, indexConstant(rb, full), depth % tileDepth);
+  void packRow(ImplicitLocOpBuilder &b, Value m) {
+    Value block = arith::DivUIOp::create(b, m, indexConstant(b, kTileRows));
+    Value within = arith::RemUIOp::create(b, m, indexConstant(b, kTileRows));
+    auto step = [&](ImplicitLocOpBuilder &sb, Value s, int64_t valid) {
+      Value k = times(sb, s, tileDepth);
+      Value row = bytes ? copyRow(sb, m, k, valid) : narrowRow(sb, m, k, valid);
+      vector::StoreOp::create(sb, row, tiles, ValueRange{block, s, within, zero});
     };
-    loop(b, begin, end, 1, row);
+    int64_t full = depth / tileDepth;
+    loop(b, zero, indexConstant(b, full), 1, [&](ImplicitLocOpBuilder &sb, Value s) { step(sb, s, tileDepth); });
+    if (depth % tileDepth)
+      step(b, indexConstant(b, full), depth % tileDepth);
   }
 
-  /// Sums plus the products of step s of k.
-  SmallVector<Value> step(ImplicitLocOpBuilder &b, Value panel, Value firstTile, Value s, int64_t columnTiles, ValueRange acc) {
-    int64_t rowTiles = acc.size() / columnTiles, stride = bytes ? kRowBytes : 2 * kRowBytes;
-    SmallVector<Value> lhs, rhs, next;
-    for (int64_t n = 0; n < columnTiles; ++n) {
-      // Rows of 4 bytes of k: of a group, or of a panel of pairs.
-      Value where = bytes ? plus(b, arith::MulIOp::create(b, panel, indexConstant(b, 2)), n) : panel;
-      Value row = arith::AddIOp::create(
-          b, arith::MulIOp::create(b, where, indexConstant(b, steps * kTileRows)),
-          arith::MulIOp::create(b, s, indexConstant(b, kTileRows)));
-      Value at = arith::MulIOp::create(b, row, indexConstant(b, 64)); // bytes, or pairs of bf16
-      rhs.push_back(loadTile(b, address(b, weight, bytes ? at : plus(b, at, n * tileDepth)), stride, false));
-    }
-    for (int64_t m = 0; m < rowTiles; ++m) {
-      Value tile = arith::AddIOp::create(
-          b, arith::MulIOp::create(b, plus(b, firstTile, m), indexConstant(b, steps)), s);
-      Value from = arith::MulIOp::create(b, tile, indexConstant(b, kTileRows * tileDepth));
-      lhs.push_back(loadTile(b, address(b, tiles, from), kRowBytes, true));
-    }
-    for (int64_t m = 0; m < rowTiles; ++m)
-      for (int64_t n = 0; n < columnTiles; ++n)
-        next.push_back(call(b, bytes ? "llvm.x86.tdpbusd.internal" : "llvm.x86.tdpbf16ps.internal",
-                            {constant(b, 16, kTileRows), constant(b, 16, 64), constant(b, 16, 64),
-                             acc[m * columnTiles + n], lhs[m], rhs[n]}));
-    return next;
+  /// Tiles for rows of so many steps: whole blocks of two, as what is behind the last row is multiplied, not stored.
+  Value allocTiles(ImplicitLocOpBuilder &b, int64_t rowSteps) {
+    Type element = bytes ? Type(b.getI8Type()) : Type(b.getBF16Type());
+    Value blocks = times(b, ceilDiv(b, rows, indexConstant(b, kBlockRows)), 2);
+    return memref::AllocOp::create(b, MemRefType::get({ShapedType::kDynamic, rowSteps, kTileRows, tileDepth}, element), ValueRange(blocks));
   }
 
-  /// The product of `rowTiles` x `columnTiles` tiles, `block` the first block of 16 rows of
-  /// the chunk, to `sums`.
-  void multiply(ImplicitLocOpBuilder &b, Value panel, Value block, int64_t rowTiles, int64_t columnTiles) {
-    // Four times tilezero would be one for LLVM, and copies of it through memory.
+  void pack(ImplicitLocOpBuilder &b) {
+    tiles = allocTiles(b, steps);
+    Value cost = indexConstant(b, steps * kRowBytes);
+    ParallelOp::create(b, kernelName("pack", op.getLoc()), rows, grainFor(b, cost, kBytesPerThread), [&](OpBuilder &o, Location l, ValueRange range) {
+      ImplicitLocOpBuilder pb(l, o);
+      loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &rb, Value m) { packRow(rb, m); });
+    });
+  }
+
+  //===-- Products of tiles --------------------------------------------------===//
+
+  /// Tile `n` of step s of the panel.
+  Value weightTile(ImplicitLocOpBuilder &b, Value panel, Value s, int64_t n) {
+    // Rows of 4 bytes of k: of a group, or of a panel of pairs.
+    Value where = bytes ? plus(b, times(b, panel, 2), n) : panel;
+    Value at = times(b, add(b, times(b, where, steps * kTileRows), times(b, s, kTileRows)), 64); // bytes, or pairs of bf16
+    return amx::loadTile(b, amx::address(b, weight, bytes ? at : plus(b, at, n * tileDepth)), amx::strideOf(b, bytes ? kRowBytes : 2 * kRowBytes));
+  }
+
+  /// Rows [16 block, 16 block + 16) of step s of x; streamed, so that the weight stays in L1.
+  Value inputTile(ImplicitLocOpBuilder &b, Value block, Value s) {
+    Value tile = add(b, times(b, block, steps), s);
+    return amx::loadTile(b, amx::address(b, tiles, times(b, tile, kTileRows * tileDepth)), amx::strideOf(b, kRowBytes), /*stream=*/true);
+  }
+
+  Value multiply(ImplicitLocOpBuilder &b, Value sum, Value lhs, Value rhs) {
+    return bytes ? amx::multiplyBytes(b, sum, lhs, rhs) : amx::multiplyBf16(b, sum, lhs, rhs);
+  }
+
+  /// Where tile i of the sums of a block waits.
+  Value sumAddress(ImplicitLocOpBuilder &b, Value block, int64_t i) {
+    Value tile = add(b, times(b, thread, kChunkBlocks * 4), plus(b, times(b, block, 4), i));
+    return amx::address(b, sums, times(b, tile, kTileRows * kTileRows));
+  }
+  void park(ImplicitLocOpBuilder &b, Value sum, Value block, int64_t i) {
+    amx::storeTile(b, sum, sumAddress(b, block, i), amx::strideOf(b, kRowBytes));
+  }
+  Value zeroTile(ImplicitLocOpBuilder &b, int64_t i) {
+    return amx::loadTile(b, amx::address(b, zeros, indexConstant(b, i * kRowBytes)), amx::strideOf(b, 0));
+  }
+
+  /// Two vectors a row: a step of the next product, or half of one of bytes.
+  void storeTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> values, ArrayRef<Place> places, Value panel) {
+    for (size_t i = 0; i < values.size(); i += 2) {
+      Value block = arith::DivUIOp::create(b, places[i].row, indexConstant(b, kTileRows));
+      Value within = arith::RemUIOp::create(b, places[i].row, indexConstant(b, kTileRows));
+      if (!bytes) {
+        vector::StoreOp::create(b, amx::toBf16(b, values[i], values[i + 1]), next, ValueRange{block, panel, within, zero});
+        continue;
+      }
+      Value two = indexConstant(b, 2), step = arith::DivUIOp::create(b, panel, two), half = times(b, arith::RemUIOp::create(b, panel, two), kPanel);
+      for (int64_t j = 0; j < 2; ++j)
+        vector::StoreOp::create(b, values[i + j], next, ValueRange{block, step, within, plus(b, half, j * target.lanes)});
+    }
+  }
+
+  /// Rows [first, last) of a block whose sums wait, its first row being `row`, of a panel of `width` columns.
+  void finish(ImplicitLocOpBuilder &b, Value block, Value row, Value first, Value last, Value panel, int64_t width) {
+    Value column = times(b, panel, kPanel);
+    auto rowsFrom = [&](ImplicitLocOpBuilder &rb, Value from, int64_t count) {
+      SmallVector<Value> waiting;
+      SmallVector<Place> places;
+      for (int64_t j = 0; j < count; ++j) {
+        Value r = plus(rb, from, j);
+        Value half = arith::DivUIOp::create(rb, r, indexConstant(rb, kTileRows)), within = arith::RemUIOp::create(rb, r, indexConstant(rb, kTileRows));
+        Value tile = add(rb, times(rb, block, 4), times(rb, half, 2)), m = add(rb, row, r);
+        for (int64_t i = 0; i * target.lanes < width; ++i) {
+          waiting.push_back(vector::LoadOp::create(rb, vectorType, sums, ValueRange{thread, plus(rb, tile, i), within, zero}));
+          places.push_back({m, plus(rb, column, i * target.lanes), validLanes(width, i * target.lanes)});
+        }
+      }
+      SmallVector<Value> finished = apply(rb, waiting, places);
+      if (next)
+        return storeTiles(rb, finished, places, panel);
+      for (auto [value, place] : llvm::zip(finished, places))
+        store(rb, value, out, ValueRange{place.row, place.n}, place.lanes);
+    };
+    Value whole = arith::SubIOp::create(b, last, arith::RemUIOp::create(b, arith::SubIOp::create(b, last, first), indexConstant(b, kRowsTogether)));
+    loop(b, first, whole, kRowsTogether, [&](ImplicitLocOpBuilder &rb, Value r) { rowsFrom(rb, r, kRowsTogether); });
+    loop(b, whole, last, 1, [&](ImplicitLocOpBuilder &rb, Value r) { rowsFrom(rb, r, 1); });
+  }
+
+  /// Fetches to L2 what step s of a block has to fetch of the panel after this one, of `blocks` equal shares. Behind the last
+  /// panel lies what the next layer begins with.
+  void prefetch(ImplicitLocOpBuilder &b, Value panel, Value block, Value blocks, Value s) {
+    constexpr int64_t kLines = 2 * kTileRows / kChunkBlocks; // of a step, of four blocks
+    Value share = add(b, arith::MulIOp::create(b, block, indexConstant(b, steps)), s);
+    Value times4 = arith::DivUIOp::create(b, plus(b, blocks, kChunkBlocks - 1), blocks); // as many as four blocks would
+    Value first = arith::MulIOp::create(b, share, times4);
+    loop(b, first, add(b, first, times4), 1, [&](ImplicitLocOpBuilder &pb, Value part) {
+      for (int64_t line = 0; line < kLines; ++line) {
+        Value byte = plus(pb, times(pb, part, kLines * 64), line * 64);
+        SmallVector<Value> at = {bytes ? times(pb, plus(pb, panel, 1), 2) : plus(pb, panel, 1), zero};
+        if (!bytes) {
+          at.push_back(zero);
+          at.push_back(arith::DivUIOp::create(pb, byte, indexConstant(pb, 2)));
+        } else {
+          at.push_back(byte);
+        }
+        memref::PrefetchOp::create(pb, weight, at, /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+      }
+    });
+  }
+
+  //===-- Whole panels: blocks that overlap ------------------------------------===//
+
+  /// Panels [from, to) for rows [begin, begin + 32 blocks), of which those before `end` exist.
+  void overlapped(ImplicitLocOpBuilder &b, Value from, Value to, Value begin, Value end, Value blocks) {
+    // Parts of k, unless there is one block: its sums can stay where they are.
+    Value parts = one, partSteps = indexConstant(b, steps);
+    if (steps > kLongDepth) {
+      Value isOne = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, blocks, one);
+      partSteps = arith::SelectOp::create(b, isOne, partSteps, indexConstant(b, kPartSteps));
+      parts = ceilDiv(b, indexConstant(b, steps), partSteps);
+    }
+    int64_t leastSteps = steps > kLongDepth ? kPartSteps : steps;
+    Value rowsPerStep = indexConstant(b, llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(leastSteps - 1, 1)), kRowsTogether));
+    Value perPanel = b.createOrFold<arith::MulIOp>(parts, blocks);
+    Value firstTile = arith::DivUIOp::create(b, begin, indexConstant(b, kTileRows));
+    Value blockRows = indexConstant(b, kBlockRows);
+
+    // Of the block before: its sums, panel, block, and rows to finish.
+    SmallVector<Value> init;
+    for (int64_t i = 0; i < 4; ++i)
+      init.push_back(zeroTile(b, i));
+    llvm::append_values(init, zero, zero, zero);
+    auto finishRows = [&](ImplicitLocOpBuilder &ib, ValueRange before, Value first, Value last) {
+      Value row = add(ib, begin, times(ib, before[5], kBlockRows));
+      finish(ib, before[5], row, arith::MinUIOp::create(ib, first, before[6]), arith::MinUIOp::create(ib, last, before[6]), before[4], kPanel);
+    };
+    Value count = b.createOrFold<arith::MulIOp>(arith::SubIOp::create(b, to, from), perPanel);
+    auto items = scf::ForOp::create(b, zero, count, one, init, [&](OpBuilder &o, Location l, Value item, ValueRange before) {
+      ImplicitLocOpBuilder ib(l, o);
+      Value panel = add(ib, from, arith::DivUIOp::create(ib, item, perPanel)), within = arith::RemUIOp::create(ib, item, perPanel);
+      Value part = arith::DivUIOp::create(ib, within, blocks), block = arith::RemUIOp::create(ib, within, blocks);
+      Value firstStep = arith::MulIOp::create(ib, part, partSteps);
+      Value lastStep = arith::MinUIOp::create(ib, indexConstant(ib, steps), add(ib, firstStep, partSteps));
+      Value isFirst = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, part, zero);
+      Value tile = add(ib, firstTile, times(ib, block, 2));
+      auto beginning = [&](int64_t i) {
+        if (steps <= kLongDepth)
+          return zeroTile(ib, i);
+        Value none = amx::address(ib, zeros, indexConstant(ib, i * kRowBytes));
+        return amx::loadTile(ib, arith::SelectOp::create(ib, isFirst, none, sumAddress(ib, block, i)),
+                             arith::SelectOp::create(ib, isFirst, amx::strideOf(ib, 0), amx::strideOf(ib, kRowBytes)));
+      };
+      // The first step, between whose products the sums before leave.
+      SmallVector<Value> acc(4), lhs(2), rhs(2);
+      for (int64_t i = 0; i < 4; ++i) {
+        if (i < 2)
+          rhs[i] = weightTile(ib, panel, firstStep, i);
+        if (i % 2 == 0)
+          lhs[i / 2] = inputTile(ib, plus(ib, tile, i / 2), firstStep);
+        park(ib, before[i], before[5], i);
+        acc[i] = multiply(ib, beginning(i), lhs[i / 2], rhs[i % 2]);
+      }
+      prefetch(ib, panel, block, blocks, firstStep);
+      auto k = scf::ForOp::create(ib, plus(ib, firstStep, 1), lastStep, one, acc, [&](OpBuilder &ko, Location kl, Value s, ValueRange sum) {
+        ImplicitLocOpBuilder kb(kl, ko);
+        // Each tile right before its first product: loads and products go on side by side.
+        SmallVector<Value> a(2), w(2), next;
+        for (int64_t i = 0; i < 4; ++i) {
+          if (i < 2)
+            w[i] = weightTile(kb, panel, s, i);
+          if (i % 2 == 0)
+            a[i / 2] = inputTile(kb, plus(kb, tile, i / 2), s);
+          next.push_back(multiply(kb, sum[i], a[i / 2], w[i % 2]));
+        }
+        prefetch(kb, panel, block, blocks, s);
+        Value row = arith::MulIOp::create(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
+        finishRows(kb, before, row, add(kb, row, rowsPerStep));
+        scf::YieldOp::create(kb, next);
+      });
+      // What the steps were too few for.
+      Value done = arith::MulIOp::create(ib, plus(ib, arith::SubIOp::create(ib, lastStep, firstStep), -1), rowsPerStep);
+      finishRows(ib, before, done, blockRows);
+      Value isLast = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, lastStep, indexConstant(ib, steps));
+      Value left = arith::SubIOp::create(ib, end, add(ib, begin, times(ib, block, kBlockRows)));
+      SmallVector<Value> next(k.getResults());
+      llvm::append_values(next, panel, block, arith::SelectOp::create(ib, isLast, arith::MinUIOp::create(ib, left, blockRows), zero));
+      scf::YieldOp::create(ib, next);
+    });
+    for (int64_t i = 0; i < 4; ++i)
+      park(b, items.getResult(i), items.getResult(5), i);
+    finishRows(b, items.getResults(), zero, blockRows);
+  }
+
+  //===-- What is left -----------------------------------------------------------===//
+
+  /// One panel for at most 32 rows from `begin`.
+  void single(ImplicitLocOpBuilder &b, Value panel, Value begin, Value count, int64_t rowTiles, int64_t width) {
+    int64_t columnTiles = bytes ? llvm::divideCeil(width, kTileRows) : 2; // bytes are padded to a group only
+    Value tile = arith::DivUIOp::create(b, begin, indexConstant(b, kTileRows));
     SmallVector<Value> none;
     for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
-      none.push_back(loadTile(b, address(b, zeros, indexConstant(b, i * kRowBytes)), /*stride=*/0, /*stream=*/false));
-    Value blocks = indexConstant(b, kChunkRows / kTileRows);
-    Value firstTile = arith::AddIOp::create(b, arith::MulIOp::create(b, thread, blocks), block);
-    auto k = scf::ForOp::create(
-        b, zero, indexConstant(b, steps), one, none,
-        [&](OpBuilder &o, Location l, Value s, ValueRange acc) {
-          ImplicitLocOpBuilder kb(l, o);
-          scf::YieldOp::create(kb, step(kb, panel, firstTile, s, columnTiles, acc));
+      none.push_back(zeroTile(b, i));
+    auto k = scf::ForOp::create(b, zero, indexConstant(b, steps), one, none, [&](OpBuilder &o, Location l, Value s, ValueRange acc) {
+      ImplicitLocOpBuilder kb(l, o);
+      SmallVector<Value> lhs, rhs, next;
+      for (int64_t n = 0; n < columnTiles; ++n)
+        rhs.push_back(weightTile(kb, panel, s, n));
+      for (int64_t m = 0; m < rowTiles; ++m)
+        lhs.push_back(inputTile(kb, plus(kb, tile, m), s));
+      for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
+        next.push_back(multiply(kb, acc[i], lhs[i / columnTiles], rhs[i % columnTiles]));
+      scf::YieldOp::create(kb, next);
+    });
+    for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
+      park(b, k.getResult(i), zero, i / columnTiles * 2 + i % columnTiles);
+    finish(b, zero, begin, zero, count, panel, width);
+  }
+
+  /// Panels [from, to) of rows [begin, end), at most kChunkRows.
+  void panelsOf(ImplicitLocOpBuilder &b, Value from, Value to, Value begin, Value end) {
+    // Two tiles of rows at a time, as long as the second is of use.
+    Value count = arith::SubIOp::create(b, end, begin);
+    Value blocks = arith::DivUIOp::create(b, plus(b, count, kTileRows - 1), indexConstant(b, kBlockRows));
+    Value whole = lastWidth == kPanel ? to : Value(arith::MinUIOp::create(b, to, indexConstant(b, panelCount - 1)));
+    Value isAny = arith::AndIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, blocks, zero),
+                                        arith::CmpIOp::create(b, arith::CmpIPredicate::ult, from, whole));
+    scf::IfOp::create(b, isAny, [&](OpBuilder &o, Location l) {
+      ImplicitLocOpBuilder ib(l, o);
+      overlapped(ib, from, whole, begin, end, blocks);
+      scf::YieldOp::create(ib);
+    });
+    Value rest = arith::MinUIOp::create(b, add(b, begin, times(b, blocks, kBlockRows)), end);
+    scf::IfOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::ult, rest, end), [&](OpBuilder &o, Location l) {
+      ImplicitLocOpBuilder ib(l, o);
+      loop(ib, from, whole, 1, [&](ImplicitLocOpBuilder &nb, Value panel) { single(nb, panel, rest, arith::SubIOp::create(nb, end, rest), 1, kPanel); });
+      scf::YieldOp::create(ib);
+    });
+    if (lastWidth != kPanel)
+      loop(b, arith::MaxUIOp::create(b, from, whole), to, 1, [&](ImplicitLocOpBuilder &nb, Value panel) {
+        loop(nb, begin, end, kTileRows, [&](ImplicitLocOpBuilder &mb, Value m) {
+          Value left = arith::MinUIOp::create(mb, arith::SubIOp::create(mb, end, m), indexConstant(mb, kTileRows));
+          single(mb, panel, m, left, 1, lastWidth);
         });
-    Value base = arith::MulIOp::create(b, thread, indexConstant(b, 2 * kTileRows * kPanel));
-    for (int64_t m = 0; m < rowTiles; ++m)
-      for (int64_t n = 0; n < columnTiles; ++n) {
-        SmallVector<Value> args = shape(b);
-        llvm::append_values(args, address(b, sums, plus(b, base, m * kTileRows * kPanel + n * kTileRows)),
-                            constant(b, 64, kPanel * 4), k.getResult(m * columnTiles + n));
-        call(b, "llvm.x86.tilestored64.internal", args, /*result=*/false);
-      }
+      });
   }
 
-  /// From `sums` to rows [m, last) of a panel of `width` columns.
-  void finish(ImplicitLocOpBuilder &b, Value m, Value last, Value panel, int64_t width) {
-    Value column = arith::MulIOp::create(b, panel, indexConstant(b, kPanel));
-    loop(b, m, last, 1, [&](ImplicitLocOpBuilder &rb, Value row) {
-      Value local = arith::SubIOp::create(rb, row, m);
-      for (int64_t first = 0; first < width; first += target.lanes) {
-        int64_t lanes = validLanes(width, first);
-        Value sum = vector::LoadOp::create(rb, vectorType, sums,
-                                           ValueRange{thread, local, indexConstant(rb, first)});
-        Value n = plus(rb, column, first);
-        store(rb, apply(rb, sum, row, n, lanes), out, ValueRange{row, n}, lanes);
-      }
-    });
-  }
-
-  /// All rows of a chunk against one panel.
-  void panelOf(ImplicitLocOpBuilder &b, Value panel, Value begin, Value end, int64_t width) {
-    int64_t columnTiles = bytes ? llvm::divideCeil(width, kTileRows) : 2; // bytes are padded to a group only
-    loop(b, begin, end, 2 * kTileRows, [&](ImplicitLocOpBuilder &mb, Value m) {
-      Value left = arith::SubIOp::create(mb, end, m);
-      Value block = arith::DivUIOp::create(mb, arith::SubIOp::create(mb, m, begin), indexConstant(mb, kTileRows));
-      Value two = arith::CmpIOp::create(mb, arith::CmpIPredicate::ugt, left, indexConstant(mb, kTileRows));
-      auto with = [&](int64_t rowTiles) {
-        return [&, rowTiles](OpBuilder &o, Location l) {
-          ImplicitLocOpBuilder ib(l, o);
-          multiply(ib, panel, block, rowTiles, columnTiles);
-          scf::YieldOp::create(ib);
-        };
-      };
-      scf::IfOp::create(mb, two, with(2), with(1));
-      Value last = arith::MinUIOp::create(mb, plus(mb, m, 2 * kTileRows), end);
-      finish(mb, m, last, panel, width);
-    });
-  }
-
-  void emit(ImplicitLocOpBuilder &b) {
+  void emit(ImplicitLocOpBuilder &b, bool hasReader) {
     zero = indexConstant(b, 0);
     one = indexConstant(b, 1);
     rows = dimOf(b, x, 0);
-    int64_t panelCount = llvm::divideCeil(columns, kPanel), lastWidth = columns - (panelCount - 1) * kPanel;
+    if (!tiles)
+      pack(b);
+    if (hasReader)
+      next = allocTiles(b, columns / tileDepth);
     Value threads = ThreadsOp::create(b, b.getIndexType());
-    auto scratch = [&](std::initializer_list<int64_t> shape, Type element) -> Value {
-      return memref::AllocOp::create(b, MemRefType::get(shape, element), ValueRange(threads));
-    };
-    tiles = scratch({ShapedType::kDynamic, kChunkRows / kTileRows, steps, kTileRows, tileDepth},
-                    bytes ? Type(b.getI8Type()) : Type(b.getBF16Type()));
-    sums = scratch({ShapedType::kDynamic, 2 * kTileRows, kPanel}, vectorType.getElementType());
-    Value panels = indexConstant(b, panelCount), chunkRows = indexConstant(b, kChunkRows);
+    sums = memref::AllocOp::create(
+        b, MemRefType::get({ShapedType::kDynamic, kChunkBlocks * 4, kTileRows, kTileRows}, vectorType.getElementType()),
+        ValueRange(threads));
+    // Each thread has rows of its own, as in the kernels around: fetching what another core wrote takes longer than
+    // many a product here.
+    Value panels = indexConstant(b, panelCount);
+    Value share = times(b, ceilDiv(b, ceilDiv(b, rows, threads), indexConstant(b, kBlockRows)), kBlockRows);
+    Value chunkRows = arith::MinUIOp::create(b, arith::MaxUIOp::create(b, share, one), indexConstant(b, kChunkRows));
     Value count = arith::MulIOp::create(b, ceilDiv(b, rows, chunkRows), panels);
     Value cost = arith::MulIOp::create(b, arith::MinUIOp::create(b, rows, chunkRows),
                                        indexConstant(b, 2 * depth * kPanel));
@@ -225,25 +364,17 @@ struct Emitter : EpilogueEmitter {
         [&](OpBuilder &o, Location l, ValueRange range) {
           ImplicitLocOpBuilder pb(l, o);
           thread = range[2];
-          zeros = memref::AllocaOp::create(pb, MemRefType::get({4 * kRowBytes}, b.getI8Type()), b.getI64IntegerAttr(kRowBytes));
-          auto line = VectorType::get({kRowBytes}, b.getI8Type());
-          for (int64_t i = 0; i < 4; ++i)
-            vector::StoreOp::create(pb, arith::ConstantOp::create(pb, b.getZeroAttr(line)), zeros, ValueRange(indexConstant(pb, i * kRowBytes)));
+          zeros = amx::zeroLines(pb);
           Value firstChunk = arith::DivUIOp::create(pb, range[0], panels), lastTask = arith::SubIOp::create(pb, range[1], one);
           Value lastChunk = arith::DivUIOp::create(pb, lastTask, panels);
           loop(pb, firstChunk, plus(pb, lastChunk, 1), 1, [&](ImplicitLocOpBuilder &cb, Value chunk) {
             Value begin = arith::MulIOp::create(cb, chunk, chunkRows);
             Value end = arith::MinUIOp::create(cb, arith::AddIOp::create(cb, begin, chunkRows), rows);
-            convert(cb, begin, end);
             // The panels of this chunk that are this thread's.
             Value base = arith::MulIOp::create(cb, chunk, panels);
             Value from = arith::SubIOp::create(cb, arith::MaxUIOp::create(cb, range[0], base), base);
             Value to = arith::MinUIOp::create(cb, arith::SubIOp::create(cb, range[1], base), panels);
-            Value whole = lastWidth == kPanel ? to : Value(arith::MinUIOp::create(cb, to, indexConstant(cb, panelCount - 1)));
-            loop(cb, from, whole, 1, [&](ImplicitLocOpBuilder &nb, Value panel) { panelOf(nb, panel, begin, end, kPanel); });
-            if (lastWidth != kPanel)
-              loop(cb, arith::MaxUIOp::create(cb, from, whole), to, 1,
-                   [&](ImplicitLocOpBuilder &nb, Value panel) { panelOf(nb, panel, begin, end, lastWidth); });
+            panelsOf(cb, from, to, begin, end);
           });
         });
   }
@@ -251,7 +382,60 @@ struct Emitter : EpilogueEmitter {
 
 } // namespace
 
-LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, const TiledTarget &target) {
+//===-- Neighbours ----------------------------------------------------------===//
+
+/// The product that alone reads what `op` writes, with its rows as they are; or null.
+static PackedMatmulOp onlyReader(PackedMatmulOp op, const TiledTarget &target) {
+  Value root = rootOf(op.getOuts());
+  if (!isa_and_nonnull<memref::AllocOp, memref::ViewOp>(root.getDefiningOp())) // of its own, or a place in the arena
+    return {};
+  PackedMatmulOp reader;
+  bool hasPart = false;
+  SmallVector<Value> views = {root};
+  while (!views.empty())
+    for (OpOperand &use : views.pop_back_val().getUses()) {
+      Operation *user = use.getOwner();
+      if (isa<memref::DimOp>(user) || (user == op && &use == &op.getOutsMutable()))
+        continue;
+      if (isa<PartOp>(user) && std::exchange(hasPart, true)) // the same part of the batch for both
+        return {};
+      if (isa<PartOp, memref::ExpandShapeOp, memref::CollapseShapeOp, memref::CastOp>(user)) {
+        views.push_back(user->getResult(0));
+        continue;
+      }
+      auto product = dyn_cast<PackedMatmulOp>(user);
+      if (!product || reader || &use != &product.getXMutable() || product->getBlock() != op->getBlock() || !op->isBeforeInBlock(product))
+        return {};
+      reader = product;
+    }
+  if (!reader || !wantsAmx(reader, target) || reader.isOfBytes() != op.isOfBytes())
+    return {};
+  auto from = cast<MemRefType>(op.getOuts().getType()), to = cast<MemRefType>(reader.getX().getType());
+  int64_t columns = from.getShape().back();
+  return columns == to.getShape().back() && columns % kRowBytes == 0 ? reader : PackedMatmulOp();
+}
+
+/// Products of the same x right behind `op`.
+static SmallVector<PackedMatmulOp> sharersOfX(PackedMatmulOp op, const TiledTarget &target) {
+  SmallVector<PackedMatmulOp> sharers;
+  Value written = rootOf(op.getOuts()), x = rootOf(op.getX());
+  for (Operation *other = op->getNextNode(); other && written != x; other = other->getNextNode()) {
+    auto product = dyn_cast<PackedMatmulOp>(other);
+    if (!product && (isMemoryEffectFree(other) || isa<memref::AllocOp>(other)))
+      continue;
+    if (!product || product.getX() != op.getX() || !wantsAmx(product, target) || product.isOfBytes() != op.isOfBytes())
+      break;
+    sharers.push_back(product);
+    written = rootOf(product.getOuts());
+  }
+  return sharers;
+}
+
+bool sq::wantsAmx(PackedMatmulOp op, const TiledTarget &target) {
+  return target.amx && (op.isOfBytes() || cast<MemRefType>(op.getWeight().getType()).getRank() == 4);
+}
+
+LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, const TiledTarget &target, TiledInputs &tiled) {
   auto outType = cast<MemRefType>(op.getOuts().getType());
   auto weightType = cast<MemRefType>(op.getWeight().getType());
   bool bytes = op.isOfBytes();
@@ -264,7 +448,15 @@ LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, cons
   Value x = asRows(b, denseMemref(b, op.getX()));
   int64_t depth = cast<MemRefType>(x.getType()).getDimSize(1);
   Emitter e{EpilogueEmitter(b, op, target), x, op.getWeight(), depth, outType.getShape().back(), bytes};
-  e.emit(b);
+  e.tiles = tiled.lookup(op);
+  PackedMatmulOp reader = onlyReader(op, target);
+  e.emit(b, bool(reader));
+  if (reader)
+    tiled[reader] = e.next;
+  if (!tiled.contains(op))
+    for (PackedMatmulOp sharer : sharersOfX(op, target))
+      tiled[sharer] = e.tiles;
+  tiled.erase(op);
   rewriter.eraseOp(op);
   return success();
 }

@@ -1,6 +1,7 @@
 #include "codegen/host/Epilogue.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -32,47 +33,73 @@ bool EpilogueEmitter::isCheap(size_t most) {
 }
 
 Value EpilogueEmitter::apply(ImplicitLocOpBuilder &b, Value sum, Value row, Value n, int64_t lanes) {
-  SmallVector<Value> args = {sum};
-  for (Value extra : extras) {
-    auto type = cast<MemRefType>(extra.getType());
-    if (type.getRank() == 0)
-      args.push_back(memref::LoadOp::create(b, extra)); // broadcast where it is used
-    else if (type.getRank() == 2 && type.getDimSize(1) == 1)
-      args.push_back(memref::LoadOp::create(b, extra, ValueRange{row, indexConstant(b, 0)}));
-    else
-      args.push_back(load(b, extra, type.getRank() == 1 ? ValueRange(n) : ValueRange{row, n}, lanes));
-  }
-  // The region's ops are elementwise, so each is cloned with vector types.
-  IRMapping map;
+  return apply(b, ValueRange(sum), Place{row, n, lanes}).front();
+}
+
+/// The product of a sum of integers and its scale to which `op` alone adds something.
+static arith::MulFOp scaledSum(Operation &op) {
+  if (!isa<arith::AddFOp>(op))
+    return {};
+  for (Value v : op.getOperands())
+    if (auto product = v.getDefiningOp<arith::MulFOp>(); product && product->hasOneUse())
+      if (product.getLhs().getDefiningOp<arith::SIToFPOp>() || product.getRhs().getDefiningOp<arith::SIToFPOp>())
+        return product;
+  return {};
+}
+
+SmallVector<Value> EpilogueEmitter::apply(ImplicitLocOpBuilder &b, ValueRange sums, ArrayRef<Place> places) {
   Block &body = op.getEpilogue().front();
-  map.map(body.getArguments(), args);
+  std::vector<IRMapping> maps(places.size());
+  for (auto [map, sum] : llvm::zip(maps, sums))
+    map.map(body.getArgument(0), sum);
+  for (auto [extra, argument] : llvm::zip(extras, body.getArguments().drop_front()))
+    for (auto [map, place] : llvm::zip(maps, places))
+      map.map(argument, loadExtra(b, extra, place));
+  // The region's ops are elementwise, so each is cloned with vector types.
   auto widen = [&](Type t) -> Type {
     return t.isIntOrFloat() ? VectorType::get(vectorType.getShape(), t) : t;
   };
-  auto operand = [&](Value v) {
+  auto operand = [&](const IRMapping &map, Value v) {
     Value mapped = map.lookupOrDefault(v);
     if (isa<VectorType>(mapped.getType()) || !mapped.getType().isIntOrFloat())
       return mapped;
     return Value(vector::BroadcastOp::create(b, cast<VectorType>(widen(mapped.getType())), mapped));
   };
-  for (Operation &inner : body.without_terminator()) {
-    if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
-      auto type = cast<VectorType>(widen(constant.getType()));
-      map.map(constant.getResult(),
-              arith::ConstantOp::create(b, DenseElementsAttr::get(type, cast<Attribute>(constant.getValue()))));
-      continue;
+  for (Operation &inner : body.without_terminator())
+    for (IRMapping &map : maps) {
+      if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
+        auto type = cast<VectorType>(widen(constant.getType()));
+        map.map(constant.getResult(),
+                arith::ConstantOp::create(b, DenseElementsAttr::get(type, cast<Attribute>(constant.getValue()))));
+        continue;
+      }
+      if (auto product = scaledSum(inner)) {
+        Value other = inner.getOperand(inner.getOperand(0) == product.getResult());
+        map.map(inner.getResult(0), math::FmaOp::create(b, operand(map, product.getLhs()), operand(map, product.getRhs()), operand(map, other)).getResult());
+        continue;
+      }
+      OperationState state(b.getLoc(), inner.getName());
+      for (Value v : inner.getOperands())
+        state.addOperands(operand(map, v));
+      for (Type t : inner.getResultTypes())
+        state.addTypes(widen(t));
+      state.addAttributes(inner.getAttrs());
+      state.propertiesAttr = inner.getPropertiesAsAttribute();
+      Operation *copy = b.create(state);
+      map.map(inner.getResults(), copy->getResults());
     }
-    OperationState state(b.getLoc(), inner.getName());
-    for (Value v : inner.getOperands())
-      state.addOperands(operand(v));
-    for (Type t : inner.getResultTypes())
-      state.addTypes(widen(t));
-    state.addAttributes(inner.getAttrs());
-    state.propertiesAttr = inner.getPropertiesAsAttribute();
-    Operation *copy = b.create(state);
-    map.map(inner.getResults(), copy->getResults());
-  }
-  return operand(cast<YieldOp>(body.getTerminator()).getValues().front());
+  return llvm::map_to_vector(maps, [&](const IRMapping &map) {
+    return operand(map, cast<YieldOp>(body.getTerminator()).getValues().front());
+  });
+}
+
+Value EpilogueEmitter::loadExtra(ImplicitLocOpBuilder &b, Value extra, const Place &place) {
+  auto type = cast<MemRefType>(extra.getType());
+  if (type.getRank() == 0)
+    return memref::LoadOp::create(b, extra); // broadcast where it is used
+  if (type.getRank() == 2 && type.getDimSize(1) == 1)
+    return memref::LoadOp::create(b, extra, ValueRange{place.row, indexConstant(b, 0)});
+  return load(b, extra, type.getRank() == 1 ? ValueRange(place.n) : ValueRange{place.row, place.n}, place.lanes);
 }
 
 Value EpilogueEmitter::load(ImplicitLocOpBuilder &b, Value memref, ValueRange at, int64_t lanes) {

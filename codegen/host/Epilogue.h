@@ -29,6 +29,13 @@ struct EpilogueEmitter {
   /// first `lanes` exist.
   mlir::Value apply(mlir::ImplicitLocOpBuilder &b, mlir::Value sum, mlir::Value row, mlir::Value n,
                     int64_t lanes);
+  struct Place {
+    mlir::Value row, n;
+    int64_t lanes;
+  };
+  /// The same of several vectors, operation by operation: a long chain of operations on one vector leaves ports idle
+  /// that the next one is too far away to use.
+  llvm::SmallVector<mlir::Value> apply(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange sums, llvm::ArrayRef<Place> places);
 
   /// A vector of elements of `memref`, of which the first `lanes` exist.
   mlir::Value load(mlir::ImplicitLocOpBuilder &b, mlir::Value memref, mlir::ValueRange at, int64_t lanes);
@@ -40,6 +47,7 @@ struct EpilogueEmitter {
   }
 
 private:
+  mlir::Value loadExtra(mlir::ImplicitLocOpBuilder &b, mlir::Value extra, const Place &place);
   mlir::Value laneMask(mlir::ImplicitLocOpBuilder &b, int64_t lanes);
 };
 

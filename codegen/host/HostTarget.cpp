@@ -18,13 +18,13 @@ static const llvm::StringRef kVnniFeatures[] = {
 
 static const llvm::StringRef kAmxFeatures[] = {
     "avx2",     "fma",      "bmi1",     "bmi2",     "f16c",       "lzcnt",    "movbe",   "avx512f",
-    "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni", "amx-tile", "amx-int8", "amx-bf16"};
+    "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16", "amx-tile", "amx-int8", "amx-bf16"};
 
 static const HostTarget kTargets[] = {
     {"x86-64-v3", "x86-64-v3", "", kV3Features, 8, 16, 32 << 10, 256 << 10, false, false},
     {"avx512", "x86-64-v4", "-prefer-256-bit", kAvx512Features, 16, 32, 32 << 10, 1 << 20, false, false},
     {"vnni", "x86-64-v4", "-prefer-256-bit,+avx512vnni", kVnniFeatures, 16, 32, 32 << 10, 1 << 20, true, false},
-    {"amx", "x86-64-v4", "-prefer-256-bit,+avx512vnni,+amx-tile,+amx-int8,+amx-bf16", kAmxFeatures, 16, 32, 48 << 10, 2 << 20,
+    {"amx", "x86-64-v4", "-prefer-256-bit,+avx512vnni,+avx512bf16,+amx-tile,+amx-int8,+amx-bf16", kAmxFeatures, 16, 32, 48 << 10, 2 << 20,
      true, true},
 };
 

@@ -16,9 +16,14 @@ namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
 /// With a weight of bf16 or bytes, on AMX tiles.
-mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
+bool wantsAmx(PackedMatmulOp, const TiledTarget &);
+/// x of products that are still to be lowered and whose tiles are there already.
+using TiledInputs = llvm::DenseMap<mlir::Operation *, mlir::Value>;
+mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &, TiledInputs &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const TiledTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const TiledTarget &);
+/// One that may round to bf16, with static heads, on AMX tiles.
+mlir::LogicalResult lowerAmxAttention(mlir::RewriterBase &, AttentionOp);
 /// Heads of 4 elements or a multiple.
 mlir::LogicalResult lowerIntAttention(mlir::RewriterBase &, IntAttentionOp, const TiledTarget &);
 mlir::LogicalResult lowerLookup(mlir::RewriterBase &, LookupOp, const TiledTarget &);

@@ -27,12 +27,12 @@ namespace {
 struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
   using LowerKernelsPassBase::LowerKernelsPassBase;
 
-  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target) {
+  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target, sq::TiledInputs &tiled) {
     rewriter.setInsertionPoint(op);
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op)) {
+      if (sq::wantsAmx(o, target))
+        return sq::lowerAmxMatmul(rewriter, o, target, tiled);
       bool pairs = cast<MemRefType>(o.getWeight().getType()).getRank() == 4;
-      if ((pairs || o.isOfBytes()) && target.amx)
-        return sq::lowerAmxMatmul(rewriter, o, target);
       if (pairs && failed(useWidened(rewriter, o)))
         return failure();
       return sq::lowerPackedMatmul(rewriter, o, target);
@@ -40,7 +40,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     if (auto o = dyn_cast<sq::MatmulOp>(op))
       return sq::lowerMatmul(rewriter, o, target);
     if (auto o = dyn_cast<sq::AttentionOp>(op))
-      return sq::lowerAttention(rewriter, o, target);
+      return target.amx && o.getBf16() && hasStaticHeads(o) ? sq::lowerAmxAttention(rewriter, o) : sq::lowerAttention(rewriter, o, target);
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))
       return sq::lowerIntAttention(rewriter, o, target);
     if (auto o = dyn_cast<sq::LookupOp>(op))
@@ -70,6 +70,13 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     return op->emitOpError("has no host kernel");
   }
 
+  static bool hasStaticHeads(sq::AttentionOp op) {
+    return llvm::all_of(ValueRange{op.getQ(), op.getK(), op.getV(), op.getOuts()}, [](Value v) {
+      auto type = cast<MemRefType>(v.getType());
+      return type.getElementType().isF32() && !type.isDynamicDim(2) && !type.isDynamicDim(3);
+    });
+  }
+
   /// Notices the kernels that emitters make.
   struct Made : RewriterBase::Listener {
     SmallVector<sq::ParallelOp> kernels;
@@ -91,6 +98,15 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     return success();
   }
 
+  /// The kernel that brings x into tiles.
+  static DictionaryAttr describePacking(sq::PackedMatmulOp op, sq::SymbolicSizes &sizes) {
+    sq::OpWork work = sq::workOf(op, sizes);
+    sq::SymbolicSize elements = 1;
+    for (int64_t d = 0; d < cast<MemRefType>(op.getX().getType()).getRank(); ++d)
+      elements *= sizes.extent(op.getX(), d);
+    return sq::describeWork(op.getContext(), {"copy", {}, work.nodes, 0, sizes.bytes(op.getX()), elements * (op.isOfBytes() ? 1 : 2)});
+  }
+
   void runOnOperation() override {
     std::optional<sq::HostTarget> found = sq::findHostTarget(level);
     if (!found) {
@@ -104,6 +120,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     }
     target.tiles = sq::chooseTiles(*found, target.tiles);
     Made made;
+    sq::TiledInputs tiled;
     IRRewriter rewriter(&getContext(), &made);
     sq::SymbolicSizes sizes;
     // Emitters may add copies of strided operands: go on until none is left.
@@ -119,12 +136,16 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
         auto work = op->getAttrOfType<DictionaryAttr>("sq.work"); // of --sq-chunk-batch
         if (!work)
           work = sq::describeWork(op, sizes);
-        if (failed(lower(rewriter, op, target))) {
+        DictionaryAttr packing;
+        if (auto product = dyn_cast<sq::PackedMatmulOp>(op); product && sq::wantsAmx(product, target))
+          packing = describePacking(product, sizes);
+        if (failed(lower(rewriter, op, target, tiled))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();
         }
-        // An emitter that makes several kernels describes them itself.
+        if (packing && made.kernels.size() > 1)
+          made.kernels.front().setWorkAttr(packing);
         for (sq::ParallelOp kernel : made.kernels)
           if (!kernel.getWork())
             kernel.setWorkAttr(work);

@@ -91,6 +91,17 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   auto outputs = addTensors(builder, m.outputs);
   if (!outputs)
     return outputs.takeError();
+  auto addKernels = [&](const std::vector<ManifestKernel> &list) {
+    std::vector<flatbuffers::Offset<manifest::Kernel>> kernels;
+    for (const ManifestKernel &kernel : list) {
+      auto name = builder.CreateString(kernel.name);
+      auto nodes = builder.CreateVectorOfStrings(kernel.nodes);
+      auto formula = [&](const std::string &text) { return builder.CreateSharedString(text); };
+      auto flops = formula(kernel.flops), read = formula(kernel.bytesRead), written = formula(kernel.bytesWritten);
+      kernels.push_back(manifest::CreateKernel(builder, name, nodes, flops, read, written));
+    }
+    return builder.CreateVector(kernels);
+  };
   std::vector<flatbuffers::Offset<manifest::Variant>> variants;
   for (const ManifestVariant &variant : m.variants) {
     auto level = builder.CreateString(variant.level);
@@ -105,21 +116,15 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
       auto ptx = d.ptx.empty() ? flatbuffers::Offset<flatbuffers::String>() : builder.CreateString(d.ptx);
       device = manifest::CreateDeviceCode(builder, d.architecture, functions, messages, cubin, ptx);
     }
-    variants.push_back(manifest::CreateVariant(builder, level, features, variant.widened, device));
-  }
-  std::vector<flatbuffers::Offset<manifest::Kernel>> kernels;
-  for (const ManifestKernel &kernel : m.kernels) {
-    auto name = builder.CreateString(kernel.name);
-    auto nodes = builder.CreateVectorOfStrings(kernel.nodes);
-    auto formula = [&](const std::string &text) { return builder.CreateSharedString(text); };
-    auto flops = formula(kernel.flops), read = formula(kernel.bytesRead),
-         written = formula(kernel.bytesWritten);
-    kernels.push_back(manifest::CreateKernel(builder, name, nodes, flops, read, written));
+    flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<manifest::Kernel>>> own;
+    if (!variant.kernels.empty())
+      own = addKernels(variant.kernels);
+    variants.push_back(manifest::CreateVariant(builder, level, features, variant.widened, device, own));
   }
   auto producer = builder.CreateString(m.producer);
   auto modelName = builder.CreateString(m.modelName);
   auto variantVector = builder.CreateVector(variants);
-  auto kernelVector = builder.CreateVector(kernels);
+  auto kernelVector = addKernels(m.kernels);
   auto report = builder.CreateString(m.report);
   std::vector<flatbuffers::Offset<manifest::Widened>> widened;
   for (const ManifestWidened &w : m.widened)
@@ -409,7 +414,7 @@ std::vector<std::string> levelFeatures(const std::string &level) {
   if (rank >= 2)
     add({"avx512vnni"});
   if (rank >= 3)
-    add({"amx-tile", "amx-int8", "amx-bf16"});
+    add({"avx512bf16", "amx-tile", "amx-int8", "amx-bf16"});
   return features;
 }
 

@@ -37,11 +37,18 @@ struct ManifestDevice {
   std::string ptx;
 };
 
+struct ManifestKernel {
+  std::string name;
+  std::vector<std::string> nodes;             // of the ONNX graph
+  std::string flops, bytesRead, bytesWritten; // formulas of the symbolic dims, or empty
+};
+
 struct ManifestVariant {
   std::string level;                  // as in sq_variant, same order
   std::vector<std::string> features;  // what the code needs: levelFeatures(level)
   bool widened = false;               // it reads f32 copies of bf16 weights
   std::optional<ManifestDevice> device = {}; // of CUDA variants
+  std::vector<ManifestKernel> kernels;       // where they are not the first variant's
 };
 
 struct ManifestWidened {
@@ -49,18 +56,12 @@ struct ManifestWidened {
   uint64_t depth = 0, columns = 0;
 };
 
-struct ManifestKernel {
-  std::string name;
-  std::vector<std::string> nodes;             // of the ONNX graph
-  std::string flops, bytesRead, bytesWritten; // formulas of the symbolic dims, or empty
-};
-
 struct Manifest {
   std::string producer = "sq 0.1.0";
   std::string modelName;
   std::vector<ManifestTensor> inputs, outputs;
   std::vector<ManifestVariant> variants;
-  std::vector<ManifestKernel> kernels; // indexed by sq_kernel_context.parallel's `kernel`
+  std::vector<ManifestKernel> kernels; // of the first variant, indexed by sq_kernel_context.parallel's `kernel`
   std::string report;                 // JSON
   std::vector<ManifestWidened> widened;
   uint64_t widenedSize = 0;

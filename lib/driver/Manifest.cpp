@@ -42,7 +42,7 @@ std::string describeTensor(ShapedType type, function_ref<Attribute(StringRef)> a
 
 } // namespace
 
-std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, const Schedule &schedule,
+std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<const Schedule *> schedules,
                          Manifest &manifest) {
   auto func = module.lookupSymbol<func::FuncOp>("main");
   if (!func)
@@ -84,15 +84,25 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, const Schedu
   if (auto size = func->getAttrOfType<IntegerAttr>("sq.widened_bytes"))
     manifest.widenedSize = size.getInt();
   for (const Target &target : targets) {
-    ManifestVariant variant{target.name(), {}, !target.cuda && !target.host.amx && !manifest.widened.empty(), {}};
+    ManifestVariant variant{target.name(), {}, !target.cuda && !target.host.amx && !manifest.widened.empty(), {}, {}};
     if (!target.cuda)
       for (StringRef feature : target.host.features)
         variant.features.push_back(feature.str());
     manifest.variants.push_back(std::move(variant));
   }
   auto known = [](const std::string &formula) { return formula == "?" ? "" : formula; };
-  for (const ScheduledKernel &kernel : schedule.kernels)
-    manifest.kernels.push_back({kernel.name, kernel.nodes, known(kernel.flops), known(kernel.reads),
-                                known(kernel.writes)});
+  auto kernelsOf = [&](const Schedule &schedule) {
+    std::vector<ManifestKernel> kernels;
+    for (const ScheduledKernel &kernel : schedule.kernels)
+      kernels.push_back({kernel.name, kernel.nodes, known(kernel.flops), known(kernel.reads), known(kernel.writes)});
+    return kernels;
+  };
+  manifest.kernels = kernelsOf(*schedules.front());
+  auto names = [](const std::vector<ManifestKernel> &kernels) {
+    return llvm::map_to_vector(kernels, [](const ManifestKernel &kernel) { return StringRef(kernel.name); });
+  };
+  for (auto [variant, schedule] : llvm::zip(manifest.variants, schedules))
+    if (std::vector<ManifestKernel> own = kernelsOf(*schedule); names(own) != names(manifest.kernels))
+      variant.kernels = std::move(own);
   return "";
 }

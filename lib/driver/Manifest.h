@@ -12,10 +12,10 @@
 namespace sq {
 
 /// Fills `manifest` from the signature of @main (`sq.name`, `sq.dims`,
-/// `sq.dtype`, ranges of the module's `sq.dims`). Returns an empty string, or
-/// what is wrong.
+/// `sq.dtype`, ranges of the module's `sq.dims`) and the schedule of each target.
+/// Returns an empty string, or what is wrong.
 std::string describe(mlir::ModuleOp module, llvm::ArrayRef<Target> targets,
-                     const Schedule &schedule, Manifest &manifest);
+                     llvm::ArrayRef<const Schedule *> schedules, Manifest &manifest);
 
 } // namespace sq
 

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "lib/support/SizeText.h"
-#include "runtime/core/manifest_generated.h"
+#include "runtime/core/kernel_list.h"
 
 namespace sq {
 
@@ -28,7 +28,7 @@ std::vector<Kernel> kernelsFor(const Module &module, const std::vector<Tensor> &
 
   std::vector<Kernel> kernels;
   // The runtime has verified it.
-  for (const auto *k : *manifest::GetManifest(sq_module_manifest(module.get(), nullptr))->kernels()) {
+  for (const auto *k : *kernelList(manifest::GetManifest(sq_module_manifest(module.get(), nullptr)), sq_module_cpu_level(module.get()))) {
     Kernel kernel;
     kernel.name = k->name()->str();
     if (k->nodes())

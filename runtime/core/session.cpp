@@ -8,6 +8,7 @@
 
 #include "runtime/core/cores.h"
 #include "runtime/core/error.h"
+#include "runtime/core/kernel_list.h"
 #include "runtime/cuda/session.h"
 
 namespace sq {
@@ -69,7 +70,7 @@ sq_status create(sq_session *session, const sq_session_options &options) {
   size_t ranks = 0;
   for (int32_t i = 0; i < module->numOutputs; ++i)
     ranks += static_cast<size_t>(module->outputs[i].rank);
-  const auto *kernels = module->manifest->kernels();
+  const auto *kernels = kernelList(module->manifest, module->variant->level);
   session->numKernels = static_cast<int32_t>(kernels->size());
   session->outputs = allocate<Output>(static_cast<size_t>(module->numOutputs));
   session->shapes = allocate<int64_t>(ranks);

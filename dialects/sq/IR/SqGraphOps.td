@@ -311,6 +311,9 @@ def Sq_AttentionOp : Sq_DpsOp<"attention"> {
     that a past of keys lies before them. A query that sees no key (S > T, or
     all of its mask -inf) gives NaN.
 
+    With `bf16`, a target may round the scaled q, k, v and the probabilities to bf16;
+    sums, maxima and the division stay in f32.
+
     - (C1) q, k, v and outs have rank 4; batch and head size agree, k and v have
       one shape, and their number of heads divides that of q.
     - (C2) the optional additive `mask` has rank 4; each dim but the last may be statically 1.
@@ -325,7 +328,7 @@ def Sq_AttentionOp : Sq_DpsOp<"attention"> {
   }];
   let arguments = (ins Sq_F32Shaped:$q, Sq_F32Shaped:$k, Sq_F32Shaped:$v,
                        Optional<Sq_F32Shaped>:$mask, Sq_F32Shaped:$outs, F32Attr:$scale,
-                       UnitAttr:$causal);
+                       UnitAttr:$causal, UnitAttr:$bf16);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $q `,` $k `,` $v `:` type($q) `,` type($k) `,` type($v) `)`

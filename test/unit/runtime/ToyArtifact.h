@@ -56,8 +56,8 @@ inline sq::ArtifactSpec toySpec(const std::string &output, float base = 100) {
                           {"index", "i64", {{"batch", 0, 512}}}};
   spec.manifest.outputs = {{"y", "f32", {{"batch", 0, 512}, {"n", 1, 64}}},
                            {"who", "i64", {{"batch", 0, 512}, {"n", 1, 64}}}};
-  spec.manifest.variants = {{"x86-64-v3", sq::levelFeatures("x86-64-v3")},
-                            {"avx512", sq::levelFeatures("avx512")}};
+  spec.manifest.variants = {{"x86-64-v3", sq::levelFeatures("x86-64-v3"), false, {}, {}},
+                            {"avx512", sq::levelFeatures("avx512"), false, {}, {}}};
   spec.manifest.kernels = {{"doubled", {"/toy/Mul"}, "batch*n", "4*batch*n", "4*batch*n"}, {"added", {}, "", "", ""}};
   spec.weightsSize = 64 * sizeof(float);
   for (uint64_t half : {1, 0}) // the order of chunks does not matter
