@@ -6,6 +6,8 @@
 #include "test/support/ImportedModel.h"
 #include "test/support/TensorFiles.h"
 
+#include "llvm/TargetParser/Host.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -30,16 +32,16 @@ std::string test::miniLm() { return fromEnvironment("SQ_MINILM", SQ_SOURCE_DIR "
 std::string test::committedModels() { return SQ_SOURCE_DIR "/test/models"; }
 bool test::exists(const std::string &path) { return std::filesystem::exists(path); }
 
-CompileOptions test::onTiles(CompileOptions options) {
+CompileOptions test::onTiles(CompileOptions options, bool emulate) {
   options.levels = {"amx"};
-  options.emulateAmx = bestHostLevel() != "amx";
+  options.emulateAmx = emulate || bestHostLevel() != "amx";
   return options;
 }
 
 bool test::runsTiles() {
-  // What is around the tiles is code for VNNI.
+  // What is around the tiles is code for VNNI, and BF16 converts.
   std::string best = bestHostLevel();
-  return best == "vnni" || best == "amx";
+  return best == "amx" || (best == "vnni" && llvm::sys::getHostCPUFeatures().lookup("avx512bf16"));
 }
 
 Tensor test::readData(const std::string &path) {

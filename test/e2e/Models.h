@@ -54,9 +54,9 @@ private:
   bool compiled = false;
 };
 
-/// `options` for AMX alone, with emulated instructions where this CPU has none (an artifact would hold them for its
-/// level, which beside VNNI's is never taken).
-CompileOptions onTiles(CompileOptions options = {});
+/// `options` for AMX alone, with emulated instructions where this CPU has none or `emulate` says so (an artifact holds them
+/// for its level, which beside VNNI's is never taken).
+CompileOptions onTiles(CompileOptions options = {}, bool emulate = false);
 /// Whether what onTiles compiles runs here.
 bool runsTiles();
 

@@ -114,7 +114,10 @@ func.func @biased_sums(%x: tensor<?x8x!x>, %init: tensor<?x3xi32>) -> tensor<?x3
 // CHECK-LABEL: @gelu_tolerance
 // CHECK: sq.gelu {{.*}}tolerance = 0.0204124{{[0-9]*}} : f32
 // CHECK: sq.gelu {{.*}}tolerance = 0.0129099{{[0-9]*}} : f32
-func.func @gelu_tolerance(%x: tensor<?x4xf32>, %init: tensor<?x4xf32>) -> (tensor<?x4x!y>, tensor<?x4x!y>) {
+// The factors and 1 / 0.5 are one.
+// CHECK: arith.constant dense<[2.000000e+00, 4.000000e+00, -4.000000e+00, 2.000000e+00]> : tensor<4xf32>
+// CHECK: math.fma
+func.func @gelu_tolerance(%x: tensor<?x4xf32>, %init: tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?x4xi8>) {
   %rounded = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
   %q = sq.quantize %rounded : tensor<?x4xf32> -> tensor<?x4x!y>
   %g = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
@@ -126,7 +129,9 @@ func.func @gelu_tolerance(%x: tensor<?x4xf32>, %init: tensor<?x4xf32>) -> (tenso
     linalg.yield %p : f32
   } -> tensor<?x4xf32>
   %r = sq.quantize %scaled : tensor<?x4xf32> -> tensor<?x4x!y>
-  return %q, %r : tensor<?x4x!y>, tensor<?x4x!y>
+  %q8 = quant.scast %q : tensor<?x4x!y> to tensor<?x4xi8>
+  %r8 = quant.scast %r : tensor<?x4x!y> to tensor<?x4xi8>
+  return %q8, %r8 : tensor<?x4xi8>, tensor<?x4xi8>
 }
 
 // -----
@@ -137,7 +142,7 @@ func.func @gelu_tolerance(%x: tensor<?x4xf32>, %init: tensor<?x4xf32>) -> (tenso
 // CHECK-LABEL: @exact_gelu
 // CHECK-NOT: tolerance
 // CHECK: return
-func.func @exact_gelu(%x: tensor<?x4xf32>, %unknown: tensor<4xf32>, %init: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4x!y>, tensor<?x4x!y>) {
+func.func @exact_gelu(%x: tensor<?x4xf32>, %unknown: tensor<4xf32>, %init: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xi8>, tensor<?x4xi8>) {
   %read = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
   %q = sq.quantize %read : tensor<?x4xf32> -> tensor<?x4x!y>
   %g = sq.gelu ins(%x : tensor<?x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
@@ -148,5 +153,7 @@ func.func @exact_gelu(%x: tensor<?x4xf32>, %unknown: tensor<4xf32>, %init: tenso
     linalg.yield %p : f32
   } -> tensor<?x4xf32>
   %r = sq.quantize %scaled : tensor<?x4xf32> -> tensor<?x4x!y>
-  return %read, %q, %r : tensor<?x4xf32>, tensor<?x4x!y>, tensor<?x4x!y>
+  %q8 = quant.scast %q : tensor<?x4x!y> to tensor<?x4xi8>
+  %r8 = quant.scast %r : tensor<?x4x!y> to tensor<?x4xi8>
+  return %read, %q8, %r8 : tensor<?x4xf32>, tensor<?x4xi8>, tensor<?x4xi8>
 }

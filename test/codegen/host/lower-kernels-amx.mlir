@@ -3,27 +3,40 @@
 // RUN: sq-opt %s --split-input-file --sq-lower-kernels=level=vnni --canonicalize --cse | FileCheck %s --check-prefix=VNNI
 
 // 40 columns of x are two steps of 32, of which the second has 8 that exist; the
-// rest is zero. Two tiles of rows by two of columns, the rows streamed past L1.
+// rest is zero. A kernel of its own brings x into tiles; then come two tiles of rows by two of columns, the
+// rows streamed past L1. The sums of a block leave between the products of the first step of the next, and go through
+// the epilogue four rows at a time during the others. Then what is left: up to 16 rows, and the last columns.
 // CHECK-LABEL: @main
 // CHECK-SAME: %[[X:[^ ]*]]: memref<?x40xf32>
 // CHECK: %[[W:.*]] = sq.weight
-// CHECK: %[[TILES:.*]] = memref.alloc(%{{.*}}) : memref<?x8x2x16x32xbf16>
-// CHECK: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x32x32xf32>
-// CHECK: sq.parallel "matmul"
-// CHECK: arith.truncf %{{.*}} : vector<16xf32> to vector<16xbf16>
+// CHECK: %[[TILES:.*]] = memref.alloc(%{{.*}}) : memref<?x2x16x32xbf16>
+// CHECK: sq.parallel "pack"
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
 // CHECK: vector.store %{{.*}}, %[[TILES]]
 // CHECK: vector.maskedload %[[X]]
+// CHECK: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x16x16x16xf32>
+// CHECK: sq.parallel "matmul"
 // CHECK: scf.if
 // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c0_i64)
-// CHECK: :4 = scf.for %{{.*}} = %c0 to %c2
-// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"
-// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tileloaddt164.internal"
+// CHECK: :7 = scf.for
+// CHECK: tilestored64
+// CHECK: tdpbf16ps
+// CHECK: tilestored64
+// CHECK: tdpbf16ps
+// CHECK: tileloaddt164
+// CHECK: tilestored64
+// CHECK: tdpbf16ps
+// CHECK: tilestored64
+// CHECK: tdpbf16ps
+// CHECK: memref.prefetch %[[W]]
+// CHECK: :4 = scf.for
 // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
 // CHECK-NOT: tdpbf16ps
+// CHECK-COUNT-8: vector.load %[[SUMS]]
+// CHECK: scf.yield
 // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
-// CHECK: } else {
-// CHECK: :2 = scf.for
-// CHECK: vector.load %[[SUMS]]
+// CHECK: :2 = scf.for %{{.*}} = %c0 to %c2
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
 
 // Without AMX: the loader's f32 copy, and the kernel of f32.
 // WIDE-LABEL: @main
@@ -45,15 +58,15 @@ func.func @main(%x: memref<?x40xf32>, %y: memref<?x70xf32>) {
 // it exists. 40 columns of the result: one panel of two tiles, and one of a tile.
 // BYTES-LABEL: @bytes
 // BYTES-SAME: %[[X:[^ ]*]]: memref<?x100xi8>
-// BYTES: %[[TILES:.*]] = memref.alloc(%{{.*}}) : memref<?x8x2x16x64xi8>
-// BYTES: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x32x32xi32>
+// BYTES: %[[TILES:.*]] = memref.alloc(%{{.*}}) : memref<?x2x16x64xi8>
 // BYTES: vector.load %[[X]]{{.*}}vector<64xi8>
 // BYTES: vector.load %[[X]]{{.*}}vector<36xi8>
-// BYTES: :4 = scf.for %{{.*}} = %c0 to %c2
+// BYTES: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x16x16x16xi32>
+// BYTES: :4 = scf.for
 // BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
 // BYTES: vector.load %[[SUMS]]{{.*}}vector<16xi32>
-// BYTES: :2 = scf.for %{{.*}} = %c0 to %c2
-// BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
+// BYTES: scf.for %{{.*}} = %c0 to %c2 step %c1 iter_args(%{{[^,]*}} = %{{[^,]*}}) -> (!llvm.x86_amx)
+// BYTES-COUNT-1: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
 // BYTES: vector.maskedstore
 // Without AMX: vpdpbusd on the same weight.
 // VNNI-LABEL: @bytes
@@ -64,5 +77,84 @@ func.func @bytes(%x: memref<?x100xi8>, %y: memref<?x40xi32>) {
   ^bb0(%acc: i32):
     sq.yield %acc : i32
   }
+  return
+}
+
+// -----
+
+// What one product alone reads of another comes as its tiles; products of one x share them.
+// BYTES-LABEL: @chain
+// BYTES-SAME: %[[X:[^ ]*]]: memref<?x64xi8>
+// BYTES-COUNT-1: sq.parallel "pack"
+// BYTES: %[[NEXT:.*]] = memref.alloc(%{{.*}}) : memref<?x2x16x64xi8>
+// BYTES: sq.parallel "matmul"
+// BYTES: arith.trunci
+// BYTES: vector.store %{{.*}}, %[[NEXT]]
+// BYTES-NOT: sq.parallel "pack"
+// BYTES: sq.parallel "matmul"
+// BYTES-NOT: sq.parallel "pack"
+// BYTES: memref.extract_aligned_pointer_as_index %[[NEXT]]
+// BYTES: return
+// VNNI-LABEL: @chain
+func.func @chain(%x: memref<?x64xi8>, %y: memref<?x32xi32>, %z: memref<?x32xi32>, %rows: index) {
+  %w = sq.weight dense<1> : tensor<8x16x64xi8> {offset = 0 : i64} -> memref<8x16x64xi8>
+  %v = sq.weight dense<1> : tensor<2x32x64xi8> {offset = 8192 : i64} -> memref<2x32x64xi8>
+  %u = sq.weight dense<1> : tensor<2x16x64xi8> {offset = 12288 : i64} -> memref<2x16x64xi8>
+  %h = memref.alloc(%rows) : memref<?x128xi8>
+  sq.packed_matmul ins(%x, %w : memref<?x64xi8>, memref<8x16x64xi8>) outs(%h : memref<?x128xi8>) {
+  ^bb0(%acc: i32):
+    %t = arith.trunci %acc : i32 to i8
+    sq.yield %t : i8
+  }
+  sq.packed_matmul ins(%x, %u : memref<?x64xi8>, memref<2x16x64xi8>) outs(%z : memref<?x32xi32>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  }
+  sq.packed_matmul ins(%h, %v : memref<?x128xi8>, memref<2x32x64xi8>) outs(%y : memref<?x32xi32>) {
+  ^bb0(%acc: i32):
+    sq.yield %acc : i32
+  }
+  return
+}
+
+// -----
+
+// Attention that may round to bf16: keys of a head transposed to tiles, values and probabilities in pairs; the mask is
+// what the sums of scores begin with.
+// BYTES-LABEL: @attention
+// BYTES-SAME: %[[Q:[^ ]*]]: memref<?x?x4x32xf32>, %[[K:[^ ]*]]: memref<?x?x2x32xf32>, %[[V:[^ ]*]]: memref<?x?x2x32xf32>, %[[M:[^ ]*]]: memref<?x1x1x?xf32>
+// BYTES: sq.parallel "attention"
+// BYTES: vector.load %[[K]]
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+// BYTES-COUNT-64: vector.shuffle
+// BYTES: vector.load %[[V]]
+// BYTES: vector.maskedload %[[M]]
+// BYTES: vector.load %[[Q]]
+// Two blocks of 16 queries by two of 16 keys, begun with the mask.
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c0_i64)
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+// The probabilities before, times the values.
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.mask.reduce.ps.512"
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.pternlog.d.512"
+// VNNI-LABEL: @attention
+// VNNI: sq.parallel "attention"
+// VNNI-NOT: llvm.x86
+// VNNI: return
+func.func @attention(%q: memref<?x?x4x32xf32>, %k: memref<?x?x2x32xf32>, %v: memref<?x?x2x32xf32>, %m: memref<?x1x1x?xf32>, %o: memref<?x?x4x32xf32>) {
+  sq.attention ins(%q, %k, %v : memref<?x?x4x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) mask(%m : memref<?x1x1x?xf32>) outs(%o : memref<?x?x4x32xf32>) {scale = 0.25 : f32, bf16}
+  return
+}
+
+// -----
+
+// Not marked: in f32.
+// BYTES-LABEL: @exact_attention
+// BYTES-NOT: tdpbf16ps
+// BYTES: return
+func.func @exact_attention(%q: memref<?x?x2x32xf32>, %k: memref<?x?x2x32xf32>, %v: memref<?x?x2x32xf32>, %o: memref<?x?x2x32xf32>) {
+  sq.attention ins(%q, %k, %v : memref<?x?x2x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) outs(%o : memref<?x?x2x32xf32>) {scale = 0.25 : f32}
   return
 }
