@@ -24,6 +24,7 @@ CASES = {
 }
 THREADS = [1, 2]
 PEERS = ["onnxruntime", "openvino", "openvino-static"]
+BF16 = ["sq-bf16", "openvino-bf16", "openvino-bf16-static"]
 
 
 class Engine:
@@ -58,7 +59,7 @@ class Engine:
 
 
 def measure_case(engines, shape, vocabulary, rounds, seconds):
-    """Medians in ms by engine, and the largest difference from sq's output."""
+    """Medians in ms by engine, and by how much outputs differ from sq's, at most: of f32, of sq in bf16."""
     for engine in engines:
         engine.times = []
     request = {"batch": shape[0], "sequence": shape[1], "vocabulary": vocabulary, "seconds": seconds}
@@ -68,8 +69,8 @@ def measure_case(engines, shape, vocabulary, rounds, seconds):
             engines[(i + turn) % len(engines)].measure(request)
     medians = {engine.kind: 1e3 * statistics.median(engine.times) for engine in engines}
     reference = engines[0].output
-    difference = max(float(np.abs(reference - e.output).max()) for e in engines[1:] if "bf16" not in e.kind)
-    return medians, difference
+    differences = {e.kind: float(np.abs(reference - e.output).max()) for e in engines[1:]}
+    return medians, max(differences[k] for k in PEERS), differences.get("sq-bf16")
 
 
 def file_mb(path):
@@ -83,14 +84,17 @@ def measure_model(name, path, args, speeds, costs):
     start = time.perf_counter()
     subprocess.run([os.path.join(args.tools, "sq-compile"), path, "-o", artifact], check=True)
     compile_seconds = time.perf_counter() - start
+    artifacts = {"sq": artifact, "sq-bf16": os.path.join(args.folder, name + "-bf16.so")}
+    if args.bf16:
+        subprocess.run([os.path.join(args.tools, "sq-compile"), path, "--precision=bf16", "-o", artifacts["sq-bf16"]], check=True)
     shapes, vocabulary = CASES[name]
-    kinds = ["sq"] + PEERS + (["openvino-bf16"] if args.bf16 else [])
+    kinds = ["sq"] + PEERS + (BF16 if args.bf16 else [])
     names = []
     for threads in args.threads:
-        engines = [Engine(k, os.path.abspath(artifact if k == "sq" else path), threads) for k in kinds]
+        engines = [Engine(k, os.path.abspath(artifacts.get(k, path)), threads) for k in kinds]
         for shape in shapes:
-            medians, difference = measure_case(engines, shape, vocabulary, args.rounds, args.seconds)
-            speeds[name, shape, threads] = medians, difference
+            speeds[name, shape, threads] = measure_case(engines, shape, vocabulary, args.rounds, args.seconds)
+            medians = speeds[name, shape, threads][0]
             print("%s %dx%d, %d threads: %s" % (name, *shape, threads, ", ".join(
                 "%s %.2f" % item for item in medians.items())), flush=True)
         names = [engine.name for engine in engines]
@@ -102,14 +106,24 @@ def measure_model(name, path, args, speeds, costs):
     return names
 
 
-def speed_table(speeds, bf16):
+def speed_table(speeds):
     head = ["model", "batch x sequence", "threads", "sq, ms", "onnxruntime, ms", "OpenVINO, ms",
-            "OpenVINO static, ms", "sq / faster peer", "largest difference"] + (["OpenVINO bf16, ms"] if bf16 else [])
+            "OpenVINO static, ms", "sq / faster peer", "largest difference"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for (name, shape, threads), (medians, difference) in speeds.items():
+    for (name, shape, threads), (medians, difference, _) in speeds.items():
         cells = [name, "%dx%d" % shape, "%d" % threads] + ["%.2f" % medians[k] for k in ["sq"] + PEERS]
         cells += ["%.2f" % (medians["sq"] / min(medians[k] for k in PEERS)), "%.1e" % difference]
-        cells += ["%.2f" % medians["openvino-bf16"]] if bf16 else []
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def bf16_table(speeds):
+    head = ["in bf16", "batch x sequence", "threads", "sq, ms", "OpenVINO, ms", "OpenVINO static, ms",
+            "faster OpenVINO / sq", "sq: largest difference from f32"]
+    lines = ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for (name, shape, threads), (medians, _, difference) in speeds.items():
+        cells = [name, "%dx%d" % shape, "%d" % threads] + ["%.2f" % medians[k] for k in BF16]
+        cells += ["%.2f" % (min(medians[k] for k in BF16[1:]) / medians["sq-bf16"]), "%.1e" % difference]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -120,7 +134,7 @@ def scaling_table(speeds, threads):
     few, many = threads[0], threads[-1]
     lines = ["", "Speed-up from %d to %d threads:" % (few, many), "",
              "| model | batch x sequence | sq | onnxruntime | OpenVINO | OpenVINO static |", "|---" * 6 + "|"]
-    for (name, shape, t), (medians, _) in speeds.items():
+    for (name, shape, t), (medians, _, _) in speeds.items():
         if t == few:
             cells = ["%.2f" % (medians[k] / speeds[name, shape, many][0][k]) for k in ["sq"] + PEERS]
             lines.append("| " + " | ".join([name, "%dx%d" % shape] + cells) + " |")
@@ -164,7 +178,7 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="per engine and round")
     parser.add_argument("--bf16", action="store_true", default="amx_bf16" in open("/proc/cpuinfo").read(),
-                        help="also OpenVINO in bf16 (default: where there is AMX)")
+                        help="also sq and OpenVINO in bf16 (default: where there is AMX)")
     parser.add_argument("--dry-run", action="store_true", help="print the tables, do not write them")
     parser.add_argument("--tools", required=True, help="folder of sq-compile and sq-bench")
     parser.add_argument("--folder", required=True, help="for models and artifacts")
@@ -186,7 +200,7 @@ def main():
         if path:
             names = measure_model(name, path, args, speeds, costs)
     if speeds:
-        lines = speed_table(speeds, args.bf16) + scaling_table(speeds, args.threads) + cost_table(costs)
+        lines = speed_table(speeds) + (bf16_table(speeds) if args.bf16 else []) + scaling_table(speeds, args.threads) + cost_table(costs)
         lines += ["", "%s on %s; medians over %d rounds of %g s in turn. Command: `make bench`." % (
             ", ".join(dict.fromkeys(names)), machine_text(), args.rounds, args.seconds)]
         replace_table(readme if whole else None, "results", "\n".join(lines))

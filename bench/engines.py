@@ -2,7 +2,7 @@
 stdin, answers each with one line. compare.py starts several of these and lets
 them work in turn, so that no idle threads disturb another.
 
-    engines.py sq|onnxruntime|openvino|openvino-static|openvino-bf16 FILE THREADS
+    engines.py sq|sq-bf16|onnxruntime|openvino|openvino-static|openvino-bf16|openvino-bf16-static FILE THREADS
     {"batch": 1, "sequence": 128, "vocabulary": 1000, "seconds": 1.0}
         -> {"times": [...], "output": "file.npy", "peak_mib": 123.4}
 """
@@ -72,10 +72,12 @@ class OpenVino:
 
 ENGINES = {
     "sq": sq_runtime.Sq,
+    "sq-bf16": sq_runtime.Sq,  # of an artifact compiled so
     "onnxruntime": OnnxRuntime,
     "openvino": OpenVino,
     "openvino-static": lambda path, threads: OpenVino(path, threads, static=True),
     "openvino-bf16": lambda path, threads: OpenVino(path, threads, precision="bf16"),
+    "openvino-bf16-static": lambda path, threads: OpenVino(path, threads, static=True, precision="bf16"),
 }
 
 

@@ -206,14 +206,30 @@ void lower(sq::RotaryEmbeddingOp op, RewriterBase &rewriter) {
   rewriter.replaceOp(op, result);
 }
 
+bool isReadByLinearOnly(Value v) {
+  return llvm::all_of(v.getUsers(), [&](Operation *user) {
+    if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(user))
+      return isReadByLinearOnly(user->getResult(0));
+    auto linear = dyn_cast<sq::LinearOp>(user);
+    return isa<tensor::DimOp>(user) || (linear && linear.getX() == v && linear.getOuts() != v);
+  });
+}
+
 struct LowerCompositesPass : sq::impl::LowerCompositesPassBase<LowerCompositesPass> {
+  using LowerCompositesPassBase::LowerCompositesPassBase;
+
+  /// A hundredth of the power of rounding by steps of 2^-8, those of bf16 between 1 and 2, is more than a GELU may be wrong.
+  static constexpr double kBf16Tolerance = 0x1p-8 * 0.0408; // sqrt(2 / 100 / 12)
+
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
     getOperation().walk([&](Operation *op) {
       rewriter.setInsertionPoint(op);
-      if (auto gelu = dyn_cast<sq::GeluOp>(op))
+      if (auto gelu = dyn_cast<sq::GeluOp>(op)) {
+        if (bf16 && !gelu.getTolerance() && isReadByLinearOnly(gelu->getResult(0)))
+          gelu.setToleranceAttr(rewriter.getF32FloatAttr(kBf16Tolerance));
         lower(gelu, rewriter);
-      else if (auto silu = dyn_cast<sq::SiluOp>(op))
+      } else if (auto silu = dyn_cast<sq::SiluOp>(op))
         lower(silu, rewriter);
       else if (auto embedding = dyn_cast<sq::EmbeddingOp>(op))
         lower(embedding, rewriter);

@@ -232,7 +232,12 @@ def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
     ==>
     %y = linalg.generic .. { x / (1 + exp(-x)) }
     ```
+
+    With `bf16`, a `sq.gelu` that linear layers alone read is as exact as that rounding deserves (see its `tolerance`).
   }];
+  let options = [
+    Option<"bf16", "bf16", "bool", "false", "linear layers round what they read to bf16 (default false)">,
+  ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"];

@@ -39,7 +39,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t col
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createLowerQuantizedPass({.products = byteProducts}));
   func.addPass(createLowerIntegerPass({.keepHost = byteProducts}));
-  func.addPass(createLowerCompositesPass());
+  func.addPass(createLowerCompositesPass({.bf16 = precision == "bf16"}));
   PackLinearPassOptions packing;
   packing.precision = precision.str();
   packing.columns = columns;

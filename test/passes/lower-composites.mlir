@@ -1,5 +1,6 @@
 // RUN: sq-opt %s --sq-lower-composites --split-input-file | FileCheck %s
 // RUN: sq-opt %s --sq-lower-composites --sq-lower-composites --split-input-file | FileCheck %s
+// RUN: sq-opt %s --sq-lower-composites=bf16=true --split-input-file | FileCheck %s --check-prefix=BF16
 
 // CHECK-LABEL: @gelu
 // CHECK: linalg.generic
@@ -97,4 +98,19 @@ func.func @embedding(%i: tensor<?x?xi64>, %j: tensor<?xi64>, %k: tensor<1x?xi64>
 func.func @bytes(%i: tensor<?xi64>, %t: tensor<9x8xi8>, %s: tensor<9xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %y = sq.embedding ins(%i : tensor<?xi64>) tables(%t : tensor<9x8xi8>) scales(%s : tensor<9xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// What linear layers alone read they round to bf16; a second reader gets all digits.
+// BF16-LABEL: @read_in_bf16
+// BF16: math.erf %{{.*}} fastmath<afn>
+// BF16: math.erf %{{[0-9]+}} : f32
+func.func @read_in_bf16(%x: tensor<?x8xf32>, %init: tensor<?x8xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>) {
+  %w = arith.constant dense<1.0> : tensor<8x8xf32>
+  %a = sq.gelu ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %y = sq.linear ins(%a, %w : tensor<?x8xf32>, tensor<8x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %b = sq.gelu ins(%x : tensor<?x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %z = sq.linear ins(%b, %w : tensor<?x8xf32>, tensor<8x8xf32>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %y, %z, %b : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
 }
