@@ -97,6 +97,8 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<con
       kernels.push_back({kernel.name, kernel.nodes, known(kernel.flops), known(kernel.reads), known(kernel.writes)});
     return kernels;
   };
+  if (schedules.empty())
+    return "";
   manifest.kernels = kernelsOf(*schedules.front());
   auto names = [](const std::vector<ManifestKernel> &kernels) {
     return llvm::map_to_vector(kernels, [](const ManifestKernel &kernel) { return StringRef(kernel.name); });

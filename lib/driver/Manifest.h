@@ -12,7 +12,7 @@
 namespace sq {
 
 /// Fills `manifest` from the signature of @main (`sq.name`, `sq.dims`,
-/// `sq.dtype`, ranges of the module's `sq.dims`) and the schedule of each target.
+/// `sq.dtype`, ranges of the module's `sq.dims`) and the schedule of each target, if there are any.
 /// Returns an empty string, or what is wrong.
 std::string describe(mlir::ModuleOp module, llvm::ArrayRef<Target> targets,
                      llvm::ArrayRef<const Schedule *> schedules, Manifest &manifest);
