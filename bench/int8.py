@@ -85,7 +85,7 @@ def speed_table(args):
             started[-1].kind = way
         for shape in SHAPES:
             started.sort(key=lambda e: list(WAYS).index(e.kind))
-            medians, _ = measure_case(started, shape, 30000, args.rounds, args.seconds)
+            medians, _, _ = measure_case(started, shape, 30000, args.rounds, args.seconds)
             peer = min(medians[way] for way in WAYS if not way.startswith("sq"))
             cells = ["%dx%d" % shape, "%d" % threads] + ["%.2f" % medians[way] for way in WAYS]
             cells += ["%.2f" % (peer / medians["sq int8"]), "%.2f" % (medians["sq int-only"] / medians["sq int8"])]
@@ -127,7 +127,7 @@ def main():
     speeds, names = speed_table(args)
     lines += speeds + ["", "%s on %s. Command: `bench/int8.sh%s`." % (
         ", ".join(dict.fromkeys(names)), machine_text(), " --cpu=" + args.cpu if args.cpu else "")]
-    replace_table(None if args.quick or args.dry_run else args.readme, "int8", "\n".join(lines))
+    replace_table(None if args.quick or args.dry_run else args.readme, "int8" + ("-" + args.cpu if args.cpu else ""), "\n".join(lines))
 
 
 if __name__ == "__main__":

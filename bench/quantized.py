@@ -171,7 +171,7 @@ def measure(args):
             (reference, theirs), (reference, mine), (theirs, mine), (plain, mine), (plain, theirs))]
         for threads in args.threads:
             engines = [Engine("sq", os.path.abspath(artifact), threads), Engine("onnxruntime", path, threads)]
-            medians, _ = measure_case(engines, (1, 128), 30000, args.rounds, args.seconds)
+            medians, _, _ = measure_case(engines, (1, 128), 30000, args.rounds, args.seconds)
             cells.append("%.2f | %.2f" % (medians["sq"], medians["onnxruntime"]))
             names = [e.name for e in engines]
             for e in engines:

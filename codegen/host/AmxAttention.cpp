@@ -28,29 +28,29 @@ using namespace sq;
 namespace {
 
 constexpr int64_t kLanes = 16;
-constexpr int64_t kRows = 32;       // queries of a block: two tiles
-constexpr int64_t kStep = 32;       // keys, or elements of a head, of a tile of bf16
-constexpr int64_t kKeys = 256;      // of a block of scores
-constexpr int64_t kTogether = 4;    // rows of softmax
+constexpr int64_t kRows = 32;    // queries of a block: two tiles
+constexpr int64_t kStep = 32;    // keys, or elements of a head, of a tile of bf16
+constexpr int64_t kKeys = 256;   // of a block of scores
+constexpr int64_t kTogether = 4; // rows of softmax
 constexpr int64_t kFlopsPerThread = 1 << 21;
 constexpr double kLog2e = 1.44269504088896340736;
 
 struct Emitter {
   AttentionOp op;
   Value q, k, v, mask, out;
-  int64_t group, size;                         // heads that share keys and values; D
-  Value queries = {}, keys = {}, past = {};    // S * group, T, T - S
+  int64_t group, size;                      // heads that share keys and values; D
+  Value queries = {}, keys = {}, past = {}; // S * group, T, T - S
   int64_t depthSteps = llvm::divideCeil(size, kStep), columnTiles = llvm::divideCeil(size, kLanes);
-  bool hasRowMask = false;                     // the mask differs by query
+  bool hasRowMask = false; // the mask differs by query
   // Scratch memory, [threads] first.
   Value queryTiles = {}, keyTiles = {}, valueTiles = {}; // bf16
-  Value shared = {};                           // f32 [2][keys]: the mask of all queries, twice
-  Value scoreRow = {};                         // floats; not a power of two, for the sake of L1
-  Value masks = {};                            // f32 [kRows][scoreRow]
-  Value scores = {};                           // the same twice
-  Value result = {};                           // f32 [kRows][columnTiles * 16]
-  Value largest = {}, sums = {};               // f32 [kRows], [2 kRows]
-  Value zeros = {};                            // 64 zero bytes for each of four tiles
+  Value shared = {};                                     // f32 [2][keys]: the mask of all queries, twice
+  Value scoreRow = {};                                   // floats; not a power of two, for the sake of L1
+  Value masks = {};                                      // f32 [kRows][scoreRow]
+  Value scores = {};                                     // the same twice
+  Value result = {};                                     // f32 [kRows][columnTiles * 16]
+  Value largest = {}, sums = {};                         // f32 [kRows], [2 kRows]
+  Value zeros = {};                                      // 64 zero bytes for each of four tiles
   // One task.
   Value zero = {}, thread = {}, batch = {}, head = {}, first = {}, valid = {};
   VectorType vectorType = {};
@@ -91,9 +91,7 @@ struct Emitter {
     Value each = indexConstant(b, group);
     return {arith::DivUIOp::create(b, j, each), add(b, times(b, head, group), arith::RemUIOp::create(b, j, each))};
   }
-  Value maskIndex(int64_t dim, Value index) {
-    return cast<MemRefType>(mask.getType()).getDimSize(dim) == 1 ? zero : index;
-  }
+  Value maskIndex(int64_t dim, Value index) { return cast<MemRefType>(mask.getType()).getDimSize(dim) == 1 ? zero : index; }
 
   /// Tile `index` of [thread][tiles of 1 KB]; `perThread` of them a thread.
   Value tileAddress(ImplicitLocOpBuilder &b, Value memref, Value index) {
@@ -141,9 +139,7 @@ struct Emitter {
     loop(b, zero, ceilDiv(b, keys, indexConstant(b, kStep)), 1, [&](ImplicitLocOpBuilder &ib, Value step) {
       Value t0 = times(ib, step, kStep), last = plus(ib, keys, -1);
       // What is past the last key repeats it: its score is masked, its probability 0. (Garbage might be NaN.)
-      auto at = [&](int64_t i) {
-        return SmallVector<Value>{batch, arith::MinUIOp::create(ib, plus(ib, t0, i), last), head};
-      };
+      auto at = [&](int64_t i) { return SmallVector<Value>{batch, arith::MinUIOp::create(ib, plus(ib, t0, i), last), head}; };
       auto bits = VectorType::get({kLanes}, ib.getF32Type());
       for (int64_t half = 0; half < 2; ++half)
         for (int64_t d = 0; d < depthSteps; ++d) {
@@ -165,8 +161,8 @@ struct Emitter {
           SmallVector<int64_t> order;
           for (int64_t j = 0; j < kLanes; ++j)
             llvm::append_values(order, j, kLanes + j);
-          storeTileRow(ib, vector::ShuffleOp::create(ib, both, both, order), valueTiles, plus(ib, times(ib, step, columnTiles), n),
-                       indexConstant(ib, i));
+          storeTileRow(ib, vector::ShuffleOp::create(ib, both, both, order), valueTiles,
+                       plus(ib, times(ib, step, columnTiles), n), indexConstant(ib, i));
         }
     });
     // The mask that all queries share; past the last key nothing is seen.
@@ -188,7 +184,8 @@ struct Emitter {
     Value factor = splat(b, op.getScale().convertToDouble() * kLog2e), last = plus(b, valid, -1);
     loop(b, zero, indexConstant(b, kRows), 1, [&](ImplicitLocOpBuilder &ib, Value r) {
       auto [s, h] = placeOf(ib, add(ib, first, arith::MinUIOp::create(ib, r, last)));
-      Value tile = arith::DivUIOp::create(ib, add(ib, queryRow, r), indexConstant(ib, kLanes)), row = arith::RemUIOp::create(ib, r, indexConstant(ib, kLanes));
+      Value tile = arith::DivUIOp::create(ib, add(ib, queryRow, r), indexConstant(ib, kLanes)),
+            row = arith::RemUIOp::create(ib, r, indexConstant(ib, kLanes));
       for (int64_t d = 0; d < depthSteps; ++d) {
         Value part[2];
         for (int64_t half = 0; half < 2; ++half)
@@ -205,8 +202,10 @@ struct Emitter {
     auto indices = VectorType::get({kLanes}, b.getI32Type());
     loop(b, zero, indexConstant(b, kRows), 1, [&](ImplicitLocOpBuilder &rb, Value r) {
       auto [s, h] = placeOf(rb, add(rb, first, arith::MinUIOp::create(rb, r, last)));
-      Value lastSeen = op.getCausal() ? Value(vector::BroadcastOp::create(rb, indices, arith::IndexCastOp::create(rb, rb.getI32Type(), add(rb, s, past))))
-                                      : Value();
+      Value lastSeen =
+          op.getCausal()
+              ? Value(vector::BroadcastOp::create(rb, indices, arith::IndexCastOp::create(rb, rb.getI32Type(), add(rb, s, past))))
+              : Value();
       loop(rb, zero, count, kLanes, [&, s = s, h = h](ImplicitLocOpBuilder &ib, Value t) {
         Value key = add(ib, t0, t);
         Value value = load(ib, shared, ValueRange{thread, zero, key});
@@ -240,18 +239,24 @@ struct Emitter {
           init.push_back(amx::loadTile(tb, from, byRow ? scoreStride(tb) : amx::strideOf(tb, 0)));
         }
       Value step = arith::DivUIOp::create(tb, add(tb, t0, t), indexConstant(tb, kStep));
-      Value keyTile = times(tb, step, 2 * depthSteps), queryTile = arith::DivUIOp::create(tb, queryRow, indexConstant(tb, kLanes));
-      auto depth = scf::ForOp::create(tb, zero, indexConstant(tb, depthSteps), indexConstant(tb, 1), init, [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
-        ImplicitLocOpBuilder ib(l, o);
-        SmallVector<Value> rhs, lhs, next;
-        for (int64_t i = 0; i < 2; ++i) {
-          rhs.push_back(amx::loadTile(ib, tileAddress(ib, keyTiles, add(ib, plus(ib, keyTile, i * depthSteps), d)), amx::strideOf(ib, amx::kRowBytes)));
-          lhs.push_back(amx::loadTile(ib, tileAddress(ib, queryTiles, add(ib, plus(ib, d, i * depthSteps), times(ib, queryTile, depthSteps))), amx::strideOf(ib, amx::kRowBytes)));
-        }
-        for (int64_t i = 0; i < 4; ++i)
-          next.push_back(amx::multiplyBf16(ib, acc[i], lhs[i / 2], rhs[i % 2]));
-        scf::YieldOp::create(ib, next);
-      });
+      Value keyTile = times(tb, step, 2 * depthSteps),
+            queryTile = arith::DivUIOp::create(tb, queryRow, indexConstant(tb, kLanes));
+      auto depth = scf::ForOp::create(
+          tb, zero, indexConstant(tb, depthSteps), indexConstant(tb, 1), init,
+          [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
+            ImplicitLocOpBuilder ib(l, o);
+            SmallVector<Value> rhs, lhs, next;
+            for (int64_t i = 0; i < 2; ++i) {
+              rhs.push_back(amx::loadTile(ib, tileAddress(ib, keyTiles, add(ib, plus(ib, keyTile, i * depthSteps), d)),
+                                          amx::strideOf(ib, amx::kRowBytes)));
+              lhs.push_back(amx::loadTile(
+                  ib, tileAddress(ib, queryTiles, add(ib, plus(ib, d, i * depthSteps), times(ib, queryTile, depthSteps))),
+                  amx::strideOf(ib, amx::kRowBytes)));
+            }
+            for (int64_t i = 0; i < 4; ++i)
+              next.push_back(amx::multiplyBf16(ib, acc[i], lhs[i / 2], rhs[i % 2]));
+            scf::YieldOp::create(ib, next);
+          });
       for (int64_t i = 0; i < 4; ++i)
         amx::storeTile(tb, depth.getResult(i), rowAddress(tb, scores, plus(tb, row, i / 2 * kLanes), plus(tb, t, i % 2 * kLanes)),
                        scoreStride(tb));
@@ -262,7 +267,8 @@ struct Emitter {
   void softmax(ImplicitLocOpBuilder &b, Value t0, Value count, Value row, Value sumRow) {
     Value one = indexConstant(b, kStep), isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t0, zero);
     auto before = [&](ImplicitLocOpBuilder &ib, Value memref, Value row, double atFirst) -> Value {
-      return arith::SelectOp::create(ib, isFirst, number(ib, atFirst), memref::LoadOp::create(ib, memref, ValueRange{thread, row}));
+      return arith::SelectOp::create(ib, isFirst, number(ib, atFirst),
+                                     memref::LoadOp::create(ib, memref, ValueRange{thread, row}));
     };
     loop(b, zero, indexConstant(b, kRows), kTogether, [&](ImplicitLocOpBuilder &rb, Value r0) {
       SmallVector<Value> rows, init;
@@ -297,7 +303,8 @@ struct Emitter {
           ImplicitLocOpBuilder ib(l, o);
           Value worth = exp2(ib, arith::SubFOp::create(ib, vector::BroadcastOp::create(ib, vectorType, old), from));
           Value sum = memref::LoadOp::create(ib, sums, ValueRange{thread, add(ib, sumRow, rows[i])});
-          memref::StoreOp::create(ib, arith::MulFOp::create(ib, sum, vector::ExtractOp::create(ib, worth, 0)), sums, ValueRange{thread, add(ib, sumRow, rows[i])});
+          memref::StoreOp::create(ib, arith::MulFOp::create(ib, sum, vector::ExtractOp::create(ib, worth, 0)), sums,
+                                  ValueRange{thread, add(ib, sumRow, rows[i])});
           for (int64_t n = 0; n < columnTiles; ++n) {
             SmallVector<Value> at = {thread, rows[i], indexConstant(ib, n * kLanes)};
             vector::StoreOp::create(ib, arith::MulFOp::create(ib, load(ib, result, at), worth), result, at);
@@ -309,7 +316,9 @@ struct Emitter {
       auto total = scf::ForOp::create(rb, zero, count, one, init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
         ImplicitLocOpBuilder ib(l, o);
         auto bits = VectorType::get({kLanes}, ib.getI32Type());
-        auto constant = [&](int64_t value) { return arith::ConstantOp::create(ib, DenseElementsAttr::get(bits, int32_t(value))); };
+        auto constant = [&](int64_t value) {
+          return arith::ConstantOp::create(ib, DenseElementsAttr::get(bits, int32_t(value)));
+        };
         Value at = arith::DivUIOp::create(ib, t, indexConstant(ib, 2));
         SmallVector<Value> next, packed;
         for (int64_t i = 0; i < kTogether; ++i) {
@@ -322,8 +331,10 @@ struct Emitter {
           }
           half[0] = arith::ShRUIOp::create(ib, half[0], constant(16));
           // (half[1] & 0xffff0000) | half[0]; LLVM would make a slow shuffle of it.
-          Value both = LLVM::CallIntrinsicOp::create(ib, bits, ib.getStringAttr("llvm.x86.avx512.pternlog.d.512"),
-                                                     ValueRange{half[1], constant(0xffff0000), half[0], arith::ConstantIntOp::create(ib, 0xea, 32)}).getResult(0);
+          Value both = LLVM::CallIntrinsicOp::create(
+                           ib, bits, ib.getStringAttr("llvm.x86.avx512.pternlog.d.512"),
+                           ValueRange{half[1], constant(0xffff0000), half[0], arith::ConstantIntOp::create(ib, 0xea, 32)})
+                           .getResult(0);
           packed.push_back(arith::BitcastOp::create(ib, vectorType, both));
         }
         for (int64_t i = 0; i < kTogether; ++i)
@@ -333,7 +344,8 @@ struct Emitter {
       for (int64_t i = 0; i < kTogether; ++i) {
         Value both = arith::AddFOp::create(rb, total.getResult(2 * i), total.getResult(2 * i + 1));
         Value sum = before(rb, sums, add(rb, sumRow, rows[i]), 0);
-        sum = arith::AddFOp::create(rb, sum, vector::ReductionOp::create(rb, vector::CombiningKind::ADD, both, arith::FastMathFlags::reassoc));
+        sum = arith::AddFOp::create(
+            rb, sum, vector::ReductionOp::create(rb, vector::CombiningKind::ADD, both, arith::FastMathFlags::reassoc));
         memref::StoreOp::create(rb, sum, sums, ValueRange{thread, add(rb, sumRow, rows[i])});
       }
     });
@@ -341,7 +353,8 @@ struct Emitter {
 
   /// result += probabilities of keys [t0, t0 + count) times values.
   void valuesOf(ImplicitLocOpBuilder &b, Value t0, Value count, Value row) {
-    Value firstStep = arith::DivUIOp::create(b, t0, indexConstant(b, kStep)), steps = arith::DivUIOp::create(b, count, indexConstant(b, kStep));
+    Value firstStep = arith::DivUIOp::create(b, t0, indexConstant(b, kStep)),
+          steps = arith::DivUIOp::create(b, count, indexConstant(b, kStep));
     Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t0, zero);
     Value resultStride = amx::strideOf(b, columnTiles * amx::kRowBytes);
     for (int64_t n0 = 0; n0 < columnTiles; n0 += 2) {
@@ -355,19 +368,21 @@ struct Emitter {
         init.push_back(amx::loadTile(b, arith::SelectOp::create(b, isFirst, none, place(b, i)),
                                      arith::SelectOp::create(b, isFirst, amx::strideOf(b, 0), resultStride)));
       }
-      auto sum = scf::ForOp::create(b, zero, steps, indexConstant(b, 1), init, [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
-        ImplicitLocOpBuilder ib(l, o);
-        SmallVector<Value> lhs, rhs, next;
-        for (int64_t n = 0; n < width; ++n) {
-          Value tile = plus(ib, times(ib, add(ib, firstStep, step), columnTiles), n0 + n);
-          rhs.push_back(amx::loadTile(ib, tileAddress(ib, valueTiles, tile), amx::strideOf(ib, amx::kRowBytes)));
-        }
-        for (int64_t m = 0; m < 2; ++m)
-          lhs.push_back(amx::loadTile(ib, rowAddress(ib, scores, plus(ib, row, m * kLanes), times(ib, step, kLanes)), scoreStride(ib)));
-        for (int64_t i = 0; i < 2 * width; ++i)
-          next.push_back(amx::multiplyBf16(ib, acc[i], lhs[i / width], rhs[i % width]));
-        scf::YieldOp::create(ib, next);
-      });
+      auto sum = scf::ForOp::create(
+          b, zero, steps, indexConstant(b, 1), init, [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
+            ImplicitLocOpBuilder ib(l, o);
+            SmallVector<Value> lhs, rhs, next;
+            for (int64_t n = 0; n < width; ++n) {
+              Value tile = plus(ib, times(ib, add(ib, firstStep, step), columnTiles), n0 + n);
+              rhs.push_back(amx::loadTile(ib, tileAddress(ib, valueTiles, tile), amx::strideOf(ib, amx::kRowBytes)));
+            }
+            for (int64_t m = 0; m < 2; ++m)
+              lhs.push_back(
+                  amx::loadTile(ib, rowAddress(ib, scores, plus(ib, row, m * kLanes), times(ib, step, kLanes)), scoreStride(ib)));
+            for (int64_t i = 0; i < 2 * width; ++i)
+              next.push_back(amx::multiplyBf16(ib, acc[i], lhs[i / width], rhs[i % width]));
+            scf::YieldOp::create(ib, next);
+          });
       for (int64_t i = 0; i < 2 * width; ++i)
         amx::storeTile(b, sum.getResult(i), place(b, i), resultStride);
     }
@@ -410,41 +425,46 @@ struct Emitter {
     packQueries(b, zero);
     // Nothing was before the first: none of its rows are valid.
     SmallVector<Value> none = {zero, zero, zero, zero, perBlock, perBlock};
-    auto blocks = scf::ForOp::create(b, from, to, one, none, [&](OpBuilder &blockBuilder, Location l, Value block, ValueRange outer) {
-      ImplicitLocOpBuilder ib(l, blockBuilder);
-      Value sumRow = otherRow(ib, outer[5]), next = plus(ib, block, 1);
-      select(ib, block);
-      Value here = first, rows = valid, seen = keys;
-      if (op.getCausal()) {
-        Value last = add(ib, here, plus(ib, rows, -1));
-        seen = arith::MinSIOp::create(ib, keys, plus(ib, add(ib, placeOf(ib, last).first, past), 1));
-      }
-      seen = arith::MaxSIOp::create(ib, seen, one); // one that is masked, where there is none
-      auto items = scf::ForOp::create(ib, zero, seen, indexConstant(ib, kKeys), outer, [&](OpBuilder &itemBuilder, Location tl, Value t0, ValueRange before) {
-        ImplicitLocOpBuilder tb(tl, itemBuilder);
-        Item previous = Item::of(before);
-        Value left = arith::SubIOp::create(tb, seen, t0), most = indexConstant(tb, kKeys), row = otherRow(tb, previous.scoreRow);
-        Value isLast = arith::CmpIOp::create(tb, arith::CmpIPredicate::ule, left, most);
-        Value count = times(tb, ceilDiv(tb, arith::MinUIOp::create(tb, most, left), indexConstant(tb, kStep)), kStep);
-        first = here;
-        valid = rows;
-        if (hasRowMask || op.getCausal())
-          rowMasks(tb, t0, count);
-        scoresOf(tb, t0, count, row, sumRow);
-        valuesOf(tb, previous.t0, previous.count, previous.scoreRow);
-        Value hasNext = arith::AndIOp::create(tb, isLast, arith::CmpIOp::create(tb, arith::CmpIPredicate::ult, next, to));
-        scf::IfOp::create(tb, hasNext, [&](OpBuilder &o, Location at) {
-          ImplicitLocOpBuilder nb(at, o);
-          select(nb, next);
-          packQueries(nb, otherRow(nb, sumRow));
-          scf::YieldOp::create(nb);
+    auto blocks =
+        scf::ForOp::create(b, from, to, one, none, [&](OpBuilder &blockBuilder, Location l, Value block, ValueRange outer) {
+          ImplicitLocOpBuilder ib(l, blockBuilder);
+          Value sumRow = otherRow(ib, outer[5]), next = plus(ib, block, 1);
+          select(ib, block);
+          Value here = first, rows = valid, seen = keys;
+          if (op.getCausal()) {
+            Value last = add(ib, here, plus(ib, rows, -1));
+            seen = arith::MinSIOp::create(ib, keys, plus(ib, add(ib, placeOf(ib, last).first, past), 1));
+          }
+          seen = arith::MaxSIOp::create(ib, seen, one); // one that is masked, where there is none
+          auto items = scf::ForOp::create(
+              ib, zero, seen, indexConstant(ib, kKeys), outer,
+              [&](OpBuilder &itemBuilder, Location tl, Value t0, ValueRange before) {
+                ImplicitLocOpBuilder tb(tl, itemBuilder);
+                Item previous = Item::of(before);
+                Value left = arith::SubIOp::create(tb, seen, t0), most = indexConstant(tb, kKeys),
+                      row = otherRow(tb, previous.scoreRow);
+                Value isLast = arith::CmpIOp::create(tb, arith::CmpIPredicate::ule, left, most);
+                Value count = times(tb, ceilDiv(tb, arith::MinUIOp::create(tb, most, left), indexConstant(tb, kStep)), kStep);
+                first = here;
+                valid = rows;
+                if (hasRowMask || op.getCausal())
+                  rowMasks(tb, t0, count);
+                scoresOf(tb, t0, count, row, sumRow);
+                valuesOf(tb, previous.t0, previous.count, previous.scoreRow);
+                Value hasNext = arith::AndIOp::create(tb, isLast, arith::CmpIOp::create(tb, arith::CmpIPredicate::ult, next, to));
+                scf::IfOp::create(tb, hasNext, [&](OpBuilder &o, Location at) {
+                  ImplicitLocOpBuilder nb(at, o);
+                  select(nb, next);
+                  packQueries(nb, otherRow(nb, sumRow));
+                  scf::YieldOp::create(nb);
+                });
+                softmax(tb, t0, count, row, sumRow);
+                writeResult(tb, previous);
+                scf::YieldOp::create(
+                    tb, Item{t0, count, here, arith::SelectOp::create(tb, isLast, rows, zero), row, sumRow}.values());
+              });
+          scf::YieldOp::create(ib, items.getResults());
         });
-        softmax(tb, t0, count, row, sumRow);
-        writeResult(tb, previous);
-        scf::YieldOp::create(tb, Item{t0, count, here, arith::SelectOp::create(tb, isLast, rows, zero), row, sumRow}.values());
-      });
-      scf::YieldOp::create(ib, items.getResults());
-    });
     Item last = Item::of(blocks.getResults());
     valuesOf(b, last.t0, last.count, last.scoreRow);
     writeResult(b, last);
@@ -490,20 +510,21 @@ struct Emitter {
     Value chunks = ceilDiv(b, blocks, chunkBlocks);
     Value count = product(b, {dimOf(b, out, 0), chunks, heads});
     Value cost = product(b, {keys, chunkBlocks, indexConstant(b, 4 * kRows * size)});
-    ParallelOp::create(b, kernelName("attention", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread), [&](OpBuilder &o, Location l, ValueRange range) {
-      ImplicitLocOpBuilder pb(l, o);
-      thread = range[2];
-      zeros = amx::zeroLines(pb);
-      loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &hb, Value task) {
-        SmallVector<Value> where = delinearize(hb, task, {dimOf(hb, out, 0), chunks, heads});
-        batch = where[0];
-        head = where[2];
-        packKeys(hb);
-        Value from = arith::MulIOp::create(hb, where[1], chunkBlocks);
-        Value to = arith::MinUIOp::create(hb, arith::AddIOp::create(hb, from, chunkBlocks), blocks);
-        attend(hb, from, to);
-      });
-    });
+    ParallelOp::create(b, kernelName("attention", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),
+                       [&](OpBuilder &o, Location l, ValueRange range) {
+                         ImplicitLocOpBuilder pb(l, o);
+                         thread = range[2];
+                         zeros = amx::zeroLines(pb);
+                         loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &hb, Value task) {
+                           SmallVector<Value> where = delinearize(hb, task, {dimOf(hb, out, 0), chunks, heads});
+                           batch = where[0];
+                           head = where[2];
+                           packKeys(hb);
+                           Value from = arith::MulIOp::create(hb, where[1], chunkBlocks);
+                           Value to = arith::MinUIOp::create(hb, arith::AddIOp::create(hb, from, chunkBlocks), blocks);
+                           attend(hb, from, to);
+                         });
+                       });
   }
 };
 
@@ -512,7 +533,8 @@ struct Emitter {
 LogicalResult sq::lowerAmxAttention(RewriterBase &rewriter, AttentionOp op) {
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   auto dim = [](Value v, int64_t i) { return cast<MemRefType>(v.getType()).getDimSize(i); };
-  Emitter e{op, op.getQ(), op.getK(), op.getV(), op.getMask(), op.getOuts(), dim(op.getQ(), 2) / dim(op.getK(), 2), dim(op.getQ(), 3)};
+  Emitter e{
+      op, op.getQ(), op.getK(), op.getV(), op.getMask(), op.getOuts(), dim(op.getQ(), 2) / dim(op.getK(), 2), dim(op.getQ(), 3)};
   Value places = dimOf(b, op.getQ(), 1);
   e.queries = e.group == 1 ? places : Value(arith::MulIOp::create(b, places, indexConstant(b, e.group)));
   e.keys = dimOf(b, op.getK(), 1);

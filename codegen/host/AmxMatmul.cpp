@@ -32,15 +32,15 @@ namespace {
 using amx::kRowBytes;
 using amx::kTileRows;
 
-constexpr int64_t kPanel = 32;                     // columns: two tiles
+constexpr int64_t kPanel = 32; // columns: two tiles
 constexpr int64_t kBlockRows = 2 * kTileRows;
 constexpr int64_t kChunkRows = 128;
 constexpr int64_t kChunkBlocks = kChunkRows / kBlockRows;
-constexpr int64_t kLongDepth = 12;                 // steps of k: more go in parts of kPartSteps
+constexpr int64_t kLongDepth = 12; // steps of k: more go in parts of kPartSteps
 constexpr int64_t kPartSteps = 8;
-constexpr int64_t kRowsTogether = 4;               // in the epilogue
-constexpr int64_t kFlopsPerThread = 1 << 23;       // 10 us, as for f32
-constexpr int64_t kBytesPerThread = 1 << 13;       // of packing
+constexpr int64_t kRowsTogether = 4;         // in the epilogue
+constexpr int64_t kFlopsPerThread = 1 << 23; // 10 us, as for f32
+constexpr int64_t kBytesPerThread = 1 << 13; // of packing
 
 struct Emitter : EpilogueEmitter {
   Value x, weight;
@@ -50,10 +50,10 @@ struct Emitter : EpilogueEmitter {
   int64_t steps = llvm::divideCeil(depth, tileDepth);
   int64_t panelCount = llvm::divideCeil(columns, kPanel), lastWidth = columns - (panelCount - 1) * kPanel;
   Value rows = {}, zero = {}, one = {};
-  Value tiles = {};  // [ceil(rows / 16)][steps][16][tileDepth]: x
-  Value next = {};   // the same of the product that alone reads this one, instead of `out`; or null
-  Value sums = {};   // [threads][chunk blocks * 4 tiles][16][16]
-  Value zeros = {};  // 64 zero bytes for each of four tiles
+  Value tiles = {}; // [ceil(rows / 16)][steps][16][tileDepth]: x
+  Value next = {};  // the same of the product that alone reads this one, instead of `out`; or null
+  Value sums = {};  // [threads][chunk blocks * 4 tiles][16][16]
+  Value zeros = {}; // 64 zero bytes for each of four tiles
   Value thread = {};
 
   Value add(ImplicitLocOpBuilder &b, Value v, Value w) { return b.createOrFold<arith::AddIOp>(v, w); }
@@ -96,16 +96,18 @@ struct Emitter : EpilogueEmitter {
   Value allocTiles(ImplicitLocOpBuilder &b, int64_t rowSteps) {
     Type element = bytes ? Type(b.getI8Type()) : Type(b.getBF16Type());
     Value blocks = times(b, ceilDiv(b, rows, indexConstant(b, kBlockRows)), 2);
-    return memref::AllocOp::create(b, MemRefType::get({ShapedType::kDynamic, rowSteps, kTileRows, tileDepth}, element), ValueRange(blocks));
+    return memref::AllocOp::create(b, MemRefType::get({ShapedType::kDynamic, rowSteps, kTileRows, tileDepth}, element),
+                                   ValueRange(blocks));
   }
 
   void pack(ImplicitLocOpBuilder &b) {
     tiles = allocTiles(b, steps);
     Value cost = indexConstant(b, steps * kRowBytes);
-    ParallelOp::create(b, kernelName("pack", op.getLoc()), rows, grainFor(b, cost, kBytesPerThread), [&](OpBuilder &o, Location l, ValueRange range) {
-      ImplicitLocOpBuilder pb(l, o);
-      loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &rb, Value m) { packRow(rb, m); });
-    });
+    ParallelOp::create(b, kernelName("pack", op.getLoc()), rows, grainFor(b, cost, kBytesPerThread),
+                       [&](OpBuilder &o, Location l, ValueRange range) {
+                         ImplicitLocOpBuilder pb(l, o);
+                         loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &rb, Value m) { packRow(rb, m); });
+                       });
   }
 
   //===-- Products of tiles --------------------------------------------------===//
@@ -115,13 +117,15 @@ struct Emitter : EpilogueEmitter {
     // Rows of 4 bytes of k: of a group, or of a panel of pairs.
     Value where = bytes ? plus(b, times(b, panel, 2), n) : panel;
     Value at = times(b, add(b, times(b, where, steps * kTileRows), times(b, s, kTileRows)), 64); // bytes, or pairs of bf16
-    return amx::loadTile(b, amx::address(b, weight, bytes ? at : plus(b, at, n * tileDepth)), amx::strideOf(b, bytes ? kRowBytes : 2 * kRowBytes));
+    return amx::loadTile(b, amx::address(b, weight, bytes ? at : plus(b, at, n * tileDepth)),
+                         amx::strideOf(b, bytes ? kRowBytes : 2 * kRowBytes));
   }
 
   /// Rows [16 block, 16 block + 16) of step s of x; streamed, so that the weight stays in L1.
   Value inputTile(ImplicitLocOpBuilder &b, Value block, Value s) {
     Value tile = add(b, times(b, block, steps), s);
-    return amx::loadTile(b, amx::address(b, tiles, times(b, tile, kTileRows * tileDepth)), amx::strideOf(b, kRowBytes), /*stream=*/true);
+    return amx::loadTile(b, amx::address(b, tiles, times(b, tile, kTileRows * tileDepth)), amx::strideOf(b, kRowBytes),
+                         /*stream=*/true);
   }
 
   Value multiply(ImplicitLocOpBuilder &b, Value sum, Value lhs, Value rhs) {
@@ -149,7 +153,8 @@ struct Emitter : EpilogueEmitter {
         vector::StoreOp::create(b, amx::toBf16(b, values[i], values[i + 1]), next, ValueRange{block, panel, within, zero});
         continue;
       }
-      Value two = indexConstant(b, 2), step = arith::DivUIOp::create(b, panel, two), half = times(b, arith::RemUIOp::create(b, panel, two), kPanel);
+      Value two = indexConstant(b, 2), step = arith::DivUIOp::create(b, panel, two),
+            half = times(b, arith::RemUIOp::create(b, panel, two), kPanel);
       for (int64_t j = 0; j < 2; ++j)
         vector::StoreOp::create(b, values[i + j], next, ValueRange{block, step, within, plus(b, half, j * target.lanes)});
     }
@@ -163,7 +168,8 @@ struct Emitter : EpilogueEmitter {
       SmallVector<Place> places;
       for (int64_t j = 0; j < count; ++j) {
         Value r = plus(rb, from, j);
-        Value half = arith::DivUIOp::create(rb, r, indexConstant(rb, kTileRows)), within = arith::RemUIOp::create(rb, r, indexConstant(rb, kTileRows));
+        Value half = arith::DivUIOp::create(rb, r, indexConstant(rb, kTileRows)),
+              within = arith::RemUIOp::create(rb, r, indexConstant(rb, kTileRows));
         Value tile = add(rb, times(rb, block, 4), times(rb, half, 2)), m = add(rb, row, r);
         for (int64_t i = 0; i * target.lanes < width; ++i) {
           waiting.push_back(vector::LoadOp::create(rb, vectorType, sums, ValueRange{thread, plus(rb, tile, i), within, zero}));
@@ -176,7 +182,8 @@ struct Emitter : EpilogueEmitter {
       for (auto [value, place] : llvm::zip(finished, places))
         store(rb, value, out, ValueRange{place.row, place.n}, place.lanes);
     };
-    Value whole = arith::SubIOp::create(b, last, arith::RemUIOp::create(b, arith::SubIOp::create(b, last, first), indexConstant(b, kRowsTogether)));
+    Value whole = arith::SubIOp::create(
+        b, last, arith::RemUIOp::create(b, arith::SubIOp::create(b, last, first), indexConstant(b, kRowsTogether)));
     loop(b, first, whole, kRowsTogether, [&](ImplicitLocOpBuilder &rb, Value r) { rowsFrom(rb, r, kRowsTogether); });
     loop(b, whole, last, 1, [&](ImplicitLocOpBuilder &rb, Value r) { rowsFrom(rb, r, 1); });
   }
@@ -186,9 +193,9 @@ struct Emitter : EpilogueEmitter {
   void prefetch(ImplicitLocOpBuilder &b, Value panel, Value block, Value blocks, Value s) {
     constexpr int64_t kLines = 2 * kTileRows / kChunkBlocks; // of a step, of four blocks
     Value share = add(b, arith::MulIOp::create(b, block, indexConstant(b, steps)), s);
-    Value times4 = arith::DivUIOp::create(b, plus(b, blocks, kChunkBlocks - 1), blocks); // as many as four blocks would
-    Value first = arith::MulIOp::create(b, share, times4);
-    loop(b, first, add(b, first, times4), 1, [&](ImplicitLocOpBuilder &pb, Value part) {
+    Value shares = arith::DivUIOp::create(b, plus(b, blocks, kChunkBlocks - 1), blocks); // of four that this block stands for
+    Value first = arith::MulIOp::create(b, share, shares);
+    loop(b, first, add(b, first, shares), 1, [&](ImplicitLocOpBuilder &pb, Value part) {
       for (int64_t line = 0; line < kLines; ++line) {
         Value byte = plus(pb, times(pb, part, kLines * 64), line * 64);
         SmallVector<Value> at = {bytes ? times(pb, plus(pb, panel, 1), 2) : plus(pb, panel, 1), zero};
@@ -215,7 +222,8 @@ struct Emitter : EpilogueEmitter {
       parts = ceilDiv(b, indexConstant(b, steps), partSteps);
     }
     int64_t leastSteps = steps > kLongDepth ? kPartSteps : steps;
-    Value rowsPerStep = indexConstant(b, llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(leastSteps - 1, 1)), kRowsTogether));
+    Value rowsPerStep =
+        indexConstant(b, llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(leastSteps - 1, 1)), kRowsTogether));
     Value perPanel = b.createOrFold<arith::MulIOp>(parts, blocks);
     Value firstTile = arith::DivUIOp::create(b, begin, indexConstant(b, kTileRows));
     Value blockRows = indexConstant(b, kBlockRows);
@@ -227,12 +235,14 @@ struct Emitter : EpilogueEmitter {
     llvm::append_values(init, zero, zero, zero);
     auto finishRows = [&](ImplicitLocOpBuilder &ib, ValueRange before, Value first, Value last) {
       Value row = add(ib, begin, times(ib, before[5], kBlockRows));
-      finish(ib, before[5], row, arith::MinUIOp::create(ib, first, before[6]), arith::MinUIOp::create(ib, last, before[6]), before[4], kPanel);
+      finish(ib, before[5], row, arith::MinUIOp::create(ib, first, before[6]), arith::MinUIOp::create(ib, last, before[6]),
+             before[4], kPanel);
     };
     Value count = b.createOrFold<arith::MulIOp>(arith::SubIOp::create(b, to, from), perPanel);
     auto items = scf::ForOp::create(b, zero, count, one, init, [&](OpBuilder &o, Location l, Value item, ValueRange before) {
       ImplicitLocOpBuilder ib(l, o);
-      Value panel = add(ib, from, arith::DivUIOp::create(ib, item, perPanel)), within = arith::RemUIOp::create(ib, item, perPanel);
+      Value panel = add(ib, from, arith::DivUIOp::create(ib, item, perPanel)),
+            within = arith::RemUIOp::create(ib, item, perPanel);
       Value part = arith::DivUIOp::create(ib, within, blocks), block = arith::RemUIOp::create(ib, within, blocks);
       Value firstStep = arith::MulIOp::create(ib, part, partSteps);
       Value lastStep = arith::MinUIOp::create(ib, indexConstant(ib, steps), add(ib, firstStep, partSteps));
@@ -256,29 +266,31 @@ struct Emitter : EpilogueEmitter {
         acc[i] = multiply(ib, beginning(i), lhs[i / 2], rhs[i % 2]);
       }
       prefetch(ib, panel, block, blocks, firstStep);
-      auto k = scf::ForOp::create(ib, plus(ib, firstStep, 1), lastStep, one, acc, [&](OpBuilder &ko, Location kl, Value s, ValueRange sum) {
-        ImplicitLocOpBuilder kb(kl, ko);
-        // Each tile right before its first product: loads and products go on side by side.
-        SmallVector<Value> a(2), w(2), next;
-        for (int64_t i = 0; i < 4; ++i) {
-          if (i < 2)
-            w[i] = weightTile(kb, panel, s, i);
-          if (i % 2 == 0)
-            a[i / 2] = inputTile(kb, plus(kb, tile, i / 2), s);
-          next.push_back(multiply(kb, sum[i], a[i / 2], w[i % 2]));
-        }
-        prefetch(kb, panel, block, blocks, s);
-        Value row = arith::MulIOp::create(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
-        finishRows(kb, before, row, add(kb, row, rowsPerStep));
-        scf::YieldOp::create(kb, next);
-      });
+      auto k = scf::ForOp::create(
+          ib, plus(ib, firstStep, 1), lastStep, one, acc, [&](OpBuilder &ko, Location kl, Value s, ValueRange sum) {
+            ImplicitLocOpBuilder kb(kl, ko);
+            // Each tile right before its first product: loads and products go on side by side.
+            SmallVector<Value> a(2), w(2), next;
+            for (int64_t i = 0; i < 4; ++i) {
+              if (i < 2)
+                w[i] = weightTile(kb, panel, s, i);
+              if (i % 2 == 0)
+                a[i / 2] = inputTile(kb, plus(kb, tile, i / 2), s);
+              next.push_back(multiply(kb, sum[i], a[i / 2], w[i % 2]));
+            }
+            prefetch(kb, panel, block, blocks, s);
+            Value row = arith::MulIOp::create(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
+            finishRows(kb, before, row, add(kb, row, rowsPerStep));
+            scf::YieldOp::create(kb, next);
+          });
       // What the steps were too few for.
       Value done = arith::MulIOp::create(ib, plus(ib, arith::SubIOp::create(ib, lastStep, firstStep), -1), rowsPerStep);
       finishRows(ib, before, done, blockRows);
       Value isLast = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, lastStep, indexConstant(ib, steps));
       Value left = arith::SubIOp::create(ib, end, add(ib, begin, times(ib, block, kBlockRows)));
       SmallVector<Value> next(k.getResults());
-      llvm::append_values(next, panel, block, arith::SelectOp::create(ib, isLast, arith::MinUIOp::create(ib, left, blockRows), zero));
+      llvm::append_values(next, panel, block,
+                          arith::SelectOp::create(ib, isLast, arith::MinUIOp::create(ib, left, blockRows), zero));
       scf::YieldOp::create(ib, next);
     });
     for (int64_t i = 0; i < 4; ++i)
@@ -295,17 +307,18 @@ struct Emitter : EpilogueEmitter {
     SmallVector<Value> none;
     for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
       none.push_back(zeroTile(b, i));
-    auto k = scf::ForOp::create(b, zero, indexConstant(b, steps), one, none, [&](OpBuilder &o, Location l, Value s, ValueRange acc) {
-      ImplicitLocOpBuilder kb(l, o);
-      SmallVector<Value> lhs, rhs, next;
-      for (int64_t n = 0; n < columnTiles; ++n)
-        rhs.push_back(weightTile(kb, panel, s, n));
-      for (int64_t m = 0; m < rowTiles; ++m)
-        lhs.push_back(inputTile(kb, plus(kb, tile, m), s));
-      for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
-        next.push_back(multiply(kb, acc[i], lhs[i / columnTiles], rhs[i % columnTiles]));
-      scf::YieldOp::create(kb, next);
-    });
+    auto k =
+        scf::ForOp::create(b, zero, indexConstant(b, steps), one, none, [&](OpBuilder &o, Location l, Value s, ValueRange acc) {
+          ImplicitLocOpBuilder kb(l, o);
+          SmallVector<Value> lhs, rhs, next;
+          for (int64_t n = 0; n < columnTiles; ++n)
+            rhs.push_back(weightTile(kb, panel, s, n));
+          for (int64_t m = 0; m < rowTiles; ++m)
+            lhs.push_back(inputTile(kb, plus(kb, tile, m), s));
+          for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
+            next.push_back(multiply(kb, acc[i], lhs[i / columnTiles], rhs[i % columnTiles]));
+          scf::YieldOp::create(kb, next);
+        });
     for (int64_t i = 0; i < rowTiles * columnTiles; ++i)
       park(b, k.getResult(i), zero, i / columnTiles * 2 + i % columnTiles);
     finish(b, zero, begin, zero, count, panel, width);
@@ -327,7 +340,9 @@ struct Emitter : EpilogueEmitter {
     Value rest = arith::MinUIOp::create(b, add(b, begin, times(b, blocks, kBlockRows)), end);
     scf::IfOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::ult, rest, end), [&](OpBuilder &o, Location l) {
       ImplicitLocOpBuilder ib(l, o);
-      loop(ib, from, whole, 1, [&](ImplicitLocOpBuilder &nb, Value panel) { single(nb, panel, rest, arith::SubIOp::create(nb, end, rest), 1, kPanel); });
+      loop(ib, from, whole, 1, [&](ImplicitLocOpBuilder &nb, Value panel) {
+        single(nb, panel, rest, arith::SubIOp::create(nb, end, rest), 1, kPanel);
+      });
       scf::YieldOp::create(ib);
     });
     if (lastWidth != kPanel)
@@ -357,26 +372,25 @@ struct Emitter : EpilogueEmitter {
     Value share = times(b, ceilDiv(b, ceilDiv(b, rows, threads), indexConstant(b, kBlockRows)), kBlockRows);
     Value chunkRows = arith::MinUIOp::create(b, arith::MaxUIOp::create(b, share, one), indexConstant(b, kChunkRows));
     Value count = arith::MulIOp::create(b, ceilDiv(b, rows, chunkRows), panels);
-    Value cost = arith::MulIOp::create(b, arith::MinUIOp::create(b, rows, chunkRows),
-                                       indexConstant(b, 2 * depth * kPanel));
-    ParallelOp::create(
-        b, kernelName("matmul", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),
-        [&](OpBuilder &o, Location l, ValueRange range) {
-          ImplicitLocOpBuilder pb(l, o);
-          thread = range[2];
-          zeros = amx::zeroLines(pb);
-          Value firstChunk = arith::DivUIOp::create(pb, range[0], panels), lastTask = arith::SubIOp::create(pb, range[1], one);
-          Value lastChunk = arith::DivUIOp::create(pb, lastTask, panels);
-          loop(pb, firstChunk, plus(pb, lastChunk, 1), 1, [&](ImplicitLocOpBuilder &cb, Value chunk) {
-            Value begin = arith::MulIOp::create(cb, chunk, chunkRows);
-            Value end = arith::MinUIOp::create(cb, arith::AddIOp::create(cb, begin, chunkRows), rows);
-            // The panels of this chunk that are this thread's.
-            Value base = arith::MulIOp::create(cb, chunk, panels);
-            Value from = arith::SubIOp::create(cb, arith::MaxUIOp::create(cb, range[0], base), base);
-            Value to = arith::MinUIOp::create(cb, arith::SubIOp::create(cb, range[1], base), panels);
-            panelsOf(cb, from, to, begin, end);
-          });
-        });
+    Value cost = arith::MulIOp::create(b, arith::MinUIOp::create(b, rows, chunkRows), indexConstant(b, 2 * depth * kPanel));
+    ParallelOp::create(b, kernelName("matmul", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),
+                       [&](OpBuilder &o, Location l, ValueRange range) {
+                         ImplicitLocOpBuilder pb(l, o);
+                         thread = range[2];
+                         zeros = amx::zeroLines(pb);
+                         Value firstChunk = arith::DivUIOp::create(pb, range[0], panels),
+                               lastTask = arith::SubIOp::create(pb, range[1], one);
+                         Value lastChunk = arith::DivUIOp::create(pb, lastTask, panels);
+                         loop(pb, firstChunk, plus(pb, lastChunk, 1), 1, [&](ImplicitLocOpBuilder &cb, Value chunk) {
+                           Value begin = arith::MulIOp::create(cb, chunk, chunkRows);
+                           Value end = arith::MinUIOp::create(cb, arith::AddIOp::create(cb, begin, chunkRows), rows);
+                           // The panels of this chunk that are this thread's.
+                           Value base = arith::MulIOp::create(cb, chunk, panels);
+                           Value from = arith::SubIOp::create(cb, arith::MaxUIOp::create(cb, range[0], base), base);
+                           Value to = arith::MinUIOp::create(cb, arith::SubIOp::create(cb, range[1], base), panels);
+                           panelsOf(cb, from, to, begin, end);
+                         });
+                       });
   }
 };
 
@@ -404,7 +418,8 @@ static PackedMatmulOp onlyReader(PackedMatmulOp op, const TiledTarget &target) {
         continue;
       }
       auto product = dyn_cast<PackedMatmulOp>(user);
-      if (!product || reader || &use != &product.getXMutable() || product->getBlock() != op->getBlock() || !op->isBeforeInBlock(product))
+      if (!product || reader || &use != &product.getXMutable() || product->getBlock() != op->getBlock() ||
+          !op->isBeforeInBlock(product))
         return {};
       reader = product;
     }

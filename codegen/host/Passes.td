@@ -41,11 +41,15 @@ def LowerKernelsPass : Pass<"sq-lower-kernels", "::mlir::func::FuncOp"> {
     products through the packed contraction tile, softmax, layer norm and
     attention by rows of vectors, everything else as loops.
 
+    At level amx, products with weights of bf16 or bytes run on tiles, attention that is marked `bf16` too. A product has a second
+    kernel before it, which brings its operand into tiles, unless those are there: products of one operand share them,
+    and what one product alone reads of another comes as tiles.
+
     Before: the program is bufferized. After: no op on whole tensors is left.
   }];
   let options = [
     Option<"level", "level", "std::string", /*default=*/"\"x86-64-v3\"",
-           "CPU level: x86-64-v3 (default), avx512 or amx">,
+           "CPU level: x86-64-v3 (default), avx512, vnni or amx">,
     Option<"tile", "tile", "std::string", /*default=*/"",
            "sizes of tiles instead of the cost model's: rows=8,vectors=3,block=64,keys=64">
   ];
