@@ -10,7 +10,7 @@ static constexpr int64_t kBytesOfALane = 4;
 static constexpr int64_t kLeastColumns = 16; // of a tile in f32
 
 // Fitted to layers from 1 x 1 to 768 x 256 with 128 rows as `sq-compile --measure` times them, on an EPYC of
-// family 26 that has all levels up to vnni; products on AMX to those of MiniLM on a Xeon (Granite Rapids). Without VNNI bytes are spread to words first.
+// family 26 that has all levels up to vnni; products on AMX to those of MiniLM on a Xeon that has it. Without VNNI bytes are spread to words first.
 static constexpr LevelCost kLevels[] = {
     {"x86-64-v3", 8, 130e9, 190e9, 10e9, 80e9, 20e9, 12e9},
     {"avx512", 16, 265e9, 390e9, 30e9, 80e9, 37e9, 12e9},
