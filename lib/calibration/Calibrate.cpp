@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <optional>
 
 #define XXH_INLINE_ALL
@@ -84,6 +85,14 @@ private:
     std::string level = bestHostLevel();
     if (level.empty())
       return Status::lacking("this CPU lacks AVX2 and FMA, which compiled programs need");
+    // The runtime takes no level above SQ_CPU; what that says wrongly, it tells.
+    if (const char *cap = std::getenv("SQ_CPU"))
+      for (const HostTarget &target : hostTargets()) {
+        if (target.level == level)
+          break;
+        if (target.level == cap)
+          level = cap;
+      }
     compile.levels = {level};
     compile.threads = options.threads;
     compile.observe = true;

@@ -7,27 +7,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <limits>
 #include <sstream>
 
 using namespace sq;
 using namespace sq::test;
+using numerics::roundToBF16;
 using numerics::Shape;
 using numerics::Tensor;
 
 namespace {
-
-/// To bf16, round to nearest even, and back.
-double toBf16(double value) {
-  float f = static_cast<float>(value);
-  uint32_t bits;
-  std::memcpy(&bits, &f, sizeof(bits));
-  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-  std::memcpy(&f, &bits, sizeof(f));
-  return f;
-}
 
 Tensor randomF32(Random &random, Shape shape) {
   Tensor t = random.reals(std::move(shape));
@@ -99,8 +89,8 @@ struct Attention {
           for (int64_t t = 0; t < keys; ++t) {
             double sum = 0;
             for (int64_t d = 0; d < size; ++d)
-              sum += toBf16(float(q.reals[((b * queries + s) * all + h) * size + d]) * factor) *
-                     toBf16(k.reals[((b * keys + t) * heads + h / group) * size + d]);
+              sum += roundToBF16(float(q.reals[((b * queries + s) * all + h) * size + d]) * factor) *
+                     roundToBF16(k.reals[((b * keys + t) * heads + h / group) * size + d]);
             if (!mask.empty()) {
               auto at = [](int64_t extent, int64_t i) { return extent == 1 ? 0 : i; };
               sum += log2e * m.reals[((at(mask[0], b) * mask[1] + at(mask[1], h)) * mask[2] + at(mask[2], s)) * keys + t];
@@ -114,7 +104,7 @@ struct Attention {
           for (int64_t d = 0; d < size; ++d) {
             double sum = 0, absolute = 0, actual = y.reals[((b * queries + s) * all + h) * size + d];
             for (int64_t t = 0; t < keys; ++t) {
-              double part = score[t] / total * toBf16(v.reals[((b * keys + t) * heads + h / group) * size + d]);
+              double part = score[t] / total * roundToBF16(v.reals[((b * keys + t) * heads + h / group) * size + d]);
               sum += part;
               absolute += std::fabs(part);
             }
@@ -214,7 +204,7 @@ TEST(Amx, Chain) {
           std::vector<double> sums(w.shape[1]);
           for (int64_t j = 0; j < w.shape[1]; ++j)
             for (size_t l = 0; l < left.size(); ++l) {
-              sums[j] += toBf16(left[l]) * toBf16(w.reals[l * w.shape[1] + j]);
+              sums[j] += roundToBF16(left[l]) * roundToBF16(w.reals[l * w.shape[1] + j]);
               if (size)
                 *size = std::max(*size, std::fabs(left[l] * w.reals[l * w.shape[1] + j]));
             }

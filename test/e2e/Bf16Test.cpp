@@ -7,26 +7,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
 using namespace sq;
 using namespace sq::test;
+using numerics::roundToBF16;
 using numerics::Tensor;
 
 namespace {
-
-/// To bf16, round to nearest even, and back.
-double toBf16(double value) {
-  float f = static_cast<float>(value);
-  uint32_t bits;
-  std::memcpy(&bits, &f, sizeof(bits));
-  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-  std::memcpy(&f, &bits, sizeof(f));
-  return f;
-}
 
 std::string literal(const std::string &name, const std::string &shape, const Tensor &t) {
   std::ostringstream os;
@@ -56,7 +46,7 @@ Tensor expected(const Tensor &x, const Tensor &w, const Tensor &b, bool transpos
       double sum = b.reals[j];
       for (int64_t l = 0; l < k; ++l) {
         double left = x.reals[i * k + l], right = w.reals[transposed ? j * k + l : l * n + j];
-        sum += (roundX ? toBf16(left) : left) * toBf16(right);
+        sum += (roundX ? roundToBF16(left) : left) * roundToBF16(right);
       }
       y.reals[i * n + j] = std::max(sum, 0.0);
     }
