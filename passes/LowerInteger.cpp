@@ -35,7 +35,7 @@ struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
     if (!attention)
       return false;
     int64_t size = cast<RankedTensorType>(attention.getQ().getType()).getDimSize(3);
-    return size % 4 == 0 && size <= sq::kMostHeadElements;
+    return size % 4 == 0 && size <= sq::kMostHeadElements && int64_t(attention.getExpShift()) <= sq::kMostExpShift;
   }
 
   /// Lowers `op` if it is one of `Ops`.

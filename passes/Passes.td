@@ -186,6 +186,9 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     time, and statistics may be missing. Constant tables of
     `sq.embedding` become bytes with a scale per row.
 
+    Attention between such layers becomes `sq.int_attention` where calibration saw its operands, its mask leaves or hides
+    scores and rounding them costs little (passes/QuantizedAttention.h); a mask made of an input of integers is checked when it
+    runs.
     A layer stays in float when it is expected to keep less than `min-sqnr` of its result
     (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
     function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
@@ -217,7 +220,7 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
            "CPU level whose times are compared (default: none, times are not compared)">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect", "::mlir::quant::QuantDialect", "::mlir::math::MathDialect",
-    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect"];
 }
 
 def LowerCompositesPass : Pass<"sq-lower-composites", "::mlir::func::FuncOp"> {
@@ -351,7 +354,7 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"keepHost", "keep-host", "bool", /*default=*/"false",
-           "leave to the host's kernels sq.int_attention with heads of a multiple of 4 elements, at most 16384, and sq.lookup of bytes">
+           "leave to the host's kernels sq.int_attention with heads of a multiple of 4 elements, at most 1024, whose scores have a scale of 1e-7 or more, and sq.lookup of bytes">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];

@@ -12,6 +12,7 @@
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -31,6 +32,7 @@
 #include "passes/LayerPrecision.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
+#include "passes/QuantizedAttention.h"
 #include "passes/QuantizedWeight.h"
 #include "passes/analysis/ObservedValues.h"
 
@@ -56,10 +58,11 @@ struct Layer : sq::QuantizedWeight {
         op(op) {}
 
   /// Activations have the scale and zero point of calibration, or, when `isDynamic`, each row has its own.
-  void rewrite(bool isDynamic) {
+  sq::LayerInput rewrite(bool isDynamic) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     Type f32 = b.getF32Type(), i8 = b.getI8Type();
     Value x = op.getX();
+    sq::LayerInput input{x, factors, {}};
     auto type = cast<RankedTensorType>(x.getType());
     if (llvm::any_of(factors, [](float f) { return f != 1; })) {
       auto vector = RankedTensorType::get({k}, f32);
@@ -89,6 +92,8 @@ struct Layer : sq::QuantizedWeight {
                                        /*transpose_weight=*/false);
     op->replaceAllUsesWith(isDynamic ? ValueRange(sq::scaleRows(b, linear->getResult(0), rows, bias)) : linear->getResults());
     op.erase();
+    input.op = x.getDefiningOp<sq::QuantizeOp>();
+    return input;
   }
 };
 
@@ -125,16 +130,25 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     std::vector<const TensorStats *> inputs;
     for (auto &[op, decision] : layers)
       inputs.push_back(observed.lookup(sq::throughReshapes(op.getX())));
+    std::vector<sq::AttentionCandidate> attentions;
+    func.walk([&](sq::AttentionOp op) {
+      auto seen = [&](Value v) { return observed.lookup(sq::throughReshapes(v)); };
+      attentions.push_back({op, seen(op.getQ()), seen(op.getK()), seen(op.getV())});
+    });
     std::vector<sq::LayerDecision> decisions;
+    std::vector<sq::LayerInput> made;
     std::string refused;
     for (auto [layer, input] : llvm::zip(layers, inputs)) {
       auto &[op, decision] = layer;
-      if (sq::Status status = decide(op, decision, input, options, policy); !status.ok())
+      if (sq::Status status = decide(op, decision, input, options, policy, made); !status.ok())
         refused += (refused.empty() ? "" : "\n") + status.message;
       decisions.push_back(std::move(decision));
     }
     if (!refused.empty())
       return fail(refused);
+    DenseMap<Value, Value> keeps;
+    for (const sq::AttentionCandidate &attention : attentions)
+      sq::quantizeAttention(attention, made, options, keeps);
     // Beside products of bytes, attention in bf16 adds nothing that counts.
     auto isNew = [](const sq::LayerDecision &layer) { return layer.precision == sq::LayerPrecision::Int8 && !layer.isGiven; };
     if (llvm::any_of(decisions, isNew))
@@ -144,7 +158,8 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
 
   /// Quantises the layer, or says in `decision` why not.
   sq::Status decide(sq::LinearOp op, sq::LayerDecision &decision, const TensorStats *found,
-                    const sq::calibration::RangeOptions &options, const sq::PrecisionPolicy &policy) {
+                    const sq::calibration::RangeOptions &options, const sq::PrecisionPolicy &policy,
+                    std::vector<sq::LayerInput> &made) {
     static const TensorStats unseen;
     bool isDynamic = activations == "dynamic";
     if (!found && isDynamic)
@@ -191,7 +206,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     decision.precision = sq::LayerPrecision::Int8;
     if (!isDynamic)
       decision.input = {layer.low, layer.high, layer.scale(), layer.zero(), layer.alpha};
-    layer.rewrite(isDynamic);
+    sq::LayerInput input = layer.rewrite(isDynamic);
+    if (input.op)
+      made.push_back(std::move(input));
     return {};
   }
 

@@ -62,8 +62,11 @@ Value amx::multiplyBf16(ImplicitLocOpBuilder &b, Value sums, Value lhs, Value rh
   return multiply(b, "llvm.x86.tdpbf16ps.internal", sums, lhs, rhs);
 }
 
-Value amx::multiplyBytes(ImplicitLocOpBuilder &b, Value sums, Value lhs, Value rhs) {
-  return multiply(b, "llvm.x86.tdpbusd.internal", sums, lhs, rhs);
+Value amx::multiplyBytes(ImplicitLocOpBuilder &b, Value sums, Value lhs, Value rhs, Signs signs) {
+  StringRef name = signs == Signs::UnsignedSigned   ? "llvm.x86.tdpbusd.internal"
+                   : signs == Signs::SignedUnsigned ? "llvm.x86.tdpbsud.internal"
+                                                    : "llvm.x86.tdpbssd.internal";
+  return multiply(b, name, sums, lhs, rhs);
 }
 
 Value amx::toBf16(ImplicitLocOpBuilder &b, Value low, Value high) {

@@ -24,8 +24,10 @@ mlir::Value zeroLines(mlir::ImplicitLocOpBuilder &b);
 
 /// sums [16][16] f32 += a [16][32] bf16 times b [16][16][2]: pairs along k.
 mlir::Value multiplyBf16(mlir::ImplicitLocOpBuilder &b, mlir::Value sums, mlir::Value lhs, mlir::Value rhs);
-/// sums [16][16] i32 += a [16][64] u8 times b [16][16][4] i8: fours along k.
-mlir::Value multiplyBytes(mlir::ImplicitLocOpBuilder &b, mlir::Value sums, mlir::Value lhs, mlir::Value rhs);
+/// sums [16][16] i32 += a [16][64] bytes times b [16][16][4] bytes: fours along k; which of them are signed.
+enum class Signs { UnsignedSigned, SignedUnsigned, SignedSigned };
+mlir::Value multiplyBytes(mlir::ImplicitLocOpBuilder &b, mlir::Value sums, mlir::Value lhs, mlir::Value rhs,
+                          Signs signs = Signs::UnsignedSigned);
 
 /// Two vectors of 16 f32, rounded to the nearest bf16 (ties to even), as one of 32.
 mlir::Value toBf16(mlir::ImplicitLocOpBuilder &b, mlir::Value low, mlir::Value high);

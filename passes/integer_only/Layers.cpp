@@ -12,6 +12,7 @@
 
 #include "lib/numerics/IntegerActivations.h"
 #include "lib/numerics/IntegerNorm.h"
+#include "lib/numerics/IntegerSoftmax.h"
 #include "lib/numerics/Tensor.h"
 #include "passes/Pointwise.h"
 #include "passes/analysis/ObservedValues.h"
@@ -426,7 +427,7 @@ bool IntegerConverter::convertAttention(AttentionOp op) {
     if (auto type = cast<RankedTensorType>(operand.getType()); type.isDynamicDim(2) || type.isDynamicDim(3))
       return refuse("its heads or their elements are not of a known number");
   Form qForm = signedForm(*q), kForm = unsignedForm(*k), vForm = signedForm(*v);
-  auto exp = numerics::IntegerExp::of(qForm.scale * kForm.scale * op.getScale().convertToDouble());
+  auto exp = numerics::OctaveExp::of(qForm.scale * kForm.scale * op.getScale().convertToDouble());
   Value keep;
   bool uniform = false;
   if (Value mask = op.getMask()) {
@@ -454,14 +455,14 @@ bool IntegerConverter::convertAttention(AttentionOp op) {
   Location loc = op.getLoc();
   bool causal = op.getCausal();
   auto attend = [=](const Form &form) -> Value {
-    auto out = numerics::Dyadic::of(vForm.scale / 65536 / form.scale).encodable();
+    numerics::Dyadic out = numerics::contextScale(vForm.scale / form.scale);
     ImplicitLocOpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(op);
     Location before = b.getLoc();
     b.setLoc(loc);
     Value init = emptyLike(qi, b.getI8Type());
-    Value y = IntAttentionOp::create(b, TypeRange(init.getType()), qi, ki, vi, keep, init, exp.u, exp.ln2, exp.b, exp.c, causal,
-                                     uniform, /*k_unsigned=*/true, out.m, out.e, kRounding, form.isUnsigned, form.zero)
+    Value y = IntAttentionOp::create(b, TypeRange(init.getType()), qi, ki, vi, keep, init, exp.shift, exp.factor, causal, uniform,
+                                     /*k_unsigned=*/true, out.m, out.e, form.isUnsigned, form.zero)
                   .getResult()[0];
     b.setLoc(before);
     return y;

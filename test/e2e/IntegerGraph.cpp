@@ -272,12 +272,12 @@ struct Interpreter {
   }
 
   void attention(IntAttentionOp op) {
-    IntegerExp exp = exponentialOf(op);
+    OctaveExp exp = octaveExpOf(op);
     Row q = read(op.getQ(), false), k = read(op.getK(), op.getKUnsigned()), v = read(op.getV(), false);
     Shape shape = at(op.getQ()).shape, other = at(op.getK()).shape;
     int64_t queries = shape[1], heads = shape[2], size = shape[3], keys = other[1], shared = other[2];
     Dyadic out{int32_t(op.getMultiplier()), int(op.getExponent())};
-    IntegerRange range = rangeOf(op.getOuts(), std::nullopt, op.getIsUnsigned()), wide{INT64_MIN / 2, INT64_MAX / 2};
+    IntegerRange range = rangeOf(op.getOuts(), std::nullopt, op.getIsUnsigned());
     Row y(q.size());
     for (int64_t n = 0; n < shape[0]; ++n)
       for (int64_t h = 0; h < heads; ++h)
@@ -299,13 +299,13 @@ struct Interpreter {
               keep[t] = keep[t] && mask.integers[flatten(mask.shape, place)];
             }
           }
-          Row p = deferredProbabilities(exp, integerExpRow(exp, scores, keep, op.getFullyMaskedUniform() ? FullyMasked::Uniform : FullyMasked::Zeros));
-          int64_t sum = std::accumulate(p.begin(), p.end(), int64_t(0));
+          Row p = octaveExpRow(exp, scores, keep, op.getFullyMaskedUniform() ? FullyMasked::Uniform : FullyMasked::Zeros);
+          ContextFactor factor = ContextFactor::of(out, std::accumulate(p.begin(), p.end(), int64_t(0)));
           for (int64_t d = 0; d < size; ++d) {
             int64_t acc = 0;
             for (int64_t t = 0; t < keys; ++t)
               acc += p[t] * v[key(t) + d];
-            y[query + d] = range.clamp(out.apply(normalizeContext(acc, sum), wide, *roundingOf(op.getRounding())) + int64_t(op.getZeroPoint()));
+            y[query + d] = range.clamp(factor.apply(acc) + int64_t(op.getZeroPoint()));
           }
         }
     put(op, shape, y);

@@ -397,37 +397,46 @@ def Sq_IntAttentionOp : Sq_IntegerOp<"int_attention"> {
     With the layout of `sq.attention`, the head axis third:
 
         x[b,h,s,t] = sum_d q[b,s,h,d] * k[b,t,h',d]
-        p = sq.int_softmax of x, deferred, with the given exponential
+        p[b,h,s,t] = 255 exp(x - max_t(x)), of what `keep` keeps, otherwise 0
         acc[b,s,h,d] = sum_t p[b,h,s,t] * v[b,t,h',d]
-        y = sq.int_context of acc and p
+        y[b,s,h,d] = clamp(round(acc[b,s,h,d] * multiplier / (2^exponent * sum_t p[b,h,s,t])) + zero_point)
+
+    The exponential of d <= 0 is a table of an octave in 32 steps, shifted, all in 16 bits:
+
+        d = min(exp_shift >= 0 ? -d >> exp_shift : min(-d, 32767) << -exp_shift, 32767)
+        t = (d * exp_factor + 2^14) >> 15
+        p = ((round(255 * 128 * 2^-((t mod 32) / 32)) >> (t / 32)) + 64) >> 7
+
+    (`OctaveExp` of lib/numerics makes the constants from the scale of scores, with the 1 / sqrt(d) of attention). The
+    quotient is one product with `(multiplier << (l - 1)) / s`, l the bits of the sum s, shifted by
+    `exponent + l - 1` and rounded half up.
 
     q and v are signed bytes. k is signed, or with `k_unsigned` unsigned: a zero point of k moves all
     scores of a query alike, which softmax does not see. `keep` holds bytes, 0 for a key
-    that a query does not see. `causal` is as in `sq.attention`, and joins `keep`. The scale of
-    scores (with the 1 / sqrt(d) of attention) is in the constants of the exponential, the ratio of v's scale to
-    that of the result, times 2^-16, in `multiplier` and `exponent`.
+    that a query does not see. `causal` is as in `sq.attention`, and joins `keep`. A query that sees no key gives
+    `zero_point`, or with `fully_masked_uniform` what it would without `keep` (a mask of -10000 means that in floating
+    point). The ratio of v's scale to that of the result is `multiplier / 2^exponent`.
 
     - (C1) q, k, v and outs have rank 4; batch and head size agree, k and v have
       one shape, and their number of heads divides that of q.
     - (C2) `keep` has rank 4; each dim may be statically 1.
-    - (C3) the constants of the exponential are as `sq.int_softmax` has them.
-    - (C4) `exponent` is 1 to 62.
-    - (C5) `rounding` is `half_even`, `half_up` or `half_away`.
-    - (C6) the zero point is a value of the result.
-    - (C7) the head size is static and at most 65793, so are keys where their number is known.
+    - (C3) `exp_shift` is -15 to 31 and `exp_factor` 0 to 2047.
+    - (C4) `multiplier` is not negative and `exponent` 8 to 38.
+    - (C5) the zero point is a value of the result.
+    - (C6) the head size is static and at most 65793, so are keys where their number is known.
 
     Example:
     ```mlir
     func.func @example(%q: tensor<?x?x2x32xi8>, %k: tensor<?x?x2x32xi8>, %v: tensor<?x?x2x32xi8>, %keep: tensor<?x1x1x?xi8>, %init: tensor<?x?x2x32xi8>) -> tensor<?x?x2x32xi8> {
-      %y = sq.int_attention ins(%q, %k, %v : tensor<?x?x2x32xi8>, tensor<?x?x2x32xi8>, tensor<?x?x2x32xi8>) keep(%keep : tensor<?x1x1x?xi8>) outs(%init : tensor<?x?x2x32xi8>) {exp_shift = 1 : i64, ln2 = 4436 : i64, exp_b = 8663 : i64, exp_c = 39309835 : i64, multiplier = 1610612736 : i32, exponent = 46 : i32} -> tensor<?x?x2x32xi8>
+      %y = sq.int_attention ins(%q, %k, %v : tensor<?x?x2x32xi8>, tensor<?x?x2x32xi8>, tensor<?x?x2x32xi8>) keep(%keep : tensor<?x1x1x?xi8>) outs(%init : tensor<?x?x2x32xi8>) {exp_shift = 2 : i64, exp_factor = 1890 : i64, multiplier = 1610612736 : i32, exponent = 30 : i32} -> tensor<?x?x2x32xi8>
       return %y : tensor<?x?x2x32xi8>
     }
     ```
   }];
   let arguments = (ins Sq_ByteShaped:$q, Sq_ByteShaped:$k, Sq_ByteShaped:$v, Optional<Sq_ByteShaped>:$keep,
-                       Sq_ByteShaped:$outs, I64Attr:$exp_shift, I64Attr:$ln2, I64Attr:$exp_b, I64Attr:$exp_c,
+                       Sq_ByteShaped:$outs, I64Attr:$exp_shift, I64Attr:$exp_factor,
                        UnitAttr:$causal, UnitAttr:$fully_masked_uniform, UnitAttr:$k_unsigned,
-                       I32Attr:$multiplier, I32Attr:$exponent, Sq_Rounding:$rounding, UnitAttr:$is_unsigned,
+                       I32Attr:$multiplier, I32Attr:$exponent, UnitAttr:$is_unsigned,
                        DefaultValuedAttr<I64Attr, "0">:$zero_point);
   let results = (outs Variadic<Sq_ByteShaped>:$result);
   let assemblyFormat = [{

@@ -90,9 +90,11 @@ TEST(IntegerSoftmax, Error) {
 
 /// Relative root mean square error of the context of `length` scores N(0, sigma) and values
 /// N(0.3, 1) of 8 bits, against float64 on the same integers.
-double contextError(int64_t length, double sigma, bool deferred) {
+enum class Form { Fixed, Deferred, Octave };
+double contextError(int64_t length, double sigma, Form form) {
   const double scale = 1e-3;
   IntegerExp exp = IntegerExp::of(scale);
+  OctaveExp octave = OctaveExp::of(scale);
   double error = 0, power = 0;
   for (unsigned seed = 0; seed < 40; ++seed) {
     sq::test::Random random(seed);
@@ -100,7 +102,7 @@ double contextError(int64_t length, double sigma, bool deferred) {
     for (int64_t &value : q)
       value = std::llrint(random.real() * sigma / scale);
     Row e = integerExpRow(exp, q, {});
-    Row p = deferred ? deferredProbabilities(exp, e) : probabilities(e);
+    Row p = form == Form::Octave ? octaveExpRow(octave, q, {}) : form == Form::Deferred ? deferredProbabilities(exp, e) : probabilities(e);
     for (int column = 0; column < 8; ++column) {
       int64_t acc = 0, sum = 0;
       double exact = 0, total = 0;
@@ -112,7 +114,7 @@ double contextError(int64_t length, double sigma, bool deferred) {
         total += std::exp(scale * q[i]);
       }
       exact /= total;
-      double own = deferred ? normalizeContext(acc, sum) / 65536.0 : acc / 256.0;
+      double own = form != Form::Fixed ? normalizeContext(acc, sum) / 65536.0 : acc / 256.0;
       error += (own - exact) * (own - exact);
       power += exact * exact;
     }
@@ -122,10 +124,15 @@ double contextError(int64_t length, double sigma, bool deferred) {
 
 // A fixed scale of 1/256 loses what long rows attend to.
 TEST(IntegerSoftmax, LongRows) {
-  EXPECT_LT(contextError(64, 1, true), 0.01);
-  EXPECT_LT(contextError(512, 1, true), 0.01);
-  EXPECT_LT(contextError(2048, 1, true), 0.01);
-  EXPECT_GT(contextError(2048, 1, false), 0.5);
+  // The table of an octave is as good as the polynomial, but for short rows, where 8 bits do not hide its steps.
+  for (int64_t length : {64, 512, 2048})
+    for (double sigma : {1.0, 3.0}) {
+      double deferred = contextError(length, sigma, Form::Deferred), octave = contextError(length, sigma, Form::Octave);
+      if (sigma == 1)
+        EXPECT_LT(std::max(deferred, octave), 0.01) << length;
+      EXPECT_LT(octave, deferred * (length == 64 ? 1.3 : 1.1)) << length << " " << sigma;
+    }
+  EXPECT_GT(contextError(2048, 1, Form::Fixed), 0.5);
   Row even(513, 0);
   EXPECT_EQ(probabilities(integerExpRow(IntegerExp::of(1e-3), even, {})), Row(513, 0));
 }
@@ -139,6 +146,47 @@ TEST(IntegerSoftmax, NormalizeContext) {
     EXPECT_LE(std::fabs(normalizeContext(acc, sum) - exact), 0.5 + std::fabs(exact) * 0x1p-29) << sum;
     EXPECT_LE(std::abs(normalizeContext(acc, sum)), 1 << 23);
   }
+}
+
+// Against float64, over all distances at which something is left, for scales from the coarsest to those of which 32 bits
+// are not enough; never more for a larger distance.
+TEST(OctaveExp, Error) {
+  EXPECT_EQ(OctaveExp::entry(0), 255 * 128);
+  for (double scale : {1e9, 30.0, 0.7, 0.05, 3.125e-4, 1e-6, 3e-9, 1e-13, 1e-17}) {
+    OctaveExp exp = OctaveExp::of(scale);
+    EXPECT_EQ(exp.apply(0), 255) << scale;
+    int64_t most = std::min(8 / scale, 4294967296.0), before = 255;
+    for (int64_t i = 0; i <= 10000; ++i) {
+      int64_t d = most < 10000 ? std::min(i, most) : i * (most / 10000);
+      double exact = 255 * std::exp(-scale * d);
+      int64_t p = exp.apply(d);
+      EXPECT_NEAR(p, exact, 0.5 + 0.015 * exact) << scale << " " << d;
+      EXPECT_LE(p, before) << scale << " " << d;
+      before = p;
+    }
+    EXPECT_EQ(exp.apply(INT64_C(1) << 32), scale < 1e-9 ? exp.apply(INT64_C(1) << 32) : 0) << scale;
+  }
+  EXPECT_THROW(OctaveExp::of(0), Error);
+  EXPECT_THROW(OctaveExp::of(NAN), Error);
+}
+
+// One product for division and scale: within 2^-29 of the result, and half a unit.
+TEST(ContextFactor, Error) {
+  sq::test::Random random(19);
+  for (int i = 0; i < 200000; ++i) {
+    double ratio = std::ldexp(1 + std::fabs(random.real()), random.integer(-9, 20));
+    Dyadic out = contextScale(ratio);
+    int64_t sum = random.integer(1, i % 2 ? 2000 : 65793 * 255), acc = random.integer(-128 * sum, 127 * sum);
+    double exact = double(acc) * out.m / sum / std::exp2(out.e);
+    int64_t y = ContextFactor::of(out, sum).apply(acc);
+    EXPECT_LE(std::fabs(y - exact), 0.5 + std::fabs(exact) * 0x1p-29) << sum << " " << ratio;
+    EXPECT_LE(std::abs(y), 1 << 30);
+    if (ratio > 0x1p-8)
+      EXPECT_NEAR(std::ldexp(out.m, -out.e), ratio, ratio * 0x1p-30);
+  }
+  EXPECT_EQ(ContextFactor::of(contextScale(1), 0).apply(0), 0);
+  EXPECT_EQ(contextScale(1e30).e, 8);
+  EXPECT_EQ(contextScale(1e-30).m, 0);
 }
 
 } // namespace
