@@ -46,7 +46,7 @@ def LowerMathPass : Pass<"sq-lower-math"> {
     | SiLU: x sigmoid(x) | 2.3 ULP | -16.7 | 0 for x < -88.7 |
     | GELU by erf | 8.6e-8 max(1, abs x) | 1.18 | |
     | GELU by tanh | 1.2e-7 max(1, abs x) | 4.05 | |
-    | GELU by erf or tanh with `fastmath<afn>` | 7.5e-5 max(1, x / 10) | | zeros may lose their sign |
+    | GELU by erf or tanh with `fastmath<afn>` | 8e-5 max(1, x / 10) | | zeros may lose their sign |
 
     NaN gives NaN, infinities and zeros what IEEE 754 says; GELU by tanh and
     SiLU of -inf are NaN, as the formulas are. Measured against float64 at every
@@ -77,7 +77,7 @@ def LowerMathPass : Pass<"sq-lower-math"> {
     Option<"bf16", "bf16", "bool", /*default=*/"true", "write out conversions to bf16, which x86-64 lacks">,
     Option<"libm", "libm", "bool", /*default=*/"true", "leave f64 functions and powf to libm; false: write them out">
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 

@@ -17,11 +17,13 @@
 #include "codegen/common/VectorMath.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -102,7 +104,7 @@ struct Floats {
   Value tanh(Value x);
   Value erf(Value x);
   Value gelu(Value x);
-  Value roughGelu(Value x, double limit, ArrayRef<double> coefficients);
+  Value roughGelu(Value x, double limit, ArrayRef<double> coefficients, function_ref<double(double)> rest);
 };
 
 //===-- exp and exp2 ------------------------------------------------------===//
@@ -238,12 +240,43 @@ Value Floats::gelu(Value x) {
   return add(atLeast(x, number(0)), div(mul(a, number(-0.5)), power));
 }
 
-/// x (1/2 + t p(t^2)), t = x within the limit: no division, half the operations. Wrong by at most
-/// 7.5e-5, and above 10 by as much more as x is. Coefficients by Lawson's iteration, weighted by x.
-Value Floats::roughGelu(Value x, double limit, ArrayRef<double> coefficients) {
-  Value above = atLeast(x, number(-limit)), t = atMost(above, number(limit));
-  Value p = polynomial(mul(t, t), coefficients);
-  return mul(above, fma(t, p, number(0.5)));
+/// Wrong by at most 8e-5, and above 10 by as much more as x is. In general x (1/2 + t p(t^2)), t = x within the limit: no
+/// division, half the operations. Coefficients by Lawson's iteration, weighted by x.
+///
+/// With AVX-512 max(x, 0) + r(|x|), `rest` r by parabolas through three points of each of 16 segments, whose coefficients are
+/// looked up in registers: beside AMX the units of floats have one port, shuffles and integers have others.
+Value Floats::roughGelu(Value x, double limit, ArrayRef<double> coefficients, function_ref<double(double)> rest) {
+  constexpr int kSegments = 16;
+  constexpr double kScale = 3.75, kEnd = (kSegments - 0.51) / kScale; // segment i is about i / kScale
+  if (type != VectorType::get({kSegments}, b.getF32Type())) {
+    Value above = atLeast(x, number(-limit)), t = atMost(above, number(limit));
+    Value p = polynomial(mul(t, t), coefficients);
+    return mul(above, fma(t, p, number(0.5)));
+  }
+  SmallVector<float> tables[3];
+  for (int segment = 0; segment < kSegments; ++segment) {
+    double from = std::max(0.0, (segment - 0.5) / kScale), to = (segment + 0.5) / kScale, c[3], t[3];
+    for (int n = 0; n < 3; ++n) {
+      t[n] = segment ? (from + to) / 2 + (to - from) / 2 * std::cos(M_PI * (n + 0.5) / 3) : n * to / 2; // r(0) = 0
+      c[n] = rest(t[n]);
+    }
+    // Newton's divided differences, then powers of t.
+    c[1] = (c[1] - c[0]) / (t[1] - t[0]);
+    c[2] = ((c[2] - rest(t[1])) / (t[2] - t[1]) - c[1]) / (t[2] - t[0]);
+    tables[0].push_back(float(c[0] - c[1] * t[0] + c[2] * t[0] * t[1]));
+    tables[1].push_back(float(c[1] - c[2] * (t[0] + t[1])));
+    tables[2].push_back(float(c[2]));
+  }
+  // Positive floats have the order of their bits. Of a NaN the last sum is one.
+  Value magnitude = arith::AndIOp::create(b, bits(x), integer(0x7fffffff));
+  Value t = fromBits(arith::MinSIOp::create(b, magnitude, integer(llvm::bit_cast<int32_t>(float(kEnd)))));
+  Value index = bits(fma(t, number(kScale), number(0x1.8p23))); // rounded, in the low bits
+  Value c[3];
+  for (int i = 0; i < 3; ++i) {
+    Value table = arith::ConstantOp::create(b, DenseElementsAttr::get(cast<VectorType>(type), ArrayRef(tables[i])));
+    c[i] = LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.x86.avx512.permvar.sf.512"), ValueRange{table, index}).getResult(0);
+  }
+  return add(atLeast(x, number(0)), fma(fma(c[2], t, c[1]), t, c[0]));
 }
 
 /// Whether approximate functions are allowed.
@@ -315,7 +348,8 @@ struct GeluByErf : OpRewritePattern<arith::MulFOp> {
     rewriter.replaceOp(op, rough ? f.roughGelu(x, 4.1,
                                                {-1.0169552699945683e-09, 8.68614517925484e-08, -3.2316852770896277e-06,
                                                 6.948254311226364e-05, -0.0009695329553514268, 0.009370902132263123,
-                                                -0.06565894738394075, 0.3985439580452452})
+                                                -0.06565894738394075, 0.3985439580452452},
+                                               [](double t) { return -0.5 * t * std::erfc(t * M_SQRT1_2); })
                                  : f.gelu(x));
     return success();
   }
@@ -357,7 +391,8 @@ struct GeluByTanh : OpRewritePattern<arith::MulFOp> {
       rewriter.replaceOp(op, f.roughGelu(x, 4.0,
                                          {-1.3449339975046826e-09, 1.0834526259235339e-07, -3.805032128016293e-06,
                                           7.744946311607668e-05, -0.0010301188222451682, 0.009607679931666457,
-                                          -0.06602137291390063, 0.3985747168653259}));
+                                          -0.06602137291390063, 0.3985747168653259},
+                                         [](double t) { return -0.5 * t * (1 - std::tanh(a * (t + b * t * t * t))); }));
       return success();
     }
     Value factor = f.fma(f.mul(x, x), f.number(-2 * a * b), f.number(-2 * a));

@@ -34,6 +34,7 @@ struct Bound {
   double ulp;          // of the result, everywhere but:
   double zeroBelow;    // smaller results may be any smaller number, mostly 0
   double absolute = 0; // if not 0, instead of ulp: times max(1, |x|)
+  bool agree = true;   // all levels, to the bit; otherwise each has the bound, and zeros any sign
 };
 
 struct Worst {
@@ -48,7 +49,7 @@ double errorOf(float x, float actual, double expected, const Bound &bound) {
   if (std::isnan(expected) || std::isnan(actual))
     return std::isnan(expected) == std::isnan(actual) ? 0 : infinity;
   if (expected == actual)
-    return std::signbit(expected) == std::signbit(actual) ? 0 : infinity;
+    return !bound.agree || std::signbit(expected) == std::signbit(actual) ? 0 : infinity;
   if (std::isinf(expected)) // infinite in float64
     return infinity;
   // One unit past the largest f32 counts as that, and as f32's infinity.
@@ -96,19 +97,25 @@ public:
       for (size_t v = 0; v < kernels.size(); ++v) {
         kernels[v](in.data(), v ? other.data() : out.data(), kChunk);
         // Levels and forms agree bit for bit, so one is compared with libm.
-        for (uint64_t k = 0; v && k < kChunk; ++k)
+        for (uint64_t k = 0; v && bound.agree && k < kChunk; ++k)
           if (toBits(out[k]) != toBits(other[k]) &&
               !(std::isnan(out[k]) && std::isnan(other[k]))) {
             ADD_FAILURE() << function.name << "(" << in[k] << ") is " << out[k]
                           << " and " << other[k];
             return;
           }
+        if (v && !bound.agree)
+          measure(in, other);
       }
-      for (uint64_t k = 0; k < kChunk; ++k) {
-        double error = errorOf(in[k], out[k], function.reference(in[k]), bound);
-        if (!(error <= worst.error))
-          worst = {error, in[k], out[k]};
-      }
+      measure(in, out);
+    }
+  }
+
+  void measure(const std::vector<float> &in, const std::vector<float> &out) {
+    for (size_t k = 0; k < in.size(); ++k) {
+      double error = errorOf(in[k], out[k], function.reference(in[k]), bound);
+      if (!(error <= worst.error))
+        worst = {error, in[k], out[k]};
     }
   }
 
@@ -158,8 +165,8 @@ TEST(VectorMath, Sigmoid) { check("sigmoid", {2.5, 0x1p-126}); }
 TEST(VectorMath, Silu) { check("silu", {2.5, 3e-37}); }
 TEST(VectorMath, Gelu) { check("gelu", {0, 0, 1e-7}); }
 TEST(VectorMath, GeluByTanh) { check("gelu_tanh", {0, 0, 1.25e-7}); }
-TEST(VectorMath, RoughGelu) { check("gelu_rough", {0, 0, 7.5e-5}); }
-TEST(VectorMath, RoughGeluByTanh) { check("gelu_tanh_rough", {0, 0, 7.5e-5}); }
+TEST(VectorMath, RoughGelu) { check("gelu_rough", {0, 0, 8e-5, /*agree=*/false}); }
+TEST(VectorMath, RoughGeluByTanh) { check("gelu_tanh_rough", {0, 0, 8e-5, /*agree=*/false}); }
 
 /// What a table of errors cannot say.
 TEST(VectorMath, Exact) {
