@@ -1,6 +1,7 @@
 #include "lib/assign/Pareto.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "llvm/ADT/STLExtras.h"
@@ -173,10 +174,31 @@ std::vector<size_t> sq::assign::hullOf(ArrayRef<Assignment> points, Cost cost) {
   return hull;
 }
 
-std::string sq::assign::frontTable(ArrayRef<Group> groups, const Front &front, Cost cost) {
+std::vector<size_t> sq::assign::samplesOf(ArrayRef<Assignment> points, Cost cost, size_t count) {
+  std::vector<size_t> samples;
+  count = std::max<size_t>(count, 2);
+  if (points.size() <= count) {
+    for (size_t i = 0; i < points.size(); ++i)
+      samples.push_back(i);
+    return samples;
+  }
+  const double low = points.front().cost(cost), high = points.back().cost(cost);
+  size_t i = 0;
+  for (size_t step = 0; step < count; ++step) {
+    double wanted = low + (high - low) * double(step) / double(count - 1);
+    auto distance = [&](size_t at) { return std::abs(points[at].cost(cost) - wanted); };
+    while (i + 1 < points.size() && distance(i + 1) <= distance(i))
+      ++i;
+    if (samples.empty() || samples.back() != i)
+      samples.push_back(i);
+  }
+  return samples;
+}
+
+std::string sq::assign::frontTable(ArrayRef<Group> groups, ArrayRef<Assignment> points, Cost cost) {
   Budget::Kind kind = cost == Cost::Bytes ? Budget::Size : cost == Cost::Bops ? Budget::Bops : Budget::Latency;
   std::string text;
-  for (const Assignment &point : front.points) {
+  for (const Assignment &point : points) {
     double all = 0;
     // Most bits first; choices of equal bits by name.
     std::map<std::pair<double, std::string>, double> weights;

@@ -13,6 +13,7 @@ using namespace llvm;
 using namespace sq::assign;
 
 static constexpr double kWidth = 720, kHeight = 400, kLeft = 78, kRight = 20, kTop = 20, kBottom = 56;
+static constexpr double kLeastDistance = 2;    // between drawn points
 static constexpr double kLogarithmicFrom = 20; // largest loss by smallest
 // Of middle lightness: a contrast of 3 and more to white and to #121212.
 static constexpr char kFront[] = "#3d85c6", kChosen[] = "#d1570b", kMark[] = "#8a63d2";
@@ -82,6 +83,18 @@ struct Picture {
     if (p.chosen && isFinite(*p.chosen))
       all.push_back(*p.chosen);
     setAxes(all);
+    thin();
+  }
+
+  /// Thousands of points are one line: those that lie on the one before are left out, but the last.
+  void thin() {
+    std::vector<FrontPicture::Point> left;
+    for (auto [i, point] : enumerate(front))
+      if (left.empty() || i + 1 == front.size() ||
+          std::hypot(x.at(point.cost) - x.at(left.back().cost), y.at(point.loss) - y.at(left.back().loss)) >=
+              kLeastDistance)
+        left.push_back(point);
+    front = std::move(left);
   }
 
   void setAxes(ArrayRef<FrontPicture::Point> all) {

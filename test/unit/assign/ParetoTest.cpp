@@ -116,9 +116,22 @@ TEST(Pareto, SweepFindsSomeOfThem) {
   }
 }
 
+TEST(Pareto, Samples) {
+  std::vector<Group> groups = grouped(resnet18());
+  std::vector<Assignment> points = paretoFront(groups, Cost::Bytes).points;
+  std::vector<size_t> samples = samplesOf(points, Cost::Bytes, 6);
+  EXPECT_EQ(samples.size(), 6u);
+  EXPECT_EQ(samples.front(), 0u);
+  EXPECT_EQ(samples.back(), points.size() - 1);
+  EXPECT_TRUE(std::is_sorted(samples.begin(), samples.end()));
+  EXPECT_EQ(samplesOf(points, Cost::Bytes, 1000).size(), points.size());
+  EXPECT_EQ(samplesOf(points, Cost::Bytes, 0), (std::vector<size_t>{0, points.size() - 1}));
+  EXPECT_TRUE(samplesOf({}, Cost::Bytes, 5).empty());
+}
+
 TEST(Pareto, Table) {
   std::vector<Group> groups = grouped(toyBlock());
-  std::string table = frontTable(groups, paretoFront(groups, Cost::Bytes), Cost::Bytes);
+  std::string table = frontTable(groups, paretoFront(groups, Cost::Bytes).points, Cost::Bytes);
   EXPECT_EQ(table.substr(0, table.find('\n')), "1769472 bytes  2.0000 bits per weight  loss 0.617741  int2 100.0 %");
   EXPECT_NE(table.find("\n6782976 bytes  7.6667 bits per weight  loss 0.00200728  int8 91.7 %  int4 8.3 %\n"),
             std::string::npos)
@@ -149,6 +162,15 @@ TEST(ParetoSvg, Picture) {
   };
   EXPECT_EQ(count(svg, "<circle"), 4u); // three points, the chosen one on one of them
   EXPECT_EQ(count(svg, "<rect"), 1u);
+}
+
+TEST(ParetoSvg, ManyPoints) {
+  FrontPicture picture;
+  for (int i = 1; i <= 20000; ++i)
+    picture.front.push_back({i * 1.0, 1.0 / i, ""});
+  std::string svg = paretoSvg(picture);
+  EXPECT_LT(svg.size(), 100000u);
+  EXPECT_NE(svg.find("<title>20000, 5e-05</title>"), std::string::npos);
 }
 
 TEST(ParetoSvg, OddInput) {
