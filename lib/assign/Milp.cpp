@@ -30,6 +30,9 @@ static void stopAtLimit(glp_tree *tree, void *data) {
     glp_ios_terminate(tree);
 }
 
+/// Errors are printed whatever glp_term_out says.
+static int printNothing(void *, const char *) { return 1; }
+
 /// GLPK's own asserts and lack of memory would end the process.
 static void leave(void *jump) { std::longjmp(*static_cast<std::jmp_buf *>(jump), 1); }
 
@@ -93,7 +96,7 @@ static void solve(glp_prob *lp, Run &run) {
 
 static void guarded(Run &run) {
   std::jmp_buf jump;
-  glp_term_out(GLP_OFF);
+  glp_term_hook(printNothing, nullptr);
   if (setjmp(jump) == 0) {
     glp_error_hook(leave, &jump);
     glp_prob *lp = glp_create_prob();

@@ -139,6 +139,22 @@ static const char *parseDetails(StringRef text, LayerFormat &format) {
   return text.empty() ? nullptr : "nothing belongs behind it but /GROUP and +SHARE%";
 }
 
+/// The precision in front of its details.
+static std::optional<LayerPrecision> leadingPrecision(StringRef text) {
+  return findPrecision(text.take_until([](char c) { return c == '/' || c == '+'; }));
+}
+
+Status sq::parseFormat(StringRef text, LayerFormat &format) {
+  std::optional<LayerPrecision> found = leadingPrecision(text);
+  if (!found)
+    return Status::refused(shown(text) + " is no precision; known are " + knownPrecisions());
+  LayerFormat parsed(*found);
+  if (const char *wrong = parseDetails(text.drop_front(precisionName(*found).size()), parsed))
+    return Status::refused(shown(text) + ": " + wrong);
+  format = parsed;
+  return {};
+}
+
 Status Plan::parse(StringRef text, const std::string &path, Plan &plan) {
   plan.file = path;
   plan.lines.clear();
@@ -173,14 +189,12 @@ Status Plan::parse(StringRef text, const std::string &path, Plan &plan) {
     }
     if (parsed.pattern.empty())
       return Status::refused(where + "nothing in front of =; a pattern of layers belongs there");
-    std::optional<LayerPrecision> found = findPrecision(precision.take_until([](char c) { return c == '/' || c == '+'; }));
-    if (!found) {
+    if (!leadingPrecision(precision)) {
       unknown += (unknown.empty() ? "" : "\n") + where + shown(precision) + " is no precision";
       continue;
     }
-    parsed.precision = *found;
-    if (const char *wrong = parseDetails(precision.drop_front(precisionName(*found).size()), parsed))
-      return Status::refused(where + shown(precision) + ": " + wrong);
+    if (Status status = parseFormat(precision, parsed); !status.ok())
+      return Status::refused(where + status.message);
     if (!isName) {
       auto glob = std::make_shared<Glob>(parsed.pattern);
       Expected<GlobPattern> made = GlobPattern::create(glob->text, kMaxBraces);

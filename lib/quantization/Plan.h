@@ -46,6 +46,9 @@ struct LayerFormat {
   std::string text() const;
 };
 
+/// Reads what stands behind = in a plan; refuses what is no precision, or has details that do not belong to it.
+Status parseFormat(llvm::StringRef text, LayerFormat &format);
+
 /// Under what a plan's patterns find a layer: its own name first, then its nodes and its weight.
 using LayerNames = std::vector<std::string>;
 
