@@ -37,17 +37,17 @@ double sq::assign::bitsPerWeight(ArrayRef<Group> groups, double bytes) {
   return elements > 0 ? 8 * bytes / elements : 0;
 }
 
-/// The limit in the unit of its cost.
-static double limitOf(ArrayRef<Group> groups, const Budget &budget) {
-  if (budget.kind != Budget::BitsPerWeight)
-    return budget.limit;
+double Budget::costLimit(ArrayRef<Group> groups) const {
+  if (kind != BitsPerWeight)
+    return limit - fixed;
   double perByte = bitsPerWeight(groups, 1);
-  return perByte > 0 ? budget.limit / perByte : 0;
+  return perByte > 0 ? limit / perByte : 0;
 }
 
-/// A value of the cost in the unit of the budget.
-static double inBudget(ArrayRef<Group> groups, Budget::Kind kind, double cost) {
-  return kind == Budget::BitsPerWeight ? bitsPerWeight(groups, cost) : cost;
+static bool isWithin(double cost, double limit) { return cost <= limit + kTolerance * std::abs(limit); }
+
+double Budget::taken(ArrayRef<Group> groups, double cost) const {
+  return kind == BitsPerWeight ? bitsPerWeight(groups, cost) : cost + fixed;
 }
 
 std::string sq::assign::budgetText(Budget::Kind kind, double value) {
@@ -129,7 +129,10 @@ Assignment sq::assign::leastOf(ArrayRef<Group> groups, Cost cost) {
 
 /// "; most of it in 'a' (590000 bytes, 33 %), ...": the groups with the largest
 /// shares.
-static std::string largest(ArrayRef<Group> groups, Budget::Kind kind, const Assignment &least, Cost cost) {
+static std::string largest(ArrayRef<Group> groups, const Budget &budget, const Assignment &least) {
+  const Cost cost = budget.cost();
+  const Budget::Kind kind = budget.kind == Budget::BitsPerWeight ? Budget::Size : budget.kind;
+  const double fixed = budget.kind == Budget::BitsPerWeight ? 0 : budget.fixed;
   std::vector<size_t> order(groups.size());
   for (size_t g = 0; g < order.size(); ++g)
     order[g] = g;
@@ -138,9 +141,10 @@ static std::string largest(ArrayRef<Group> groups, Budget::Kind kind, const Assi
   std::string text;
   for (size_t g : ArrayRef(order).take_front(kShownGroups))
     text += formatv("{0}'{1}' as {2} ({3}, {4:f1} %)", text.empty() ? "; most of it in " : ", ", groups[g].name,
-                    groups[g].choices[least.chosen[g]].name,
-                    budgetText(kind == Budget::BitsPerWeight ? Budget::Size : kind, costOf(g)),
-                    100 * costOf(g) / std::max(least.cost(cost), 1e-300));
+                    groups[g].choices[least.chosen[g]].name, budgetText(kind, costOf(g)),
+                    100 * costOf(g) / std::max(least.cost(cost) + fixed, 1e-300));
+  if (fixed > 0)
+    text += formatv("; what is no choice takes {0}", budgetText(kind, fixed));
   return text;
 }
 
@@ -151,13 +155,13 @@ static Status checkEach(ArrayRef<Group> groups, ArrayRef<Budget> budgets) {
       return Status::refused(formatv("a budget of {0} for {1} is none; it is to be a number above 0",
                                      format("%g", budget.limit), nameOf(budget.kind)));
     Assignment least = leastOf(groups, budget.cost());
-    if (least.cost(budget.cost()) <= limitOf(groups, budget) * (1 + kTolerance))
+    if (isWithin(least.cost(budget.cost()), budget.costLimit(groups)))
       continue;
-    message += formatv("{0}a budget of {1} cannot be met: the least that all layers together "
-                       "take is {2}{3}",
+    message += formatv("{0}a budget of {1} cannot be met: the least that the model "
+                       "takes is {2}{3}",
                        message.empty() ? "" : "\n", budgetText(budget.kind, budget.limit),
-                       budgetText(budget.kind, inBudget(groups, budget.kind, least.cost(budget.cost()))),
-                       largest(groups, budget.kind, least, budget.cost()));
+                       budgetText(budget.kind, budget.taken(groups, least.cost(budget.cost()))),
+                       largest(groups, budget, least));
   }
   return message.empty() ? Status() : Status::refused(message);
 }
@@ -166,7 +170,7 @@ static std::vector<std::pair<Cost, double>> limitsOf(ArrayRef<Group> groups, Arr
                                                      ArrayRef<size_t> which) {
   std::vector<std::pair<Cost, double>> limits;
   for (size_t i : which)
-    limits.emplace_back(budgets[i].cost(), limitOf(groups, budgets[i]));
+    limits.emplace_back(budgets[i].cost(), budgets[i].costLimit(groups));
   return limits;
 }
 
@@ -187,7 +191,7 @@ static Status jointlyTooLittle(ArrayRef<Group> groups, ArrayRef<Budget> budgets)
   for (size_t i = 0; i < budgets.size(); ++i)
     for (size_t j = i + 1; j < budgets.size(); ++j)
       if (auto least = leastBeside(groups, budgets, i, {i, j});
-          !least || *least > limitOf(groups, budgets[i]) * (1 + kTolerance))
+          !least || !isWithin(*least, budgets[i].costLimit(groups)))
         sets.push_back({i, j});
   if (sets.empty()) {
     sets.emplace_back();
@@ -202,7 +206,7 @@ static Status jointlyTooLittle(ArrayRef<Group> groups, ArrayRef<Budget> budgets)
     for (auto [place, i] : enumerate(set)) {
       message += place == 0 ? "; " : ", or ";
       if (auto least = leastBeside(groups, budgets, i, set)) {
-        double limit = inBudget(groups, budgets[i].kind, *least);
+        double limit = budgets[i].taken(groups, *least);
         message += formatv("{0} would do with {1} ({2:f3} times as much)", nameOf(budgets[i].kind),
                            budgetText(budgets[i].kind, limit), std::ceil(1000 * limit / budgets[i].limit) / 1000);
       } else {
@@ -246,7 +250,7 @@ Status sq::assign::assignBits(ArrayRef<Group> groups, ArrayRef<Budget> budgets, 
     Answer free = minimise(makeProgram(groups, limitsOf(groups, budgets, untimed)));
     Assignment without = assignmentOf(groups, free.chosen);
     for (const Budget &budget : budgets)
-      if (budget.kind == Budget::Latency && without.cost(Cost::Seconds) > budget.limit)
+      if (budget.kind == Budget::Latency && !isWithin(without.cost(Cost::Seconds), budget.costLimit(groups)))
         return Status::refused(share + ", and the budget of " + budgetText(budget.kind, budget.limit) +
                                " decides the plan; measure the layers on this "
                                "machine (--measure) or leave the budget out");

@@ -16,10 +16,14 @@ namespace sq::assign {
 
 struct Budget {
   enum Kind { Size, BitsPerWeight, Bops, Latency } kind;
-  double limit; // bytes; bits (all bytes of the groups by their weights); bit
-                // operations; seconds
+  double limit;     // bytes; bits (all bytes of the groups by their weights); bit operations; seconds
+  double fixed = 0; // in the same unit: what the rest of the model takes of it; not of bits per weight
 
   Cost cost() const;
+  /// What the groups may take, in the unit of the cost; may be below 0.
+  double costLimit(llvm::ArrayRef<Group> groups) const;
+  /// What is taken, in the unit of the limit, when the groups take `cost`.
+  double taken(llvm::ArrayRef<Group> groups, double cost) const;
 };
 
 struct Assignment {

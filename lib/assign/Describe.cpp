@@ -51,8 +51,7 @@ std::string sq::assign::statusText(const Assignment &result) {
 }
 
 static double valueOf(const Solved &solved, const Budget &budget) {
-  double cost = solved.result.cost(budget.cost());
-  return budget.kind == Budget::BitsPerWeight ? bitsPerWeight(solved.groups, cost) : cost;
+  return budget.taken(solved.groups, solved.result.cost(budget.cost()));
 }
 
 Status sq::assign::planText(const Solved &solved, std::string &text) {

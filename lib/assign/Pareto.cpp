@@ -24,10 +24,6 @@ struct Partial {
 
 } // namespace
 
-static double budgetLimit(ArrayRef<Group> groups, const Budget &budget) {
-  return budget.kind == Budget::BitsPerWeight ? budget.limit / bitsPerWeight(groups, 1) : budget.limit;
-}
-
 static bool isAsGood(const Partial &a, const Partial &b) {
   if (a.loss > b.loss || a.cost > b.cost)
     return false;
@@ -137,7 +133,7 @@ Front sq::assign::paretoFront(ArrayRef<Group> groups, Cost cost, ArrayRef<Budget
                               size_t maxPartial) {
   std::vector<std::pair<Cost, double>> limits;
   for (const Budget &budget : budgets)
-    limits.emplace_back(budget.cost(), budgetLimit(groups, budget));
+    limits.emplace_back(budget.cost(), budget.costLimit(groups));
   Front front;
   if (groups.empty())
     return front;

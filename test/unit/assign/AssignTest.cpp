@@ -86,11 +86,10 @@ TEST(Assign, ToyBlock) {
     EXPECT_EQ(bitsOf(groups, plan, 4), c.bits) << c.megabytes;
     EXPECT_NEAR(plan.loss, c.omega, 5.1e-7);
   }
-  EXPECT_EQ(
-      refusal(groups, Budget{Budget::Size, 1.7e6}),
-      "a budget of 1700000 bytes cannot be met: the least that all layers together take is 1769472 bytes; most of "
-      "it in 'fc1' as int2 (589824 bytes, 33.3 %), 'fc2' as int2 (589824 bytes, 33.3 %), 'qkv' as int2 (442368 "
-      "bytes, 25.0 %)");
+  EXPECT_EQ(refusal(groups, Budget{Budget::Size, 1.7e6}),
+            "a budget of 1700000 bytes cannot be met: the least that the model takes is 1769472 bytes; most of "
+            "it in 'fc1' as int2 (589824 bytes, 33.3 %), 'fc2' as int2 (589824 bytes, 33.3 %), 'qkv' as int2 (442368 "
+            "bytes, 25.0 %)");
   // What the message says can be met, and the same as bits per weight.
   EXPECT_EQ(bitsOf(groups, solved(groups, Budget{Budget::Size, 1769472}), 4), (std::vector<int>{2, 2, 2, 2}));
   EXPECT_EQ(bitsOf(groups, solved(groups, Budget{Budget::BitsPerWeight, 2}), 4), (std::vector<int>{2, 2, 2, 2}));
@@ -98,6 +97,20 @@ TEST(Assign, ToyBlock) {
             std::string::npos);
   EXPECT_EQ(bitsOf(groups, solved(groups, Budget{Budget::BitsPerWeight, 7e6 * 8 / 7077888}), 4),
             (std::vector<int>{8, 4, 8, 8}));
+}
+
+TEST(Assign, TheRestOfTheModel) {
+  std::vector<Group> groups = grouped(toyBlock());
+  EXPECT_EQ(solved(groups, Budget{Budget::Size, 7.5e6, 3e6}).chosen,
+            solved(groups, Budget{Budget::Size, 4.5e6}).chosen);
+  for (double limit : {4e6, 2e6}) // the second is taken by the rest alone
+    EXPECT_EQ(
+        refusal(groups, Budget{Budget::Size, limit, 3e6}),
+        "a budget of " + std::to_string(int(limit)) +
+            " bytes cannot be met: the least that the model takes is 4769472 bytes; most of it in 'fc1' as "
+            "int2 (589824 bytes, 12.4 %), 'fc2' as int2 (589824 bytes, 12.4 %), 'qkv' as int2 (442368 bytes, 9.3 %); "
+            "what is no choice takes 3000000 bytes");
+  EXPECT_TRUE(solved(groups, Budget{Budget::Size, 4769472, 3e6}).warnings.empty());
 }
 
 TEST(Assign, BudgetsThatAreNone) {
