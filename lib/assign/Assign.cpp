@@ -127,8 +127,7 @@ Assignment sq::assign::leastOf(ArrayRef<Group> groups, Cost cost) {
   return assignmentOf(groups, std::move(chosen));
 }
 
-/// "; most of it in 'a' (590000 bytes, 33 %), ...": the groups with the largest
-/// shares.
+/// "; most of it in 'a' (590000 bytes, 33 %), ...": the groups with the largest shares.
 static std::string largest(ArrayRef<Group> groups, const Budget &budget, const Assignment &least) {
   const Cost cost = budget.cost();
   const Budget::Kind kind = budget.kind == Budget::BitsPerWeight ? Budget::Size : budget.kind;
@@ -174,8 +173,7 @@ static std::vector<std::pair<Cost, double>> limitsOf(ArrayRef<Group> groups, Arr
   return limits;
 }
 
-/// The least that budget `i` can be while the others of `which` are kept; none:
-/// not at all.
+/// The least that budget `i` can be while the others of `which` are kept; none: not at all.
 static std::optional<double> leastBeside(ArrayRef<Group> groups, ArrayRef<Budget> budgets, size_t i,
                                          ArrayRef<size_t> which) {
   std::vector<size_t> others;
@@ -184,8 +182,7 @@ static std::optional<double> leastBeside(ArrayRef<Group> groups, ArrayRef<Budget
   return answer.hasPlan() ? std::optional(answer.objective) : std::nullopt;
 }
 
-/// Each of the budgets can be kept, all of them cannot: the pairs that cannot,
-/// or else all.
+/// Each of the budgets can be kept, all of them cannot: the pairs that cannot, or else all.
 static Status jointlyTooLittle(ArrayRef<Group> groups, ArrayRef<Budget> budgets) {
   std::vector<std::vector<size_t>> sets;
   for (size_t i = 0; i < budgets.size(); ++i)

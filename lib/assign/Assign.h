@@ -1,9 +1,7 @@
-/// Bits for every group of layers: the least expected loss that keeps all
-/// budgets.
+/// Bits for every group of layers: the least expected loss that keeps all budgets.
 ///
-/// HAWQ-V3 (Yao et al., ICML 2021) states it as an integer linear program;
-/// groups are its residual ties. Losses add up: a quadratic expansion of the
-/// loss without the blocks between layers. Below 4 bits that is a guess.
+/// HAWQ-V3 (Yao et al., ICML 2021) states it as an integer linear program; groups are its residual ties. Losses add up:
+/// a quadratic expansion of the loss without the blocks between layers. Below 4 bits that is a guess.
 #ifndef SQ_LIB_ASSIGN_ASSIGN_H
 #define SQ_LIB_ASSIGN_ASSIGN_H
 
@@ -38,13 +36,11 @@ struct Assignment {
   double cost(Cost cost) const { return costs[static_cast<int>(cost)]; }
 };
 
-/// The plan, or why there is none: a budget below what the least choices take,
-/// with that and the groups that take most of it; budgets that cannot be kept
-/// together, with what each of them must grow to while the others stay; a limit
-/// that is no positive number; times of which more than a quarter are computed
-/// while the budget of time decides something. Among plans of equal loss the
-/// one with more bits in the first group, then in the second, and so on. No
-/// budget: the least loss.
+/// The plan, or why there is none: a budget below what the least choices take, with that and the groups that take most
+/// of it; budgets that cannot be kept together, with what each of them must grow to while the others stay; a limit that
+/// is no positive number; times of which more than a quarter are computed while the budget of time decides something.
+/// Among plans of equal loss the one with more bits in the first group, then in the second, and so on. No budget: the
+/// least loss.
 Status assignBits(llvm::ArrayRef<Group> groups, llvm::ArrayRef<Budget> budgets, Assignment &result);
 
 /// The sums of a plan, `chosen` given.
@@ -55,12 +51,10 @@ Assignment leastOf(llvm::ArrayRef<Group> groups, Cost cost);
 
 /// All bytes of the groups by all weights.
 double bitsPerWeight(llvm::ArrayRef<Group> groups, double bytes);
-/// `value` of the unit of a budget, for people: "12.5 MB", "3.50 bits per
-/// weight", "116 GBOPs", "4.25 ms".
+/// `value` of the unit of a budget, for people: "12.5 MB", "3.50 bits per weight", "116 GBOPs", "4.25 ms".
 std::string budgetText(Budget::Kind kind, double value);
 
-/// The program for minimise(): limits of costs in their order, a limit on the
-/// loss at the end if one is given.
+/// The program for minimise(): limits of costs in their order, a limit on the loss at the end if one is given.
 Program makeProgram(llvm::ArrayRef<Group> groups, llvm::ArrayRef<std::pair<Cost, double>> limits,
                     std::optional<Cost> objective = std::nullopt, std::optional<double> maxLoss = std::nullopt);
 

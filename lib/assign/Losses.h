@@ -14,16 +14,16 @@ double traceLoss(double trace, int64_t elements, double squaredError);
 double dataFreeLoss(double squaredError, double squaredWeight, int64_t elements, int64_t allElements);
 
 /// Makes losses of a layer comparable with those of others: their ratios stay, and choice `place` gets the loss that
-/// was `measured` with only this layer rounded. As they are where that choice has no loss to compare with, or
-/// the measured one is not above 0.
+/// was `measured` with only this layer rounded. As they are where that choice has no loss to compare with, or the
+/// measured one is not above 0.
 void scaleToProbe(Layer &layer, size_t place, double measured);
 
-/// Kendall's distance of two rankings: the share of pairs that they order differently, of those that both order.
-/// Above 0.1 between two seeds sensitivities have not converged. 0 for fewer than two values.
+/// Kendall's distance of two rankings: the share of pairs that they order differently, of those that both order. Above
+/// 0.1 between two seeds sensitivities have not converged. 0 for fewer than two values.
 double rankingDistance(llvm::ArrayRef<double> a, llvm::ArrayRef<double> b);
 
-/// How much each group's loss exceeds that of others of its size: the geometric mean over choices of
-/// loss / (elements * 4^-bits), 0 for groups without losses.
+/// How much each group's loss exceeds that of others of its size: the geometric mean over choices of loss / (elements *
+/// 4^-bits), 0 for groups without losses.
 std::vector<double> sensitivitiesOf(llvm::ArrayRef<Group> groups);
 
 /// Groups whose losses are sensitivity * elements * 4^-bits. With other sensitivities than their own they give plans

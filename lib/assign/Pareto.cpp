@@ -14,8 +14,7 @@ using namespace sq::assign;
 
 namespace {
 
-/// Choices of the first groups. Values are sums in the order of the groups, so
-/// that equal plans have equal sums.
+/// Choices of the first groups. Values are sums in the order of the groups, so that equal plans have equal sums.
 struct Partial {
   double loss = 0, cost = 0;
   std::vector<double> others; // what budgets are of
@@ -33,8 +32,7 @@ static bool isAsGood(const Partial &a, const Partial &b) {
   return true;
 }
 
-/// Leaves those that no other one is as good as. Sorted by cost, then loss,
-/// then in the order of preference.
+/// Leaves those that no other one is as good as. Sorted by cost, then loss, then in the order of preference.
 static bool prune(std::vector<Partial> &all, size_t most) {
   llvm::sort(all, [](const Partial &a, const Partial &b) {
     if (a.cost != b.cost)
@@ -60,8 +58,7 @@ static bool prune(std::vector<Partial> &all, size_t most) {
   return true;
 }
 
-/// Group by group: what one of the partial plans beats never becomes a point.
-/// (Nemhauser and Ullmann 1969.)
+/// Group by group: what one of the partial plans beats never becomes a point. (Nemhauser and Ullmann 1969.)
 static bool enumeratePlans(ArrayRef<Group> groups, Cost cost, ArrayRef<std::pair<Cost, double>> limits, size_t most,
                            Front &front) {
   // The least that the groups from g on add to each limited cost.
@@ -106,8 +103,7 @@ static bool enumeratePlans(ArrayRef<Group> groups, Cost cost, ArrayRef<std::pair
   return true;
 }
 
-/// The least loss for every limit, then the least cost for that loss: with the
-/// first alone a point may be beaten.
+/// The least loss for every limit, then the least cost for that loss: with the first alone a point may be beaten.
 static void sweep(ArrayRef<Group> groups, Cost cost, ArrayRef<std::pair<Cost, double>> limits, int steps,
                   Front &front) {
   Answer cheapest = minimise(makeProgram(groups, limits, cost));

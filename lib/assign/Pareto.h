@@ -10,8 +10,7 @@ namespace sq::assign {
 
 struct Front {
   std::vector<Assignment> points; // the cost grows, the loss falls
-  bool isComplete = false;        // every plan that none beats in both is there;
-                                  // otherwise a sweep found some of them
+  bool isComplete = false;        // all plans that none beats are there; else a sweep found some of them
 };
 
 /// `budgets` are kept by every point. All points when building them up group by group stays below `maxPartial` partial
@@ -25,12 +24,10 @@ Front paretoFront(llvm::ArrayRef<Group> groups, Cost cost, llvm::ArrayRef<Budget
 /// steps of the cost.
 std::vector<size_t> samplesOf(llvm::ArrayRef<Assignment> points, Cost cost, size_t count);
 
-/// Which points a sum of cost and loss with some weights would find: the
-/// corners of the lower convex hull.
+/// Which points a sum of cost and loss with some weights would find: the corners of the lower convex hull.
 std::vector<size_t> hullOf(llvm::ArrayRef<Assignment> points, Cost cost);
 
-/// A line for each point: cost, bits per weight, loss, and how many weights
-/// have which choice.
+/// A line for each point: cost, bits per weight, loss, and how many weights have which choice.
 std::string frontTable(llvm::ArrayRef<Group> groups, llvm::ArrayRef<Assignment> points, Cost cost);
 
 } // namespace sq::assign

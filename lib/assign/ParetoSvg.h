@@ -23,11 +23,10 @@ struct FrontPicture {
   bool isComplete = true;      // otherwise the line between points is dashed
 };
 
-/// An <svg> element of 720 x 400, that can also be a file. Text, axes and grid
-/// have the colour of the text around them, the rest colours that stand out
-/// from black and from white. The loss has a logarithmic axis when it spans
-/// more than a factor of 20; what is 0 then lies on the axis. Points that are
-/// not finite are left out. The same picture gives the same text.
+/// An <svg> element of 720 x 400, that can also be a file. Text, axes and grid have the colour of the text around them,
+/// the rest colours that stand out from black and from white. The loss has a logarithmic axis when it spans more than a
+/// factor of 20; what is 0 then lies on the axis. Points that are not finite are left out. The same picture gives the
+/// same text.
 std::string paretoSvg(const FrontPicture &picture);
 
 } // namespace sq::assign

@@ -50,9 +50,9 @@ struct Found {
   std::vector<int> chosen; // empty: there is no plan within the limits (if finished)
 };
 
-/// Of all plans of open columns those with the least objective, and of them the one that comes first in the
-/// order of columns of the first group, then of the second, and so on. `value` is what some plan is known to have, or
-/// infinity: what is above it is left out early.
+/// Of all plans of open columns those with the least objective, and of them the one that comes first in the order of
+/// columns of the first group, then of the second, and so on. `value` is what some plan is known to have, or infinity:
+/// what is above it is left out early.
 Found findBest(const Relaxation &relaxation, double value, int64_t maxStates);
 
 } // namespace sq::assign

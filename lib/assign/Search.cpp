@@ -31,8 +31,8 @@ bool Program::isFeasible(const std::vector<int> &chosen) const {
   return true;
 }
 
-/// Equal sizes of layers make the packaged solver's tree large and the enumeration small, so the latter comes before
-/// a long search of the former.
+/// Equal sizes of layers make the packaged solver's tree large and the enumeration small, so the latter comes before a
+/// long search of the former.
 static constexpr int64_t kFirstNodes = 1000, kMostNodes = 20'000; // the latter takes a minute at most
 static constexpr int64_t kHopelessStates = 200'000;
 
@@ -70,8 +70,8 @@ void Search::offer(const std::vector<int> &chosen) {
   }
 }
 
-/// A first plan: from the least of every group, always the change that takes most off what is over the limits for
-/// what it adds to the objective. It may end without one.
+/// A first plan: from the least of every group, always the change that takes most off what is over the limits for what
+/// it adds to the objective. It may end without one.
 void Search::descend() {
   std::vector<int> chosen(numGroups);
   for (size_t g = 0; g < numGroups; ++g)
@@ -113,8 +113,8 @@ void Search::descend() {
 }
 
 /// Offers the packaged solver's plan, and takes its prices where they bound better. The solver's tolerances are
-/// absolute: the largest difference within a group becomes 1 in the objective, and of the limits what is left above
-/// the least costs.
+/// absolute: the largest difference within a group becomes 1 in the objective, and of the limits what is left above the
+/// least costs.
 MilpResult::Kind Search::solvePackaged(int64_t nodes) {
   double range = 0;
   for (size_t g = 0; g < numGroups; ++g)

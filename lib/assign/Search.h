@@ -31,10 +31,8 @@ struct Program {
 
 struct Answer {
   enum Kind {
-    Proven,     // no plan is better by more than 1e-12 of it, and of equal ones
-                // this is the first
-    Trusted,    // as the packaged solver says, to its tolerance of 1e-7 of the
-                // range; the proof took too many nodes
+    Proven,     // no plan is better by more than 1e-12 of it, and of equal ones this is the first
+    Trusted,    // as the packaged solver says, to its tolerance; the proof took too many states
     Stopped,    // the best that was found; see `bound`
     Infeasible, // no plan keeps all limits
     Unknown,    // none was found, and that there is none was not shown

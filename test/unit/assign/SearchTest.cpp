@@ -108,6 +108,49 @@ TEST(Search, LimitsThatAreJustMet) {
   }
 }
 
+/// Blocks of four layers in 16, 8, 6, 4, 3 or 2 bits, with bytes, bit operations and times; each limit after the first
+/// is a little less than what the best plan within those before it takes.
+Program transformer(Random &random, int blocks, int limits) {
+  const double sizes[] = {3.0 * 768 * 768, 768 * 768, 768 * 3072, 768 * 3072};
+  Program program;
+  double low = 0, high = 0;
+  for (int i = 0; i < 4 * blocks; ++i) {
+    double n = sizes[i % 4], sensitivity = n * std::pow(10, -6 + 2 * uniform(random));
+    auto &group = program.groups.emplace_back();
+    for (int bits : {16, 8, 6, 4, 3, 2}) {
+      double step = 1 / ((1 << (bits - 1)) - (bits == 2 ? 0.5 : 1)), rate = bits > 8    ? 2
+                                                                            : bits == 4 ? .6
+                                                                            : bits < 4  ? .8
+                                                                                        : 1;
+      group.push_back({sensitivity * step * step * (.9 + .2 * uniform(random)),
+                       {n * bits / 8, n * 128 * bits * 8, n * 1e-9 * rate * (.9 + .2 * uniform(random))}});
+      group.back().costs.resize(limits);
+    }
+    low += group.back().costs[0];
+    high += group.front().costs[0];
+  }
+  program.limits = {low + 0.3 * (high - low)};
+  for (int k = 1; k < limits; ++k) {
+    Program fewer = program;
+    for (auto &group : fewer.groups)
+      for (Program::Column &column : group)
+        column.costs.resize(k);
+    program.limits.push_back(program.costOf(minimise(fewer).chosen, k) * 0.985);
+  }
+  return program;
+}
+
+TEST(Search, Transformers) {
+  // lib/assign/README.md has the times.
+  for (auto [blocks, limits] : {std::pair(12, 1), {12, 3}, {24, 2}}) {
+    Random random(1);
+    Program program = transformer(random, blocks, limits);
+    Answer answer = minimise(program);
+    EXPECT_EQ(answer.kind, Answer::Proven) << blocks << " " << limits << " states " << answer.states;
+    EXPECT_TRUE(program.isFeasible(answer.chosen));
+  }
+}
+
 TEST(Search, ProvesLargePrograms) {
   for (auto [groups, columns, limits] : {std::tuple(500, 8, 1), {100, 5, 1}, {40, 5, 2}, {24, 4, 3}}) {
     for (uint64_t seed = 0; seed < 3; ++seed) {
