@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -184,17 +185,16 @@ static std::optional<double> leastBeside(ArrayRef<Group> groups, ArrayRef<Budget
 
 /// Each of the budgets can be kept, all of them cannot: the pairs that cannot, or else all.
 static Status jointlyTooLittle(ArrayRef<Group> groups, ArrayRef<Budget> budgets) {
+  std::vector<size_t> all(budgets.size());
+  std::iota(all.begin(), all.end(), 0);
   std::vector<std::vector<size_t>> sets;
   for (size_t i = 0; i < budgets.size(); ++i)
     for (size_t j = i + 1; j < budgets.size(); ++j)
       if (auto least = leastBeside(groups, budgets, i, {i, j});
           !least || !isWithin(*least, budgets[i].costLimit(groups)))
         sets.push_back({i, j});
-  if (sets.empty()) {
-    sets.emplace_back();
-    for (size_t i = 0; i < budgets.size(); ++i)
-      sets.back().push_back(i);
-  }
+  if (sets.empty())
+    sets.push_back(all);
   std::string message;
   for (const std::vector<size_t> &set : sets) {
     auto texts = map_range(set, [&](size_t i) { return budgetText(budgets[i].kind, budgets[i].limit); });
@@ -202,7 +202,11 @@ static Status jointlyTooLittle(ArrayRef<Group> groups, ArrayRef<Budget> budgets)
         formatv("{0}budgets that cannot be met together: {1}", message.empty() ? "" : "\n", join(texts, " and "));
     for (auto [place, i] : enumerate(set)) {
       message += place == 0 ? "; " : ", or ";
-      if (auto least = leastBeside(groups, budgets, i, set)) {
+      // That all others are kept, too, if that can be.
+      auto least = leastBeside(groups, budgets, i, all);
+      if (!least)
+        least = leastBeside(groups, budgets, i, set);
+      if (least) {
         double limit = budgets[i].taken(groups, *least);
         message += formatv("{0} would do with {1} ({2:f3} times as much)", nameOf(budgets[i].kind),
                            budgetText(budgets[i].kind, limit), std::ceil(1000 * limit / budgets[i].limit) / 1000);
@@ -220,8 +224,7 @@ Status sq::assign::assignBits(ArrayRef<Group> groups, ArrayRef<Budget> budgets, 
   if (Status status = checkEach(groups, budgets); !status.ok())
     return status;
   std::vector<size_t> all(budgets.size());
-  for (size_t i = 0; i < all.size(); ++i)
-    all[i] = i;
+  std::iota(all.begin(), all.end(), 0);
   Answer answer = minimise(makeProgram(groups, limitsOf(groups, budgets, all)));
   if (answer.kind == Answer::Infeasible)
     return jointlyTooLittle(groups, budgets);

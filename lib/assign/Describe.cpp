@@ -154,3 +154,51 @@ json::Value sq::assign::assignmentJson(const Solved &solved) {
                       {"layers", std::move(layers)},
                       {"warnings", json::Array(result.warnings)}};
 }
+
+/// The groups' places of the choice called `name`; none where a group lacks it that has others.
+static std::optional<std::vector<int>> everywhere(ArrayRef<Group> groups, StringRef name) {
+  std::vector<int> chosen;
+  for (const Group &group : groups) {
+    auto choice = find_if(group.choices, [&](const Choice &c) { return c.name == name; });
+    if (group.choices.size() > 1 && choice == group.choices.end())
+      return std::nullopt;
+    chosen.push_back(group.choices.size() > 1 ? choice - group.choices.begin() : 0);
+  }
+  return chosen;
+}
+
+FrontPicture sq::assign::frontPicture(const Solved &solved, const Front &front, Cost cost) {
+  FrontPicture picture;
+  static constexpr struct {
+    const char *label;
+    double unit;
+  } kAxes[kNumCosts] = {{"size (MB)", 1e6}, {"bit operations (GBOPs)", 1e9}, {"time (ms)", 1e-3}};
+  const auto &axis = kAxes[static_cast<int>(cost)];
+  double fixed = 0;
+  for (const Budget &budget : solved.budgets)
+    if (budget.cost() == cost && budget.kind != Budget::BitsPerWeight)
+      fixed = budget.fixed;
+  for (const Budget &budget : solved.budgets)
+    if (budget.cost() == cost) {
+      double limit = (budget.costLimit(solved.groups) + fixed) / axis.unit;
+      picture.limit = std::min(limit, picture.limit.value_or(limit));
+    }
+  auto point = [&](const Assignment &plan, std::string text) {
+    return FrontPicture::Point{(plan.cost(cost) + fixed) / axis.unit, plan.loss, std::move(text)};
+  };
+  picture.costLabel = axis.label;
+  picture.lossLabel = "expected increase of the loss";
+  picture.isComplete = front.isComplete;
+  for (const Assignment &plan : front.points)
+    picture.front.push_back(point(plan, ""));
+  picture.chosen = point(solved.result, "chosen");
+  SmallVector<StringRef> names;
+  for (const Group &group : solved.groups)
+    for (const Choice &choice : group.choices)
+      if (group.choices.size() > 1 && !is_contained(names, choice.name))
+        names.push_back(choice.name);
+  for (StringRef name : names)
+    if (auto chosen = everywhere(solved.groups, name))
+      picture.marks.push_back(point(assignmentOf(solved.groups, *chosen), name.str()));
+  return picture;
+}

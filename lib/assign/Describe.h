@@ -4,7 +4,8 @@
 
 #include "llvm/Support/JSON.h"
 
-#include "lib/assign/Assign.h"
+#include "lib/assign/Pareto.h"
+#include "lib/assign/ParetoSvg.h"
 
 namespace sq::assign {
 
@@ -30,6 +31,11 @@ std::string assignmentTable(const Solved &solved);
 
 /// The same for scripts.
 llvm::json::Value assignmentJson(const Solved &solved);
+
+/// The front of `cost` with the result on it, the budget of that cost if there is one, and for comparison the plans
+/// that have one choice everywhere (layers with a single choice keep theirs). Sums are those of the groups and `fixed`
+/// of the budget. For paretoSvg.
+FrontPicture frontPicture(const Solved &solved, const Front &front, Cost cost);
 
 } // namespace sq::assign
 

@@ -78,6 +78,25 @@ TEST_F(Describe, Json) {
   EXPECT_EQ(last.getArray("choices")->front().getAsObject()->getBoolean("timed"), false);
 }
 
+TEST(FrontPicture, OfAResult) {
+  std::vector<Layer> layers = toyBlock();
+  layers.push_back({"head", "", "", 10, {makeChoice(16, 0, 500000)}});
+  std::vector<Group> groups = grouped(layers);
+  std::vector<Budget> budgets{{Budget::Size, 8e6, 5e5}, {Budget::Bops, 1}, {Budget::BitsPerWeight, 16}};
+  Assignment result;
+  ASSERT_TRUE(assignBits(groups, budgets, result).ok());
+  Front front = paretoFront(groups, Cost::Bytes);
+  FrontPicture picture = frontPicture({layers, groups, budgets, result, ""}, front, Cost::Bytes);
+  EXPECT_EQ(picture.front.size(), 18u);
+  EXPECT_EQ(picture.costLabel, "size (MB)");
+  EXPECT_DOUBLE_EQ(*picture.limit, 8);
+  EXPECT_DOUBLE_EQ(picture.chosen->cost, (result.cost(Cost::Bytes) + 5e5) / 1e6);
+  ASSERT_EQ(picture.marks.size(), 3u); // the head is in none of them
+  EXPECT_EQ(picture.marks[1].text, "int4");
+  EXPECT_DOUBLE_EQ(picture.marks[1].cost, 3.538944 + 0.5 + 0.5);
+  EXPECT_NE(paretoSvg(picture).find("int4</text>"), std::string::npos);
+}
+
 TEST(Status, HowFar) {
   Assignment result;
   result.kind = Answer::Stopped;
