@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <tuple>
 
 using namespace sq::assign;
@@ -13,10 +14,18 @@ double sq::assign::allowed(double limit) { return limit + kTolerance * std::abs(
 
 static double toleranceOf(double value) { return value == kInfinity ? 0 : kTolerance * std::abs(value); }
 
-/// Of two columns of a group the second is never needed: the first costs no more of anything, and is better or, if
-/// equal, preferred.
-static bool makesNeedless(const Program::Column &a, const Program::Column &b, bool isPreferred) {
-  if (a.objective > b.objective || (a.objective == b.objective && !isPreferred))
+Relaxation::Relaxation(const Program &program)
+    : program(program), columns(program.groups.size()), prices(program.limits.size(), 0) {
+  for (size_t g = 0; g < columns.size(); ++g) {
+    columns[g].resize(program.groups[g].size());
+    std::iota(columns[g].begin(), columns[g].end(), 0);
+  }
+}
+
+/// Of two columns of a group the second is never needed: the first costs no more of anything, and is better by more
+/// than counts as equal or, if no worse, preferred.
+static bool makesNeedless(const Program::Column &a, const Program::Column &b, bool isPreferred, double tolerance) {
+  if (!(a.objective < b.objective - tolerance || (isPreferred && a.objective <= b.objective)))
     return false;
   for (size_t k = 0; k < a.costs.size(); ++k)
     if (a.costs[k] > b.costs[k])
@@ -24,17 +33,17 @@ static bool makesNeedless(const Program::Column &a, const Program::Column &b, bo
   return true;
 }
 
-Relaxation::Relaxation(const Program &program)
-    : program(program), columns(program.groups.size()), prices(program.limits.size(), 0) {
+void Relaxation::dropNeedless(double value) {
   for (size_t g = 0; g < columns.size(); ++g) {
-    const auto &all = program.groups[g];
-    for (int c = 0, n = all.size(); c < n; ++c) {
+    std::vector<int> left;
+    for (int c : columns[g]) {
       bool isNeeded = true;
-      for (int other = 0; other < n && isNeeded; ++other)
-        isNeeded = other == c || !makesNeedless(all[other], all[c], other < c);
+      for (int other : columns[g])
+        isNeeded &= other == c || !makesNeedless(at(g, other), at(g, c), other < c, toleranceOf(value));
       if (isNeeded)
-        columns[g].push_back(c);
+        left.push_back(c);
     }
+    columns[g] = std::move(left);
   }
 }
 

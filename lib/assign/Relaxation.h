@@ -35,6 +35,9 @@ public:
   /// Some limit is below the sum of the groups' least costs.
   bool isOutOfReach() const;
 
+  /// Closes columns that another one of their group can always stand in for. `value` is what some plan has, or
+  /// infinity.
+  void dropNeedless(double value);
   /// Closes columns that no plan has whose objective is at most `value`.
   void dropAbove(double value);
 

@@ -175,6 +175,7 @@ Answer Search::run() {
   if (open.isOutOfReach())
     return answer;
   descend();
+  open.dropNeedless(bestValue);
   dropAboveBest();
   MilpResult::Kind kind = MilpResult::Stopped;
   // What the first rounds show of the best plan may leave a far smaller range, and so finer tolerances.

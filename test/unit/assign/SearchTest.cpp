@@ -91,6 +91,33 @@ TEST(Search, BruteForce) {
   EXPECT_GT(infeasible, 10);
 }
 
+TEST(Search, BruteForceOverManyDecades) {
+  // What is 1e-12 of one group's losses is all of another's: many plans are equal, and the order decides.
+  int withPlan = 0;
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    Random random(seed);
+    int limits = 1 + random() % 4;
+    Program program = randomProgram(random, 1 + random() % 7, 2 + random() % 3, limits, false, 0.8 * uniform(random));
+    for (auto &group : program.groups) {
+      double factor = std::pow(10, -12 + 18 * uniform(random));
+      for (Program::Column &column : group)
+        column.objective = random() % 5 == 0 ? 0 : column.objective * factor;
+    }
+    for (int k = 0; k < limits; ++k) {
+      double factor = std::pow(10, -9 + 18 * uniform(random));
+      program.limits[k] *= factor;
+      for (auto &group : program.groups)
+        for (Program::Column &column : group)
+          column.costs[k] *= factor;
+    }
+    Answer expected = bruteForce(program), answer = minimise(program);
+    ASSERT_EQ(answer.kind, expected.kind) << "seed " << seed;
+    EXPECT_EQ(answer.chosen, expected.chosen) << "seed " << seed;
+    withPlan += expected.kind == Answer::Proven;
+  }
+  EXPECT_GT(withPlan, 200);
+}
+
 TEST(Search, LimitsThatAreJustMet) {
   // The limit is what some plan costs, to the last digit; just below, that plan is out.
   for (uint64_t seed = 0; seed < 100; ++seed) {
