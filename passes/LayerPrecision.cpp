@@ -13,6 +13,13 @@ Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<Lin
     return {};
   if (Status status = Plan::read(path, plan); !status.ok())
     return status;
+  std::string message;
+  for (const Plan::Line &line : plan.lines)
+    if (!line.isPlain() || (line.precision != LayerPrecision::F32 && line.precision != LayerPrecision::Int8))
+      message += llvm::formatv("{0}{1}:{2}: {3} is not for --quant=int8, which makes layers int8 or leaves them in f32",
+                               message.empty() ? "" : "\n", plan.path(), line.number, line.text());
+  if (!message.empty())
+    return Status::refused(message);
   std::vector<LayerNames> names;
   for (const auto &[op, layer] : layers)
     names.push_back(layer.names());

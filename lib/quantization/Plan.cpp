@@ -5,6 +5,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
 
 #include "lib/tensorio/File.h"
@@ -24,25 +26,51 @@ struct sq::Glob {
   GlobPattern pattern;
 };
 
-static constexpr std::pair<StringRef, LayerPrecision> kPrecisions[] = {{"int8", LayerPrecision::Int8},
-                                                                       {"f32", LayerPrecision::F32}};
+namespace {
 
-StringRef sq::precisionName(LayerPrecision precision) {
-  for (auto [name, value] : kPrecisions)
-    if (value == precision)
-      return name;
+struct Known {
+  LayerPrecision precision;
+  StringRef name;
+  int bits;
+};
+
+} // namespace
+
+static constexpr Known kPrecisions[] = {
+    {LayerPrecision::Int8, "int8", 8}, {LayerPrecision::F32, "f32", 32}, {LayerPrecision::Bf16, "bf16", 16},
+    {LayerPrecision::Lut2, "lut2", 2}, {LayerPrecision::Lut3, "lut3", 3}, {LayerPrecision::Lut4, "lut4", 4},
+    {LayerPrecision::Rtn2, "rtn2", 2}, {LayerPrecision::Rtn3, "rtn3", 3}, {LayerPrecision::Rtn4, "rtn4", 4},
+    {LayerPrecision::Rtn6, "rtn6", 6}, {LayerPrecision::Rtn8, "rtn8", 8}};
+
+static const Known &known(LayerPrecision precision) {
+  for (const Known &entry : kPrecisions)
+    if (entry.precision == precision)
+      return entry;
   llvm_unreachable("all precisions have names");
 }
 
+StringRef sq::precisionName(LayerPrecision precision) { return known(precision).name; }
+
+int sq::precisionBits(LayerPrecision precision) { return known(precision).bits; }
+
 std::optional<LayerPrecision> sq::findPrecision(StringRef name) {
-  for (auto [known, value] : kPrecisions)
-    if (known == name)
-      return value;
+  for (const Known &entry : kPrecisions)
+    if (entry.name == name)
+      return entry.precision;
   return std::nullopt;
 }
 
 static std::string knownPrecisions() {
-  return join(map_range(kPrecisions, [](auto &entry) { return entry.first.str(); }), ", ");
+  return join(map_range(kPrecisions, [](const Known &entry) { return entry.name.str(); }), ", ");
+}
+
+std::string LayerFormat::text() const {
+  std::string text = precisionName(precision).str();
+  if (group)
+    text += "/" + std::to_string(*group);
+  if (outliers)
+    text += formatv("+{0}%", format("%.15g", *outliers)); // all digits that a plan can have
+  return text;
 }
 
 /// For messages: one line, whatever the file holds.
@@ -87,6 +115,46 @@ static StringRef withoutComment(StringRef text) {
   return text;
 }
 
+/// What is behind the name of a precision; null when it was read.
+static const char *parseDetails(StringRef text, LayerFormat &format) {
+  StringRef name = precisionName(format.precision);
+  bool isRtn = name.starts_with("rtn"), hasCodes = isRtn || name.starts_with("lut");
+  if (text.consume_front("/")) {
+    int64_t group = 0;
+    if (!isRtn)
+      return "only rtn has groups of inputs";
+    if (text.consumeInteger(10, group) || group < 1)
+      return "behind / belongs how many inputs share a scale, from 1 on";
+    format.group = group;
+  }
+  if (text.consume_front("+")) {
+    double share = 0;
+    if (!hasCodes)
+      return "only lut and rtn have weights that are kept apart";
+    if (!text.consume_back("%") || text.getAsDouble(share) || !(share >= 0 && share <= 100))
+      return "behind + belongs the share of weights that are kept apart, 0% to 100%";
+    format.outliers = share;
+    text = "";
+  }
+  return text.empty() ? nullptr : "nothing belongs behind it but /GROUP and +SHARE%";
+}
+
+/// The precision in front of its details.
+static std::optional<LayerPrecision> leadingPrecision(StringRef text) {
+  return findPrecision(text.take_until([](char c) { return c == '/' || c == '+'; }));
+}
+
+Status sq::parseFormat(StringRef text, LayerFormat &format) {
+  std::optional<LayerPrecision> found = leadingPrecision(text);
+  if (!found)
+    return Status::refused(shown(text) + " is no precision; known are " + knownPrecisions());
+  LayerFormat parsed(*found);
+  if (const char *wrong = parseDetails(text.drop_front(precisionName(*found).size()), parsed))
+    return Status::refused(shown(text) + ": " + wrong);
+  format = parsed;
+  return {};
+}
+
 Status Plan::parse(StringRef text, const std::string &path, Plan &plan) {
   plan.file = path;
   plan.lines.clear();
@@ -121,12 +189,12 @@ Status Plan::parse(StringRef text, const std::string &path, Plan &plan) {
     }
     if (parsed.pattern.empty())
       return Status::refused(where + "nothing in front of =; a pattern of layers belongs there");
-    std::optional<LayerPrecision> found = findPrecision(precision);
-    if (!found) {
+    if (!leadingPrecision(precision)) {
       unknown += (unknown.empty() ? "" : "\n") + where + shown(precision) + " is no precision";
       continue;
     }
-    parsed.precision = *found;
+    if (Status status = parseFormat(precision, parsed); !status.ok())
+      return Status::refused(where + status.message);
     if (!isName) {
       auto glob = std::make_shared<Glob>(parsed.pattern);
       Expected<GlobPattern> made = GlobPattern::create(glob->text, kMaxBraces);
@@ -207,7 +275,7 @@ Status Plan::check(ArrayRef<LayerNames> layers) const {
                                                          std::to_string(layers.size()) + " layers"));
 }
 
-std::string sq::planLine(StringRef name, LayerPrecision precision, StringRef why) {
+std::string sq::planLine(StringRef name, const LayerFormat &format, StringRef why) {
   bool isPlain = !name.empty() && all_of(name, [](unsigned char c) {
     return c > 32 && c != 127 && !StringRef("*?[]{}!^\\\"=#").contains(static_cast<char>(c));
   });
@@ -223,7 +291,7 @@ std::string sq::planLine(StringRef name, LayerPrecision precision, StringRef why
     }
     text += '"';
   }
-  text += " = " + precisionName(precision).str();
+  text += " = " + format.text();
   if (why.empty())
     return text + "\n";
   std::string comment = why.str();

@@ -1,6 +1,8 @@
 /// Plan files: the precision of each layer, to read, edit and give back.
 ///
-/// A line is `PATTERN = PRECISION`, `#` starts a comment (at the start of a line or after a space).
+/// A line is `PATTERN = PRECISION`, `#` starts a comment (at the start of a line or after a space). A precision is one of those
+/// below; behind `rtn` the inputs that share a scale may follow (`rtn4/64`), and behind `lut` and `rtn` the share of weights that are
+/// kept apart (`lut4+0.45%`, `rtn3/128+0.5%`). Who reads a plan refuses what it has no kernel for.
 /// A pattern is a glob (`*`, `?`, `[a-z]`, `{a,b}`; `*` goes across slashes) over the name of a layer, of an
 /// ONNX node in it or of its weight (while that is known); between double quotes it is one name as it stands, with `\\`, `\"` and
 /// `\HH` (hexadecimal) for a backslash, a quote and any other byte. Of several lines that match a
@@ -20,11 +22,32 @@
 
 namespace sq {
 
-enum class LayerPrecision { F32, Int8 };
+/// Int8: products of bytes. Lut: codes into a table for each output channel, Rtn: codes on an even grid for each group of
+/// inputs, both only of the weight.
+enum class LayerPrecision { F32, Int8, Bf16, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Rtn6, Rtn8 };
 
-/// "f32", "int8".
+/// "f32", "int8", "bf16", "lut2" ...
 llvm::StringRef precisionName(LayerPrecision precision);
 std::optional<LayerPrecision> findPrecision(llvm::StringRef name);
+/// Of a weight, or of its code: 32, 8, 16, 2 ...
+int precisionBits(LayerPrecision precision);
+
+/// A precision with what else is decided about how the weight is kept.
+struct LayerFormat {
+  LayerFormat(LayerPrecision precision = LayerPrecision::F32) : precision(precision) {}
+
+  LayerPrecision precision;
+  std::optional<int64_t> group;   // of Rtn: inputs that share a scale, from 1 on
+  std::optional<double> outliers; // of Lut and Rtn: share of the weights that are kept apart, in percent
+
+  /// Nothing but the precision.
+  bool isPlain() const { return !group && !outliers; }
+  /// "lut4+0.45%".
+  std::string text() const;
+};
+
+/// Reads what stands behind = in a plan; refuses what is no precision, or has details that do not belong to it.
+Status parseFormat(llvm::StringRef text, LayerFormat &format);
 
 /// Under what a plan's patterns find a layer: its own name first, then its nodes and its weight.
 using LayerNames = std::vector<std::string>;
@@ -33,9 +56,8 @@ struct Glob;
 
 class Plan {
 public:
-  struct Line {
+  struct Line : LayerFormat {
     std::string pattern; // without quotes
-    LayerPrecision precision;
     int number;                              // in the file
     std::shared_ptr<const Glob> glob; // null: the pattern is one name
     bool matches(const LayerNames &names) const;
@@ -60,7 +82,7 @@ private:
 };
 
 /// A line of a plan that decides the layer called `name`, and no other; `why` becomes a comment.
-std::string planLine(llvm::StringRef name, LayerPrecision precision, llvm::StringRef why);
+std::string planLine(llvm::StringRef name, const LayerFormat &format, llvm::StringRef why);
 
 } // namespace sq
 

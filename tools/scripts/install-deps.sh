@@ -8,7 +8,7 @@ packages=(
   clang-22 clang-format-22 clang-tidy-22 lld-22 libclang-rt-22-dev
   llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
   protobuf-compiler libprotobuf-dev flatbuffers-compiler libflatbuffers-dev
-  libxxhash-dev libboost-context-dev libgtest-dev libgmock-dev libonnx-testdata
+  libxxhash-dev libboost-context-dev libglpk-dev libgtest-dev libgmock-dev libonnx-testdata
   chromium # a test opens a report in it
   python3 python3-venv python3-psutil ca-certificates # psutil: time limits in lit
 )

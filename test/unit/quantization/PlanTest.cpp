@@ -54,10 +54,43 @@ TEST(Plan, EveryNameComesBack) {
   }
 }
 
+TEST(Plan, Formats) {
+  for (const char *text : {"f32", "bf16", "int8", "lut2", "lut3", "lut4", "rtn2", "rtn3", "rtn4", "rtn6", "rtn8", "rtn4/64",
+                           "lut4+0.45%", "lut3+0%", "rtn3/128+12.5%", "rtn2/1+100%", "lut4+1e-07%"}) {
+    Plan plan = parsed(std::string("\"a\" = ") + text + " # why");
+    ASSERT_EQ(plan.lines.size(), 1u);
+    EXPECT_EQ(plan.lines[0].text(), text);
+    EXPECT_EQ(planLine("a", plan.lines[0], ""), std::string("a = ") + text + "\n");
+  }
+  Plan plan = parsed("* = rtn3/128+0.5%");
+  EXPECT_EQ(plan.lines[0].precision, LayerPrecision::Rtn3);
+  EXPECT_EQ(plan.lines[0].group, 128);
+  EXPECT_EQ(plan.lines[0].outliers, 0.5);
+  EXPECT_FALSE(plan.lines[0].isPlain());
+  EXPECT_TRUE(parsed("* = rtn3").lines[0].isPlain());
+  EXPECT_EQ(precisionBits(LayerPrecision::Rtn3), 3);
+  EXPECT_EQ(precisionBits(LayerPrecision::F32), 32);
+}
+
+TEST(Plan, FormatRefusals) {
+  EXPECT_EQ(refusal("a = lut4/64"), "p:1: 'lut4/64': only rtn has groups of inputs");
+  EXPECT_EQ(refusal("\na = int8+1%"), "p:2: 'int8+1%': only lut and rtn have weights that are kept apart");
+  for (const char *text : {"rtn4/", "rtn4/0", "rtn4/-1", "rtn4/x", "rtn4/99999999999999999999"})
+    EXPECT_EQ(refusal(std::string("a = ") + text),
+              std::string("p:1: '") + text + "': behind / belongs how many inputs share a scale, from 1 on");
+  for (const char *text : {"lut4+", "lut4+0.45", "lut4+%", "lut4+-1%", "lut4+101%", "lut4+nan%", "lut4+1%/64", "lut4+1%+1%"})
+    EXPECT_EQ(refusal(std::string("a = ") + text),
+              std::string("p:1: '") + text + "': behind + belongs the share of weights that are kept apart, 0% to 100%");
+  EXPECT_EQ(refusal("a = rtn4/64x"), "p:1: 'rtn4/64x': nothing belongs behind it but /GROUP and +SHARE%");
+  EXPECT_EQ(refusal("a = lut4 +1%"), "p:1: 'lut4 +1%' is no precision; known are int8, f32, bf16, lut2, lut3, lut4, rtn2, rtn3, "
+                                     "rtn4, rtn6, rtn8");
+}
+
 TEST(Plan, Refusals) {
   EXPECT_EQ(refusal("a\n"), "p:1: expected PATTERN = PRECISION, found 'a'");
   EXPECT_EQ(refusal("\n= int8"), "p:2: nothing in front of =; a pattern of layers belongs there");
-  EXPECT_EQ(refusal("a = int9\nb = f64"), "p:1: 'int9' is no precision\np:2: 'f64' is no precision; known are int8, f32");
+  EXPECT_EQ(refusal("a = int9\nb = f64"), "p:1: 'int9' is no precision\np:2: 'f64' is no precision; known are int8, f32, "
+                                           "bf16, lut2, lut3, lut4, rtn2, rtn3, rtn4, rtn6, rtn8");
   EXPECT_EQ(refusal("\"a = int8"), "p:1: the closing quote is missing");
   EXPECT_EQ(refusal("\"a\\x\" = int8"), "p:1: a backslash is followed by a backslash, a quote or two hexadecimal digits");
   EXPECT_EQ(refusal("\"a\" int8"), "p:1: expected = and a precision behind the name");
