@@ -5,7 +5,7 @@
 // larger than the others, each is first divided by a factor that its row of the
 // weight takes over, which changes nothing in exact arithmetic: those of SmoothQuant
 // (Xiao et al. 2023, equation 4) or of other shapes, whichever have the least
-// estimated error. Weights are rounded so that others take over the error (GPTQ,
+// estimated error. Layers that read one value read the same bytes of it. Weights are rounded so that others take over the error (GPTQ,
 // Frantar et al. 2022), where the statistics have second moments. Rounding a weight
 // moves the mean of a result; the bias takes that back (Nagel et al. 2019, section 4.2).
 //
@@ -23,6 +23,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/MapVector.h"
 
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/Range.h"
@@ -46,22 +47,42 @@ using sq::calibration::TensorStats;
 
 namespace {
 
-/// A linear layer in the making.
-struct Layer : sq::QuantizedWeight {
+/// A layer that can be in 8 bits.
+struct Candidate {
   sq::LinearOp op;
+  sq::LayerDecision *decision;
+  const sq::Plan::Line *planned;
+  int64_t first = 0; // of its columns in the group's weight
 
-  Layer(sq::LinearOp op, const TensorStats &stats, std::vector<float> weight, bool feedback)
-      : QuantizedWeight(stats, cast<RankedTensorType>(op.getX().getType()).getShape().back(),
-                        Part{std::move(weight), sq::floatsOf(op.getBias()),
-                             cast<RankedTensorType>(op.getOuts().getType()).getShape().back(), op.getTransposeWeight()},
-                        feedback),
-        op(op) {}
+  int64_t columns() { return cast<RankedTensorType>(op.getOuts().getType()).getShape().back(); }
+  /// Its weight, as long as it is needed.
+  sq::QuantizedWeight::Part part() { return {sq::floatsOf(op.getWeight()), sq::floatsOf(op.getBias()), columns(), op.getTransposeWeight()}; }
+};
+
+/// Linear layers that read one value, in the making: they share its range, factors and bytes.
+struct Group : sq::QuantizedWeight {
+  std::vector<Candidate> &members;
+
+  static SmallVector<Part> placed(std::vector<Candidate> &members) {
+    SmallVector<Part> parts;
+    int64_t columns = 0;
+    for (Candidate &member : members) {
+      member.first = std::exchange(columns, columns + member.columns());
+      parts.push_back(member.part());
+    }
+    return parts;
+  }
+
+  Group(std::vector<Candidate> &members, const TensorStats &stats, bool feedback)
+      : QuantizedWeight(stats, cast<RankedTensorType>(members.front().op.getX().getType()).getShape().back(), placed(members), feedback),
+        members(members) {}
 
   /// Activations have the scale and zero point of calibration, or, when `isDynamic`, each row has its own.
   sq::LayerInput rewrite(bool isDynamic) {
-    ImplicitLocOpBuilder b(op.getLoc(), op);
+    sq::LinearOp before = members.front().op;
+    ImplicitLocOpBuilder b(before.getLoc(), before);
     Type f32 = b.getF32Type(), i8 = b.getI8Type();
-    Value x = op.getX();
+    Value x = before.getX();
     sq::LayerInput input{x, factors, {}};
     auto type = cast<RankedTensorType>(x.getType());
     if (llvm::any_of(factors, [](float f) { return f != 1; })) {
@@ -77,23 +98,36 @@ struct Layer : sq::QuantizedWeight {
     Value rows;
     auto quantized = quant::UniformQuantizedType::get(/*flags=*/0, i8, f32, scale(), zero(), 0, kSteps);
     x = isDynamic ? sq::quantizeRows(b, x, rows) : Value(sq::QuantizeOp::create(b, type.clone(quantized), x));
-
-    auto shape = RankedTensorType::get({k, n}, i8);
-    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
-        ArrayRef(reinterpret_cast<const char *>(stored.data()), stored.size()), /*align=*/64);
-    Location at = op.getWeight().getLoc();
-    Value w = arith::ConstantOp::create(b, at, DenseResourceElementsAttr::get(shape, "int8", std::move(blob)));
-    auto columns = quant::UniformQuantizedPerAxisType::get(quant::QuantizationFlags::Signed, i8, f32, scales,
-                                                           SmallVector<int64_t>(n, 0), /*quantizedDimension=*/1, -127, 127);
-    w = quant::StorageCastOp::create(b, at, shape.clone(columns), w);
-    Value bias = arith::ConstantOp::create(
-        b, DenseElementsAttr::get(RankedTensorType::get({n}, f32), ArrayRef(correctedBias())));
-    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, isDynamic ? Value() : bias, op.getOuts(),
-                                       /*transpose_weight=*/false);
-    op->replaceAllUsesWith(isDynamic ? ValueRange(sq::scaleRows(b, linear->getResult(0), rows, bias)) : linear->getResults());
-    op.erase();
+    std::vector<float> corrected = correctedBias();
+    for (Candidate &member : members)
+      rewrite(member, x, rows, corrected);
     input.op = x.getDefiningOp<sq::QuantizeOp>();
     return input;
+  }
+
+private:
+  void rewrite(Candidate &member, Value x, Value rows, ArrayRef<float> corrected) {
+    sq::LinearOp op = member.op;
+    ImplicitLocOpBuilder b(op.getLoc(), op);
+    Type f32 = b.getF32Type(), i8 = b.getI8Type();
+    int64_t columns = member.columns();
+    SmallVector<char> bytes;
+    for (int64_t row = 0; row < k; ++row)
+      llvm::append_range(bytes, ArrayRef(stored).slice(row * n + member.first, columns));
+    auto shape = RankedTensorType::get({k, columns}, i8);
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64);
+    Location at = op.getWeight().getLoc();
+    Value w = arith::ConstantOp::create(b, at, DenseResourceElementsAttr::get(shape, "int8", std::move(blob)));
+    auto weight = quant::UniformQuantizedPerAxisType::get(quant::QuantizationFlags::Signed, i8, f32,
+                                                          ArrayRef(scales).slice(member.first, columns),
+                                                          SmallVector<int64_t>(columns, 0), /*quantizedDimension=*/1, -127, 127);
+    w = quant::StorageCastOp::create(b, at, shape.clone(weight), w);
+    Value bias = arith::ConstantOp::create(
+        b, DenseElementsAttr::get(RankedTensorType::get({columns}, f32), corrected.slice(member.first, columns)));
+    auto linear = sq::LinearOp::create(b, TypeRange(op.getOuts().getType()), x, w, rows ? Value() : bias, op.getOuts(),
+                                       /*transpose_weight=*/false);
+    op->replaceAllUsesWith(rows ? ValueRange(sq::scaleRows(b, linear->getResult(0), rows, bias)) : linear->getResults());
+    op.erase();
   }
 };
 
@@ -135,17 +169,33 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       auto seen = [&](Value v) { return observed.lookup(sq::throughReshapes(v)); };
       attentions.push_back({op, seen(op.getQ()), seen(op.getK()), seen(op.getV())});
     });
-    std::vector<sq::LayerDecision> decisions;
-    std::vector<sq::LayerInput> made;
+    struct Reading {
+      const TensorStats *stats = nullptr;
+      std::vector<Candidate> candidates;
+
+      void add(const TensorStats *input, const Candidate &candidate) {
+        stats = input;
+        candidates.push_back(candidate);
+      }
+    };
+    llvm::MapVector<Value, Reading> groups;
     std::string refused;
     for (auto [layer, input] : llvm::zip(layers, inputs)) {
       auto &[op, decision] = layer;
-      if (sq::Status status = decide(op, decision, input, options, policy, made); !status.ok())
+      std::optional<Candidate> candidate;
+      if (sq::Status status = examine(op, decision, input, policy, candidate); !status.ok())
         refused += (refused.empty() ? "" : "\n") + status.message;
-      decisions.push_back(std::move(decision));
+      else if (candidate)
+        groups[op.getX()].add(input, *candidate);
     }
     if (!refused.empty())
       return fail(refused);
+    std::vector<sq::LayerInput> made;
+    for (auto &[x, reading] : groups)
+      quantize(reading.candidates, reading.stats, options, policy, made);
+    std::vector<sq::LayerDecision> decisions;
+    for (auto &[op, decision] : layers)
+      decisions.push_back(std::move(decision));
     DenseMap<Value, Value> keeps;
     for (const sq::AttentionCandidate &attention : attentions)
       sq::quantizeAttention(attention, made, options, keeps);
@@ -156,14 +206,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     sq::setLayerDecisions(func, decisions);
   }
 
-  /// Quantises the layer, or says in `decision` why not.
-  sq::Status decide(sq::LinearOp op, sq::LayerDecision &decision, const TensorStats *found,
-                    const sq::calibration::RangeOptions &options, const sq::PrecisionPolicy &policy,
-                    std::vector<sq::LayerInput> &made) {
-    static const TensorStats unseen;
-    bool isDynamic = activations == "dynamic";
-    if (!found && isDynamic)
-      found = &unseen;
+  /// A candidate when the layer can be in 8 bits; otherwise `decision` says why not.
+  sq::Status examine(sq::LinearOp op, sq::LayerDecision &decision, const TensorStats *found, const sq::PrecisionPolicy &policy,
+                     std::optional<Candidate> &candidate) {
     policy.time(decision);
     if (isa<quant::QuantizedType>(getElementTypeOrSelf(op.getX()))) {
       decision.precision = sq::LayerPrecision::Int8;
@@ -172,7 +217,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       return policy.refuse(decision, sq::LayerPrecision::F32, decision.why);
     }
     std::vector<float> weight = sq::floatsOf(op.getWeight());
-    if (const char *why = whyFloat(op, found, weight, isDynamic)) {
+    if (const char *why = whyFloat(op, found, weight, activations == "dynamic")) {
       decision.why = why;
       warn(op, why);
       return policy.refuse(decision, sq::LayerPrecision::Int8, why);
@@ -182,34 +227,53 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       decision.why = "the plan says so";
       return {};
     }
-    Layer layer(op, *found, std::move(weight), rounding == "gptq");
-    auto range = sq::calibration::chooseRange(*found, options);
-    layer.low = range.min;
-    layer.high = range.max;
-    if (smooth && layer.perChannel)
-      layer.smooth();
-    layer.roundWeight();
-    if (layer.hasFeedback && layer.feedbackNoise.empty())
-      emitWarning(op.getLoc(), "its weight is rounded to nearest: the second moments of its input leave a channel nothing of "
-                               "its own, or are not finite; calibrate with more rows (sq-calibrate --moments)");
-    // (Of rows with scales of their own the statistics say nothing.)
-    if (double sqnr = sq::expectedSqnr(layer); std::isfinite(sqnr) && !isDynamic)
-      decision.sqnr = sqnr;
-    std::string against = policy.whyFloat(decision);
-    if (!against.empty() && !planned) {
-      decision.why = against;
-      warn(op, against);
-      return {};
-    }
-    if (!against.empty())
-      decision.why = "the plan says so, although " + against;
-    decision.precision = sq::LayerPrecision::Int8;
-    if (!isDynamic)
-      decision.input = {layer.low, layer.high, layer.scale(), layer.zero(), layer.alpha};
-    sq::LayerInput input = layer.rewrite(isDynamic);
-    if (input.op)
-      made.push_back(std::move(input));
+    candidate = Candidate{op, &decision, planned};
     return {};
+  }
+
+  /// Layers that read one value; those that are better off in float leave the others.
+  void quantize(std::vector<Candidate> candidates, const TensorStats *stats, const sq::calibration::RangeOptions &options,
+                const sq::PrecisionPolicy &policy, std::vector<sq::LayerInput> &made) {
+    static const TensorStats unseen;
+    bool isDynamic = activations == "dynamic";
+    while (!candidates.empty()) {
+      Group group(candidates, stats ? *stats : unseen, rounding == "gptq");
+      auto range = sq::calibration::chooseRange(group.stats, options);
+      group.low = range.min;
+      group.high = range.max;
+      if (smooth && group.perChannel)
+        group.smooth();
+      group.roundWeight();
+      auto isAgainst = [&](Candidate &member) {
+        sq::LayerDecision &decision = *member.decision;
+        // (Of rows with scales of their own the statistics say nothing.)
+        if (double sqnr = sq::expectedSqnr(group, member.first, member.columns()); std::isfinite(sqnr) && !isDynamic)
+          decision.sqnr = sqnr;
+        std::string against = policy.whyFloat(decision);
+        decision.why = against.empty() ? "" : member.planned ? "the plan says so, although " + against : against;
+        if (against.empty() || member.planned)
+          return false;
+        warn(member.op, against);
+        return true;
+      };
+      size_t count = candidates.size();
+      llvm::erase_if(candidates, isAgainst);
+      if (candidates.size() < count)
+        continue;
+      if (group.hasFeedback && group.feedbackNoise.empty())
+        emitWarning(candidates.front().op.getLoc(),
+                    "its weight is rounded to nearest: the second moments of its input leave a channel nothing of "
+                    "its own, or are not finite; calibrate with more rows (sq-calibrate --moments)");
+      for (Candidate &member : candidates) {
+        member.decision->precision = sq::LayerPrecision::Int8;
+        if (!isDynamic)
+          member.decision->input = {group.low, group.high, group.scale(), group.zero(), group.alpha};
+      }
+      sq::LayerInput input = group.rewrite(isDynamic);
+      if (input.op)
+        made.push_back(std::move(input));
+      return;
+    }
   }
 
   /// Null when nothing keeps the layer from being quantised.

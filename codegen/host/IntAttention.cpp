@@ -24,6 +24,7 @@ using namespace sq;
 using Emitter = IntAttentionEmitter;
 
 // Scores are within 2^25 (kMostHeadElements).
+static constexpr int64_t kTogether = 4; // rows of softmax: what waits in one is done in others; blocks are multiples
 static constexpr int64_t kMasked = -(1 << 29), kNoKey = 3 * kMasked, kLeastKept = -(1 << 28);
 
 Emitter::IntAttentionEmitter(IntAttentionOp op, const TiledTarget &target, int64_t blockRows)
@@ -227,47 +228,57 @@ Value Emitter::exponential(Builder &b, Value largest, ArrayRef<Value> x) {
 
 void Emitter::emitSoftmax(Builder &b, Value from, Value to) {
   Value step = indexConstant(b, 4 * lanes);
-  auto four = [&](Builder &ib, Value t) {
+  auto four = [&](Builder &ib, int64_t i, Value t) {
     SmallVector<Value> x;
-    for (int64_t i = 0; i < 4; ++i)
-      x.push_back(vector::LoadOp::create(ib, sums, scores, ValueRange{thread, from, plus(ib, t, i * lanes)}));
+    for (int64_t j = 0; j < 4; ++j)
+      x.push_back(vector::LoadOp::create(ib, sums, scores, ValueRange{thread, plus(ib, from, i), plus(ib, t, j * lanes)}));
     return x;
   };
-  auto most = scf::ForOp::create(b, zero, columns, step, ValueRange{splat(b, INT32_MIN), splat(b, INT32_MIN)},
-                                 [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
-                                   Builder ib(l, o);
-                                   SmallVector<Value> x = four(ib, t), next;
-                                   for (int64_t i = 0; i < 2; ++i)
-                                     next.push_back(arith::MaxSIOp::create(
-                                         ib, acc[i], arith::MaxSIOp::create(ib, x[i], x[i + 2])));
-                                   scf::YieldOp::create(ib, next);
-                                 });
-  Value larger = arith::MaxSIOp::create(b, most.getResult(0), most.getResult(1));
-  Value largest = vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, larger);
-  if (!op.getFullyMaskedUniform()) // of nothing but masked keys all exponentials are 0
-    largest = arith::MaxSIOp::create(b, largest, arith::ConstantOp::create(b, b.getI32IntegerAttr(kLeastKept)));
-  Value shift = vector::BroadcastOp::create(b, sums, largest), ones = splatOf(b, quads, 1);
-  auto total = scf::ForOp::create(b, zero, columns, step, ValueRange(splat(b, 0)), [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+  SmallVector<Value> init(kTogether, splat(b, INT32_MIN)), shift;
+  auto most = scf::ForOp::create(b, zero, columns, step, init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
     Builder ib(l, o);
-    Value p = exponential(ib, shift, four(ib, t));
-    vector::StoreOp::create(ib, p, weights, ValueRange{thread, to, t});
-    scf::YieldOp::create(ib, multiplyBytes(ib, target, p, ones, acc[0]));
+    SmallVector<Value> next(acc);
+    for (auto [i, largest] : llvm::enumerate(next))
+      for (Value x : four(ib, i, t))
+        largest = arith::MaxSIOp::create(ib, largest, x);
+    scf::YieldOp::create(ib, next);
+  });
+  for (Value largest : most.getResults()) {
+    largest = vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, largest);
+    if (!op.getFullyMaskedUniform()) // of nothing but masked keys all exponentials are 0
+      largest = arith::MaxSIOp::create(b, largest, arith::ConstantOp::create(b, b.getI32IntegerAttr(kLeastKept)));
+    shift.push_back(vector::BroadcastOp::create(b, sums, largest));
+  }
+  Value ones = splatOf(b, quads, 1);
+  init.assign(kTogether, splat(b, 0));
+  auto total = scf::ForOp::create(b, zero, columns, step, init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+    Builder ib(l, o);
+    SmallVector<Value> next;
+    for (int64_t i = 0; i < kTogether; ++i) {
+      Value p = exponential(ib, shift[i], four(ib, i, t));
+      vector::StoreOp::create(ib, p, weights, ValueRange{thread, plus(ib, to, i), t});
+      next.push_back(multiplyBytes(ib, target, p, ones, acc[i]));
+    }
+    scf::YieldOp::create(ib, next);
   });
   // ContextFactor::of
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
   auto number = [&](int64_t x) -> Value { return arith::ConstantOp::create(b, b.getI64IntegerAttr(x)); };
-  Value sum = arith::ExtUIOp::create(b, i64, vector::ReductionOp::create(b, vector::CombiningKind::ADD, total.getResult(0)));
-  sum = arith::MaxUIOp::create(b, sum, number(1));
-  Value less = sub(b, number(63), LLVM::CountLeadingZerosOp::create(b, i64, sum, /*is_zero_poison=*/true).getResult()); // bits - 1
-  Value factor = arith::ShLIOp::create(b, number(static_cast<int32_t>(op.getMultiplier())), less);
-  Value reciprocal = arith::DivUIOp::create(b, factor, sum);
-  memref::StoreOp::create(b, arith::TruncIOp::create(b, i32, reciprocal), divisors, ValueRange{thread, to, zero});
-  Value by = add(b, less, number(static_cast<int32_t>(op.getExponent())));
-  memref::StoreOp::create(b, arith::TruncIOp::create(b, i32, by), divisors, ValueRange{thread, to, one});
+  for (auto [i, each] : llvm::enumerate(total.getResults())) {
+    Value sum = arith::ExtUIOp::create(b, i64, vector::ReductionOp::create(b, vector::CombiningKind::ADD, each)), row = plus(b, to, i);
+    sum = arith::MaxUIOp::create(b, sum, number(1));
+    Value less = sub(b, number(63), LLVM::CountLeadingZerosOp::create(b, i64, sum, /*is_zero_poison=*/true).getResult()); // bits - 1
+    Value factor = arith::ShLIOp::create(b, number(static_cast<int32_t>(op.getMultiplier())), less);
+    Value reciprocal = arith::DivUIOp::create(b, factor, sum);
+    memref::StoreOp::create(b, arith::TruncIOp::create(b, i32, reciprocal), divisors, ValueRange{thread, row, zero});
+    Value by = add(b, less, number(static_cast<int32_t>(op.getExponent())));
+    memref::StoreOp::create(b, arith::TruncIOp::create(b, i32, by), divisors, ValueRange{thread, row, one});
+  }
 }
 
+/// Rows past the last, which a block has memory for, are computed from whatever is there.
 void Emitter::emitSoftmax(Builder &b, Value from, Value to, Value count) {
-  loop(b, zero, count, 1, [&](Builder &ib, Value i) { emitSoftmax(ib, add(ib, from, i), add(ib, to, i)); });
+  loop(b, zero, count, kTogether, [&](Builder &ib, Value i) { emitSoftmax(ib, add(ib, from, i), add(ib, to, i)); });
 }
 
 //===----------------------------------------------------------------------===//
