@@ -310,6 +310,14 @@ struct Compiler {
       layers = layerDecisions(*module->getOps<func::FuncOp>().begin());
     if (options.inspect)
       options.inspect("normalise", *module);
+    if (options.emit != "qdq-onnx" && !options.keepIntermediates &&
+        !options.observe && options.kvCache != "explicit" &&
+        options.cuda.empty())
+      if (failed(run(*module, [&](OpPassManager &pm) {
+            pm.addNestedPass<func::FuncOp>(createCacheStatesPass(
+                {.required = options.kvCache == "state"}));
+          })))
+        return fail(ExitCode::Refused, "the model cannot have a cache");
     if (options.emit == "sq")
       return writeModule(*module);
     if (options.emit == "qdq-onnx") {
