@@ -232,6 +232,12 @@ struct Compiler {
     return status.ok() ? CompileResult() : fail(ExitCode::Refused, status.message);
   }
 
+  /// Whether keys and values of a decoder are to stay between runs; attention in integers has no caches.
+  bool mayKeepStates() const {
+    return options.kvCache != "explicit" && options.cuda.empty() && options.quant != "int-only" && options.emit != "qdq-onnx" &&
+           !options.keepIntermediates && !options.observe;
+  }
+
   /// Linear layers to 8 bits, those that are to have them.
   CompileResult quantize(ModuleOp module) {
     auto main = *module.getOps<func::FuncOp>().begin();
@@ -303,6 +309,11 @@ struct Compiler {
           }
         })))
       return fail(ExitCode::Refused, "the model could not be normalised");
+    // Before layers get other forms, which it would have to know.
+    if (mayKeepStates() && failed(run(*module, [&](OpPassManager &pm) {
+          pm.addNestedPass<func::FuncOp>(createCacheStatesPass({.required = options.kvCache == "state"}));
+        })))
+      return fail(ExitCode::Refused, "the model cannot have a cache");
     if (options.quant == "int8")
       if (CompileResult r = quantize(*module); r.code != ExitCode::Done)
         return r;
@@ -310,14 +321,6 @@ struct Compiler {
       layers = layerDecisions(*module->getOps<func::FuncOp>().begin());
     if (options.inspect)
       options.inspect("normalise", *module);
-    if (options.emit != "qdq-onnx" && !options.keepIntermediates &&
-        !options.observe && options.kvCache != "explicit" &&
-        options.cuda.empty())
-      if (failed(run(*module, [&](OpPassManager &pm) {
-            pm.addNestedPass<func::FuncOp>(createCacheStatesPass(
-                {.required = options.kvCache == "state"}));
-          })))
-        return fail(ExitCode::Refused, "the model cannot have a cache");
     if (options.emit == "sq")
       return writeModule(*module);
     if (options.emit == "qdq-onnx") {

@@ -16,7 +16,8 @@ struct Check {
   SymbolicSizes &sizes;
   const SymbolicSize &places;
 
-  /// The dim of places; -1: none. Nothing when that cannot be told.
+  /// The dim of places, or of those of a whole batch in a row; -1: none.
+  /// Nothing when that cannot be told.
   std::optional<int64_t> dimOf(Value v) {
     auto type = dyn_cast<RankedTensorType>(v.getType());
     if (!type)
@@ -28,7 +29,8 @@ struct Check {
         return std::nullopt;
       if (!extent.mentions(places))
         continue;
-      if (found >= 0 || !(extent == places))
+      SymbolicSize rows = SymbolicSize::floorDiv(extent, places);
+      if (found >= 0 || !(rows * places == extent) || rows.mentions(places))
         return std::nullopt;
       found = d;
     }
@@ -95,6 +97,8 @@ struct Check {
     return true;
   }
 
+  /// Places run fastest in their group: then the row of place s of sequence b
+  /// is b * S + s, wherever such rows are split or joined.
   bool fitsGroups(Value wide, ArrayRef<ReassociationIndices> groups) {
     std::optional<int64_t> dim = dimOf(wide);
     if (!dim)
@@ -103,7 +107,7 @@ struct Check {
     for (const ReassociationIndices &group : groups)
       if (llvm::is_contained(group, *dim))
         for (int64_t d : group)
-          if (d != *dim && type.getDimSize(d) != 1)
+          if (d > *dim && type.getDimSize(d) != 1)
             return false;
     return true;
   }
@@ -114,7 +118,9 @@ struct Check {
     std::optional<int64_t> dim = dimOf(whole), partDim = dimOf(part);
     if (!dim || !partDim || (*dim < 0) != (*partDim < 0))
       return false;
-    return *dim < 0 || (isConstantIntValue(offsets[*dim], 0) &&
+    return *dim < 0 ||
+           (sizes.extent(whole, *dim) == sizes.extent(part, *partDim) &&
+            isConstantIntValue(offsets[*dim], 0) &&
                         isConstantIntValue(strides[*dim], 1));
   }
 

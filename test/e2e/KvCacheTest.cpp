@@ -358,6 +358,80 @@ TEST(KvCacheTiny, CachesOfAModelWithoutAPast) {
   }
 }
 
+/// Decoders of the families, exported with attention_mask, which a state takes to be ones: in pieces
+/// as at once, handed in and out.
+class KvCacheFamilies : public testing::TestWithParam<const char *> {};
+
+TEST_P(KvCacheFamilies, PiecesGiveTheLogitsOfTheWhole) {
+  std::string path = committedModels() + "/families/" + GetParam() + "/model.onnx";
+  CompileOptions handed;
+  handed.kvCache = "explicit";
+  CompiledModel whole(path, handed), cached(path, Lm::cached());
+  ASSERT_TRUE(whole.ok() && cached.ok());
+  Program program = whole.open();
+  constexpr int64_t length = 11;
+  using numerics::DType;
+  Tensor ids{DType::I64, {1, length}, {}, {}}, mask = ids, positions = ids;
+  for (int64_t i = 0; i < length; ++i) {
+    ids.integers.push_back(i * 17 % 50);
+    mask.integers.push_back(1);
+    positions.integers.push_back(i);
+  }
+  int64_t heads = std::string(GetParam()).find("llama") == 0 ? 2 : 4;
+  std::vector<Tensor> inputs = {ids, mask, positions};
+  for (int i = 0; i < 4; ++i)
+    inputs.push_back({DType::F32, {1, heads, 0, 8}, {}, {}});
+  llvm::Expected<std::vector<Tensor>> expected = program.run(inputs);
+  ASSERT_TRUE(static_cast<bool>(expected)) << llvm::toString(expected.takeError());
+  Lm lm(cached);
+  ASSERT_TRUE(lm.ok());
+  State state = lm.state();
+  int64_t at = 0;
+  for (int64_t count : {4, 1, 1, 5}) {
+    std::vector<float> logits = lm.append(state, {ids.integers.begin() + at, ids.integers.begin() + at + count}, SQ_LM_ALL);
+    ASSERT_EQ(logits.size(), static_cast<size_t>(count * 50));
+    EXPECT_LE(difference(logits, &expected->front().reals[at * 50]), 1e-4) << "at " << at;
+    at += count;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, KvCacheFamilies,
+                         testing::Values("llama-past-dynamo", "llama-past-torchscript", "gpt2-past-dynamo", "gpt2-past-torchscript"),
+                         [](const auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+/// With layers in 8 bits, or weights in bf16, a cache changes nothing but how tokens come in.
+TEST(KvCacheTiny, OfOtherPrecisions) {
+  for (bool isInt8 : {true, false}) {
+    CompileOptions options = Lm::cached();
+    if (isInt8) {
+      options.quant = "int8";
+      options.activations = "dynamic";
+    } else {
+      options.precision = "bf16";
+    }
+    CompiledModel model(tiny() + "/model_with_past.onnx", options);
+    Lm lm(model);
+    ASSERT_TRUE(lm.ok());
+    Tensor tokens = readData(tiny() + "/validation/tokens.npy"), expected = readData(tiny() + "/reference_logits.npy");
+    State state = lm.state();
+    double error = 0, size = 0;
+    for (int64_t i = 0; i < 16; ++i) {
+      std::vector<float> logits = lm.append(state, {tokens.integers[i]});
+      for (int64_t v = 0; v < lm.vocabulary; ++v) {
+        double reference = expected.reals[i * lm.vocabulary + v];
+        error += (logits[v] - reference) * (logits[v] - reference);
+        size += reference * reference;
+      }
+    }
+    EXPECT_LT(error, 3e-3 * size) << isInt8; // 25 dB: what 8 bits for each row keep of such logits
+    EXPECT_GT(size, 0);
+  }
+}
+
 /// Beams: sequence i of the fork is a copy of the one asked for.
 TEST(KvCacheTiny, ForkOfChosenSequences) {
   Lm lm(tiny() + "/model_with_past.onnx");

@@ -197,6 +197,8 @@ int main(int argc, char **argv) {
   options.kvCache = cli.kvCache;
   if (cli.kvCache != "auto" && cli.kvCache != "state" && cli.kvCache != "explicit")
     return usage("--kv-cache=" + cli.kvCache + ": expected auto, state or explicit");
+  if (cli.kvCache == "state" && (cli.quant == "int-only" || cli.keepIntermediates))
+    return usage("--kv-cache=state excludes --quant=int-only and --keep-intermediates, which know no caches");
   options.tile = cli.tile;
   sq::Tiles tiles;
   if (std::string wrong = sq::parseTiles(cli.tile, tiles); !wrong.empty())

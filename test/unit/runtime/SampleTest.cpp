@@ -176,4 +176,31 @@ TEST_F(Sample, ModelsWithoutCaches) {
   sq_lm_state_release(nullptr);
 }
 
+/// A cache that the signature does not bear out.
+TEST_F(Sample, DamagedCaches) {
+  auto load = [&](int32_t input, int32_t axis, int64_t heads, int32_t tokens) {
+    sq::ArtifactSpec spec = sq_test::toySpec(path("cache.so"));
+    spec.manifest.inputs.push_back({"past", "f32", {{"batch", 0, 512}, {"", 2, 2}, {"past", 0, 64}, {"", 8, 8}}});
+    spec.manifest.inputs.push_back({"ids", "i64", {{"batch", 0, 512}, {"new", 0, 64}}});
+    spec.manifest.outputs.push_back({"present", "f32", {{"batch", 0, 512}, {"", 2, 2}, {"all", 0, 64}, {"", 8, 8}}});
+    sq::ManifestCache &cache = spec.manifest.cache.emplace();
+    cache.states = {{input, 2, axis, heads, 8}};
+    cache.tokens = tokens;
+    EXPECT_EQ(sq::writeArtifact(spec).code, sq::ExitCode::Done);
+    sq_module *loaded = nullptr;
+    std::string message;
+    if (sq_module_load(path("cache.so").c_str(), nullptr, &loaded) != SQ_STATUS_OK)
+      message = sq_last_error();
+    sq_module_release(loaded);
+    return message;
+  };
+  EXPECT_EQ(load(2, 2, 2, 3), "");
+  EXPECT_EQ(load(9, 2, 2, 3), "the manifest is damaged: its cache names a tensor that there is not; build the artifact again");
+  EXPECT_EQ(load(0, 2, 2, 3), "the manifest is damaged: its cache is not for f32 of rank 4; build the artifact again");
+  EXPECT_EQ(load(2, 3, 2, 3), "the manifest is damaged: its cache is not for f32 of rank 4; build the artifact again");
+  EXPECT_EQ(load(2, 2, 3, 3), "the manifest is damaged: its cache is not as large as its past; build the artifact again");
+  EXPECT_EQ(load(2, 2, 0, 3), "the manifest is damaged: its cache has an impossible size; build the artifact again");
+  EXPECT_EQ(load(2, 2, 2, 0), "the manifest is damaged: its cache has no tokens, or positions of another kind; build the artifact again");
+}
+
 } // namespace
