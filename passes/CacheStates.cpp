@@ -447,9 +447,17 @@ struct Rewriter {
     return type && type.getElementType().isF32() ? &x : nullptr;
   }
 
+  /// `type` [batch, places, n] with as many rows as are asked for.
+  static RankedTensorType withRows(Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    SmallVector<int64_t> shape(tensor.getShape());
+    shape[1] = ShapedType::kDynamic;
+    return tensor.clone(shape);
+  }
+
   /// `x` [batch, places, n] at places `rows` [batch, r].
   Value takeRows(Value x) {
-    auto type = cast<RankedTensorType>(x.getType());
+    RankedTensorType type = withRows(x.getType());
     Value zero = arith::ConstantIndexOp::create(b, 0),
           one = arith::ConstantIndexOp::create(b, 1);
     Value last =
@@ -499,7 +507,7 @@ struct Rewriter {
          op = *op->getResult(0).user_begin()) {
       auto styled = cast<DestinationStyleOpInterface>(op);
       OpOperand *init = styled.getDpsInitOperand(0);
-      auto type = cast<RankedTensorType>(init->get().getType());
+      RankedTensorType type = withRows(init->get().getType());
       b.setInsertionPoint(op);
       SmallVector<Value> dynamic;
       for (int64_t d = 0; d < type.getRank(); ++d)
@@ -507,6 +515,7 @@ struct Rewriter {
           dynamic.push_back(tensor::DimOp::create(
               b, d == 1 ? op->getOperand(0) : init->get(), d));
       init->set(tensor::EmptyOp::create(b, type, dynamic));
+      op->getResult(0).setType(type);
     }
   }
 
@@ -690,18 +699,22 @@ struct CacheStatesPass : sq::impl::CacheStatesPassBase<CacheStatesPass> {
 
     // Sequences get different numbers of tokens, the rest is padding: it must not reach them.
     SymbolicSizes newSizes; // (values of the old ones are gone)
-    if (std::string mixed = mixesPlaces(func, newSizes, places); !mixed.empty())
-      return mixed;
+    if (places.constant() && places.constant() != 1)
+      return "it takes " + std::to_string(*places.constant()) + " new places, no more and no less";
+    if (!places.constant()) // (of one place none is padding)
+      if (std::string mixed = mixesPlaces(func, newSizes, places); !mixed.empty())
+        return mixed;
     // Results of each new place: those that are asked for.
     SmallVector<int64_t> selected;
     for (OpOperand &operand : ret->getOpOperands()) {
       auto type = dyn_cast<RankedTensorType>(operand.get().getType());
-      if (!type || type.getRank() != 3 || !type.isDynamicDim(1) || !(newSizes.extent(operand.get(), 1) == places) ||
+      if (!type || type.getRank() != 3 || !(newSizes.extent(operand.get(), 1) == places) ||
           !(newSizes.extent(operand.get(), 0) == batch))
         continue;
       rewriter.selectRows(operand);
       selected.push_back(outputOf[operand.getOperandNumber()]);
     }
+    func.setType(FunctionType::get(func.getContext(), func.getArgumentTypes(), ret.getOperandTypes()));
     (void)func.eraseArguments(goneArguments);
     func->setAttr(
         kCacheAttr,

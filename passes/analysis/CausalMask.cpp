@@ -95,6 +95,7 @@ struct Evaluator {
   Linear past; // T - S
   bool seen;   // the hypothesis: t <= s + past
   Value ones;  // a tensor of ones, or null
+  bool isOneQuery; // s is 0
 
   /// A place that equals no other.
   Linear somewhere() {
@@ -105,9 +106,11 @@ struct Evaluator {
   std::deque<char> unknownPlaces = {};
 
   /// Whether `x >= 0`.
-  std::optional<bool> isNonNegative(const Linear &x) {
+  std::optional<bool> isNonNegative(Linear x) {
     if (x.isNumber())
       return x.constant >= 0;
+    if (isOneQuery)
+      x.loops[2] = -x.loops[3]; // times 0, and as below
     if (x.loops[0] || x.loops[1] || std::abs(x.loops[2]) != 1 || x.loops[3] != -x.loops[2])
       return std::nullopt;
     // x = s - t + c: the hypothesis if c is T - S. x = t - s + c: t - s + c >= 0 is
@@ -399,7 +402,9 @@ sq::CausalValues sq::evaluateCausal(Value mask, AffineMap map, OpFoldResult quer
     loops[i].loops[i] = 1;
   constexpr int maxDepth = 64;
   CausalValues values;
-  values.seen = Evaluator{past, true, ones}.element(mask, map, loops, maxDepth).number;
-  values.hidden = Evaluator{past, false, ones}.element(mask, map, loops, maxDepth).number;
+  Linear count = linearOf(queries);
+  bool isOne = count.isNumber() && count.constant == 1;
+  values.seen = Evaluator{past, true, ones, isOne}.element(mask, map, loops, maxDepth).number;
+  values.hidden = Evaluator{past, false, ones, isOne}.element(mask, map, loops, maxDepth).number;
   return values;
 }

@@ -270,6 +270,40 @@ TEST(KvCacheTiny, BatchOfDifferentLengths) {
   EXPECT_EQ(sq_lm_state_length(together.handle, 1), 1);
 }
 
+/// A batch so large that it runs through the layers in parts (--sq-chunk-batch), which are parts of the
+/// caches, too: each sequence is near what it is alone, and padding reaches none.
+TEST(KvCacheTiny, LargeBatch) {
+  Lm lm(tiny() + "/model_with_past.onnx", 2);
+  ASSERT_TRUE(lm.ok());
+  constexpr int64_t batch = 150, columns = 20;
+  std::mt19937 random(7);
+  std::vector<int64_t> tokens(batch * columns), counts(batch);
+  for (int64_t &token : tokens)
+    token = random() % 1024;
+  for (int64_t &count : counts)
+    count = random() % (columns + 1);
+  counts[0] = columns;
+  State all = lm.state(batch);
+  std::vector<float> first = lm.append(all, tokens, SQ_LM_LAST, counts);
+  // What was padding is overwritten.
+  std::vector<int64_t> more(batch * 3);
+  for (int64_t &token : more)
+    token = random() % 1024;
+  std::vector<float> second = lm.append(all, more);
+  int64_t v = lm.vocabulary;
+  for (int64_t b = 0; b < batch; b += 13) {
+    State alone = lm.state();
+    auto compare = [&](const std::vector<float> &logits, std::vector<int64_t> own) {
+      std::vector<float> expected = lm.append(alone, own), part(logits.begin() + b * v, logits.begin() + (b + 1) * v);
+      EXPECT_LE(difference(part, std::vector<double>(expected.begin(), expected.end()).data()), 2e-5) << "sequence " << b;
+    };
+    if (counts[b])
+      compare(first, {tokens.begin() + b * columns, tokens.begin() + b * columns + counts[b]});
+    compare(second, {more.begin() + b * 3, more.begin() + b * 3 + 3});
+    EXPECT_EQ(sq_lm_state_length(all.handle, b), counts[b] + 3);
+  }
+}
+
 /// Random appends, truncations and forks; after each the logits of the next
 /// token are, bit for bit, those of a fresh state that is given the same tokens
 /// in the same pieces.
