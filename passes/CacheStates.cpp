@@ -17,7 +17,9 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/Remarks.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/CacheStates.h"
@@ -519,6 +521,51 @@ struct Rewriter {
     }
   }
 
+  /// Loops over the batch that compute with how long the past is (positions, of
+  /// GroupQueryAttention) take each sequence's own length. What they check of it
+  /// is for the runtime to hold.
+  void replacePast(SymbolicSizes &sizes, const SymbolicSize &batch) {
+    llvm::SetVector<Value> lengthsOfPast;
+    for (const Cached &cached : caches)
+      if (cached.input >= 0)
+        for (Operation *user : func.getArgument(cached.input).getUsers())
+          if (auto dim = dyn_cast<tensor::DimOp>(user); dim && dim.getConstantIndex() == cached.axis)
+            lengthsOfPast.insert(dim);
+    for (size_t i = 0; i < lengthsOfPast.size(); ++i)
+      for (Operation *user : lengthsOfPast[i].getUsers())
+        if (isa<arith::IndexCastOp>(user))
+          lengthsOfPast.insert(user->getResult(0));
+    llvm::SetVector<Operation *> changed;
+    for (Value past : lengthsOfPast)
+      for (OpOperand &use : llvm::make_early_inc_range(past.getUses())) {
+        auto loop = use.getOwner()->getParentOfType<linalg::GenericOp>();
+        if (!loop || loop->getNumResults() != 1 || !loop.getIndexingMapsArray().back().isIdentity() ||
+            loop.getNumLoops() == 0 || !(sizes.extent(loop.getResult(0), 0) == batch))
+          continue;
+        b.setInsertionPointToStart(loop.getBody());
+        b.setLoc(loop.getLoc());
+        Value own = tensor::ExtractOp::create(b, lengths, ValueRange(linalg::IndexOp::create(b, 0)));
+        if (past.getType().isIndex())
+          own = arith::IndexCastOp::create(b, past.getType(), own);
+        use.set(own);
+        changed.insert(loop);
+      }
+    for (Operation *loop : changed)
+      loop->walk([&](cf::AssertOp check) {
+        if (readsLengths(check.getArg()))
+          check.erase();
+      });
+  }
+
+  bool readsLengths(Value v, int depth = 16) {
+    Operation *op = v.getDefiningOp();
+    if (!op || depth == 0)
+      return false;
+    if (auto extract = dyn_cast<tensor::ExtractOp>(op); extract && extract.getTensor() == lengths)
+      return true;
+    return llvm::any_of(op->getOperands(), [&](Value operand) { return readsLengths(operand, depth - 1); });
+  }
+
   /// What makes the mask of an attention, which goes with it: its checks are of
   /// inputs that are no more.
   void noteMask(Value v) {
@@ -624,21 +671,14 @@ struct CacheStatesPass : sq::impl::CacheStatesPassBase<CacheStatesPass> {
     // The signature as it is.
     Builder builder(func.getContext());
     SmallVector<Attribute> inputs, outputs, states;
-    SmallVector<int64_t> place; // of each argument among them
-    for (unsigned i = 0; i < func.getNumArguments(); ++i) {
-      place.push_back(inputs.size());
-      if (analysis.maskInput != i)
-        inputs.push_back(describe(builder, func.getArgument(i).getType(),
-                                  func.getArgAttrDict(i)));
-    }
+    unsigned numInputs = func.getNumArguments();
     for (unsigned i = 0; i < func.getNumResults(); ++i)
       outputs.push_back(describe(builder, func.getResultTypes()[i],
                                  func.getResultAttrDict(i)));
     for (const Cached &cached : caches) {
       auto type = cast<RankedTensorType>(cached.whole.getType());
-      int64_t heads = type.getDimSize(cached.axis == 2 ? 1 : 2);
       states.push_back(builder.getDenseI64ArrayAttr(
-          {cached.input < 0 ? -1 : place[cached.input], cached.output, cached.axis, heads, type.getDimSize(3)}));
+          {cached.input, cached.output, cached.axis, type.getDimSize(cached.axis == 2 ? 1 : 2), type.getDimSize(3)}));
     }
 
     // Symbols of the new dims must not be those of others.
@@ -667,6 +707,8 @@ struct CacheStatesPass : sq::impl::CacheStatesPassBase<CacheStatesPass> {
         RankedTensorType::get({batchSize, ShapedType::kDynamic}, i64),
         {batchName, rowCount}, "i64", "sq.rows");
     rewriter.replaceCaches(batchName, capacity);
+    if (required)
+      rewriter.replacePast(sizes, batch);
 
     // Pasts and presents leave the signature.
     auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
@@ -697,6 +739,11 @@ struct CacheStatesPass : sq::impl::CacheStatesPassBase<CacheStatesPass> {
         return "something beside attention needs '" + analysis.argName(i) +
                "' or its length; positions must be an input";
 
+    if (required) {
+      RewritePatternSet unused(func.getContext());
+      linalg::populateEraseUnusedOperandsAndResultsPatterns(unused);
+      (void)applyPatternsGreedily(func, std::move(unused));
+    }
     // Sequences get different numbers of tokens, the rest is padding: it must not reach them.
     SymbolicSizes newSizes; // (values of the old ones are gone)
     if (places.constant() && places.constant() != 1)
@@ -713,6 +760,22 @@ struct CacheStatesPass : sq::impl::CacheStatesPassBase<CacheStatesPass> {
         continue;
       rewriter.selectRows(operand);
       selected.push_back(outputOf[operand.getOperandNumber()]);
+    }
+    // An input that nothing reads any more leaves the signature, as the mask does.
+    SmallVector<int64_t> place; // of each argument among the inputs
+    for (unsigned i = 0; i < numInputs; ++i) {
+      bool isGone = analysis.maskInput == i ||
+                    (required && !goneArguments.test(i) && int(i) != tokens && int(i) != positions && func.getArgument(i).use_empty());
+      place.push_back(inputs.size());
+      if (isGone)
+        goneArguments.set(i);
+      else
+        inputs.push_back(describe(builder, func.getArgument(i).getType(), func.getArgAttrDict(i)));
+    }
+    for (Attribute &state : states) {
+      SmallVector<int64_t> numbers(cast<DenseI64ArrayAttr>(state).asArrayRef());
+      numbers[0] = numbers[0] < 0 ? -1 : place[numbers[0]];
+      state = builder.getDenseI64ArrayAttr(numbers);
     }
     func.setType(FunctionType::get(func.getContext(), func.getArgumentTypes(), ret.getOperandTypes()));
     (void)func.eraseArguments(goneArguments);

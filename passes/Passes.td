@@ -522,7 +522,11 @@ def CacheStatesPass : Pass<"sq-cache-states", "::mlir::func::FuncOp"> {
     extents; nothing but causal attention may read it, and nothing else may depend on how long the past is
     (so positions must be an input). Otherwise nothing changes, and a remark says why. With `required` that
     is an error, and an input of integers called a mask is taken to be ones, if all that it then adds to
-    causality is nothing: it leaves the signature. After: `sq.cache` on @main has the model's own signature (`passes/CacheStates.h`), which
+    causality is nothing: it leaves the signature. So do other inputs that then nothing reads: `seqlens_k` of
+    GroupQueryAttention, whose positions become those of each sequence. `required` also gives caches to a program
+    without a past, of all its keys and values, when all attention is causal and all else computes place by place
+    (`analysis/PlaceByPlace.h`), which is asked of every program: sequences of a batch get different numbers of tokens, and
+    padding must reach none. After: `sq.cache` on @main has the model's own signature (`passes/CacheStates.h`), which
     the runtime still serves.
 
     ```mlir

@@ -37,6 +37,25 @@ struct Check {
     return found;
   }
 
+  /// What is only added to the length of its sequence: a position, which goes on
+  /// where an earlier part ended.
+  static bool isPosition(Value place, int depth = 4) {
+    auto isLength = [](Value v) {
+      while (isa_and_nonnull<arith::IndexCastOp>(v.getDefiningOp()))
+        v = v.getDefiningOp()->getOperand(0);
+      auto extract = v.getDefiningOp<tensor::ExtractOp>();
+      auto arg = extract ? dyn_cast<BlockArgument>(extract.getTensor()) : nullptr;
+      auto func = arg ? dyn_cast<func::FuncOp>(arg.getOwner()->getParentOp()) : nullptr;
+      auto name = func ? func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), "sq.name") : nullptr;
+      return name && name.getValue() == "sq.lengths";
+    };
+    return llvm::all_of(place.getUsers(), [&](Operation *user) {
+      if (isa<arith::IndexCastOp>(user))
+        return depth > 0 && isPosition(user->getResult(0), depth - 1);
+      return isa<arith::AddIOp>(user) && isLength(user->getOperand(user->getOperand(0) == place));
+    });
+  }
+
   bool fits(linalg::LinalgOp op) {
     std::optional<unsigned> loop;
     for (OpOperand &operand : op->getOpOperands()) {
@@ -70,7 +89,7 @@ struct Check {
                   return WalkResult::advance();
                 auto index = dyn_cast<linalg::IndexOp>(inner);
                 auto extract = dyn_cast<tensor::ExtractOp>(inner);
-                bool wrong = (index && loop && index.getDim() == *loop) ||
+                bool wrong = (index && loop && index.getDim() == *loop && !isPosition(index)) ||
                              (extract && dimOf(extract.getTensor()) != -1);
                 for (Value operand : inner->getOperands())
                   if (operand.getParentRegion()->isProperAncestor(
@@ -135,6 +154,11 @@ struct Check {
     if (isa<LinearOp, RmsNormOp, LayerNormOp, GeluOp, SiluOp, EmbeddingOp,
             RotaryEmbeddingOp, SoftmaxOp>(op))
       return fitsRows(op);
+    if (auto o = dyn_cast<MatmulOp>(op)) {
+      // Places are rows, of a factor without any.
+      int64_t rows = cast<RankedTensorType>(o.getOuts().getType()).getRank() - 2;
+      return dimOf(o.getA()) == rows && dimOf(o.getOuts()) == rows && dimOf(o.getB()) == -1;
+    }
     if (auto o = dyn_cast<tensor::ExpandShapeOp>(op))
       return fitsGroups(o.getResult(), o.getReassociationIndices());
     if (auto o = dyn_cast<tensor::CollapseShapeOp>(op))

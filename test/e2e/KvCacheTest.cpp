@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <cmath>
 #include <map>
 #include <random>
@@ -436,6 +437,59 @@ INSTANTIATE_TEST_SUITE_P(All, KvCacheFamilies,
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+/// com.microsoft.GroupQueryAttention, whose positions follow from how long the past is: of each sequence by
+/// itself, also in a batch. The weights are random numbers that the graph makes.
+TEST(KvCacheTiny, GroupQueryAttention) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("gqa.onnxtxt");
+  std::ofstream(path) << R"(<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+    g (int64[batch, sequence] ids, int32[batch] seqlens_k, int32 total_sequence_length, float[batch, 2, past, 16] pk, float[batch, 2, past, 16] pv)
+      => (float[batch, sequence, 20] logits, float[batch, 2, total, 16] kk, float[batch, 2, total, 16] vv) {
+      table = RandomNormal <shape = [20, 32], seed = 1.0> ()
+      wk = RandomNormal <shape = [32, 32], seed = 2.0, scale = 0.3> ()
+      wv = RandomNormal <shape = [32, 32], seed = 3.0, scale = 0.3> ()
+      wq = RandomNormal <shape = [32, 64], seed = 4.0, scale = 0.3> ()
+      wo = RandomNormal <shape = [64, 20], seed = 5.0, scale = 0.3> ()
+      c = RandomUniform <shape = [50, 8], seed = 6.0> ()
+      s = RandomUniform <shape = [50, 8], seed = 7.0> ()
+      x = Gather (table, ids)
+      q = MatMul (x, wq)
+      k = MatMul (x, wk)
+      v = MatMul (x, wv)
+      a, kk, vv = com.microsoft.GroupQueryAttention <num_heads = 4, kv_num_heads = 2, do_rotary = 1> (q, k, v, pk, pv, seqlens_k, total_sequence_length, c, s)
+      logits = MatMul (a, wo)
+    })";
+  CompileOptions handed;
+  handed.kvCache = "explicit";
+  CompiledModel whole(path, handed), cached(path, Lm::cached());
+  ASSERT_TRUE(whole.ok() && cached.ok());
+  Program program = whole.open();
+  using numerics::DType;
+  std::vector<std::vector<int64_t>> rows = {{3, 1, 4, 1, 5, 9, 2, 6}, {19, 0, 7, 7, 18, 2, 8, 1}};
+  std::vector<std::vector<double>> expected;
+  for (const std::vector<int64_t> &row : rows) {
+    Tensor past{DType::F32, {1, 2, 0, 16}, {}, {}};
+    llvm::Expected<std::vector<Tensor>> outputs =
+        program.run({{DType::I64, {1, 8}, {}, row}, {DType::I32, {1}, {}, {7}}, {DType::I32, {}, {}, {8}}, past, past});
+    ASSERT_TRUE(static_cast<bool>(outputs)) << llvm::toString(outputs.takeError());
+    expected.push_back(outputs->front().reals);
+  }
+  Lm lm(cached);
+  ASSERT_TRUE(lm.ok());
+  EXPECT_EQ(sq_module_num_inputs(lm.module), 3); // without seqlens_k and total_sequence_length
+  State state = lm.state(2);
+  // The second sequence is two tokens behind the first.
+  for (int64_t at = 0; at < 8; at += 2) {
+    std::vector<int64_t> counts = {2, at ? 2 : 0};
+    std::vector<int64_t> tokens = {rows[0][at], rows[0][at + 1], at ? rows[1][at - 2] : 0, at ? rows[1][at - 1] : 0};
+    std::vector<float> logits = lm.append(state, tokens, SQ_LM_ALL, counts);
+    ASSERT_EQ(logits.size(), 80u);
+    EXPECT_LE(difference({logits.begin(), logits.begin() + 40}, &expected[0][at * 20]), 2e-5) << "at " << at;
+    if (at)
+      EXPECT_LE(difference({logits.begin() + 40, logits.end()}, &expected[1][(at - 2) * 20]), 2e-5) << "at " << at;
+  }
+}
 
 /// With layers in 8 bits, or weights in bf16, a cache changes nothing but how tokens come in.
 TEST(KvCacheTiny, OfOtherPrecisions) {
