@@ -438,6 +438,29 @@ INSTANTIATE_TEST_SUITE_P(All, KvCacheFamilies,
                            return name;
                          });
 
+/// A cut anywhere, also within what came at once: what follows is as if the rest had never been.
+TEST(KvCacheTiny, TruncateAnywhere) {
+  Lm lm(tiny() + "/model_with_past.onnx");
+  ASSERT_TRUE(lm.ok());
+  std::vector<int64_t> tokens, others;
+  for (int64_t i = 0; i < 90; ++i) {
+    tokens.push_back(i * 401 % 1024);
+    others.push_back(i * 577 % 1024);
+  }
+  for (int64_t length : {0, 1, 15, 16, 17, 63, 64, 65, 89}) {
+    State state = lm.state(), fresh = lm.state();
+    lm.append(state, others);
+    ASSERT_STATUS(SQ_STATUS_OK, sq_lm_state_truncate(state.handle, -1, 0));
+    lm.append(state, tokens);
+    ASSERT_STATUS(SQ_STATUS_OK, sq_lm_state_truncate(state.handle, 0, length));
+    std::vector<int64_t> ahead(tokens.begin(), tokens.begin() + length), next = {7, 8, 9};
+    if (length)
+      lm.append(fresh, ahead);
+    std::vector<float> got = lm.append(state, next), expected = lm.append(fresh, next);
+    EXPECT_LE(difference(got, std::vector<double>(expected.begin(), expected.end()).data()), 2e-5) << "at " << length;
+  }
+}
+
 /// com.microsoft.GroupQueryAttention, whose positions follow from how long the past is: of each sequence by
 /// itself, also in a batch. The weights are random numbers that the graph makes.
 TEST(KvCacheTiny, GroupQueryAttention) {
