@@ -136,7 +136,7 @@ struct Compiler {
     std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
     SmallVector<Target> targets = chooseTargets(options);
     std::string pipeline = "builtin.module(" + std::string(options.keepIntermediates ? "sq-keep-intermediates," : "") + "sq-onnx-to-graph," +
-                           (options.observe ? "sq-observe," : "") + graphPipeline() + "," +
+                           (options.observe ? "sq-observe," : "") + cachePipeline() + graphPipeline() + "," +
                            codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets[typicalTarget(targets)], options.tile) + ")";
     if (writeReproducer(path, pipeline, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
@@ -153,6 +153,10 @@ struct Compiler {
   std::string graphPipeline() const {
     return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3}}", weightPrecision(), panelColumns(), inPairs(),
                          byteProducts());
+  }
+
+  std::string cachePipeline() const {
+    return !mayKeepStates() ? "" : options.kvCache == "state" ? "func.func(sq-cache-states{required=true})," : "func.func(sq-cache-states),";
   }
 
   /// A sanitized build of sq instruments what its tests load; other kinds of
