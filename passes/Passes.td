@@ -511,4 +511,44 @@ def BindOutputsPass : Pass<"sq-bind-outputs", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::sq::SqDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def CacheStatesPass : Pass<"sq-cache-states", "::mlir::func::FuncOp"> {
+  let summary = "keep keys and values of a decoder in a cache between runs";
+  let description = [{
+    A decoder that takes its past and returns it with new rows behind it (`past_key_values`, `present`) copies
+    all of it in every step. Each such pair of an argument and a result of @main becomes one argument, a cache
+    that the program appends to in place: `[batch, capacity, heads, size]`, of which a new argument
+    `sq.lengths` says how many places are in use, by row of the batch. A second one, `sq.rows` [batch, r],
+    says of which of the new places results [batch, places, n] are wanted: they are selected before the
+    products that give them, so that a prefill need not compute logits for all of a prompt.
+
+    Before: the graph level. That a result is an argument with rows appended is proved from offsets and
+    extents; nothing but causal attention may read it, and nothing else may depend on how long the past is
+    (so positions must be an input). Otherwise nothing changes, and a remark says why. With `required` that
+    is an error, and an input of integers called a mask is taken to be ones, if all that it then adds to
+    causality is nothing: it leaves the signature. So do other inputs that then nothing reads: `seqlens_k` of
+    GroupQueryAttention, whose positions become those of each sequence. `required` also gives caches to a program
+    without a past, of all its keys and values, when all attention is causal and all else computes place by place
+    (`analysis/PlaceByPlace.h`), which is asked of every program: sequences of a batch get different numbers of tokens, and
+    padding must reach none. After: `sq.cache` on @main has the model's own signature (`passes/CacheStates.h`), which
+    the runtime still serves.
+
+    ```mlir
+    %0 = tensor.insert_slice %past into %empty[0, 0, 0, 0] ...
+    %1 = tensor.insert_slice %new into %0[0, 0, %p, 0] ...
+    %2 = sq.attention ins(%q, %1, %3 : ...) outs(...) {causal, scale = 0.125 : f32}
+    return %2, %1, %3
+    ==>
+    %1 = sq.kv_append ins(%new, %lengths : ...) outs(%cache : ...)
+    %2 = sq.kv_attend ins(%q, %1, %3, %lengths : ...) outs(...) {scale = 0.125 : f32}
+    return %2
+    ```
+
+    Running it twice changes nothing.
+  }];
+  let options = [
+    Option<"required", "required", "bool", "false", "fail when there is no cache to make, and take a mask of padding to be ones (default: false)">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::sq::SqDialect"];
+}
+
 #endif

@@ -174,8 +174,17 @@ struct Work {
       return packedMatmul(o);
     if (auto o = dyn_cast<AttentionOp>(op))
       return attention(o, o.getMask());
+    if (auto o = dyn_cast<KvAttendOp>(op))
+      return attention(o, Value());
     if (auto o = dyn_cast<IntAttentionOp>(op))
       return attention(o, o.getKeep());
+    if (auto o = dyn_cast<KvAppendOp>(op)) {
+      // Not the whole cache, which `outs` is.
+      kind = "copy";
+      parts.insert("append");
+      reads = writes = sizes.bytes(o.getRows());
+      return;
+    }
     kind = op->getName().stripDialect();
     parts.insert(kind);
     if (auto o = dyn_cast<MatmulOp>(op)) {

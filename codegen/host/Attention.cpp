@@ -28,13 +28,20 @@ namespace {
 
 constexpr int64_t kFlopsPerThread = 1 << 20;
 
-struct Emitter {
-  AttentionOp op;
+/// What sq.attention and sq.kv_attend have in common, and how they differ.
+struct Operands {
+  Value q, k, v, mask, out; // mask: null without
+  FloatAttr scale;
+  bool causal;
+  Value lengths; // of a cache: the places in use before the queries, by row of the batch; else null
+};
+
+struct Emitter : Operands {
+  Location loc;
   const TiledTarget &target;
   int64_t blockVectors; // of queries in a block, at most
-  Value q, k, v, mask, out;
   Value queries, keys, heads, size; // S * group, T, H / group, D
-  Value past; // T - S
+  Value past; // T - S, or what the row of the batch has in its cache
   int64_t group; // heads that share keys and values
   bool maskPerQuery;
   VectorType vectorType;
@@ -47,9 +54,8 @@ struct Emitter {
   Value batch, first, valid, thread, zero;
   SmallVector<Value> lastSeen; // causal: the last key that each query of the block sees, i32
 
-  Emitter(AttentionOp op, const TiledTarget &target)
-      : op(op), target(target), blockVectors(target.lanes == 16 ? 4 : 2), q(op.getQ()), k(op.getK()),
-        v(op.getV()), mask(op.getMask()), out(op.getOuts()),
+  Emitter(Location loc, const Operands &operands, const TiledTarget &target)
+      : Operands(operands), loc(loc), target(target), blockVectors(target.lanes == 16 ? 4 : 2),
         group(cast<MemRefType>(q.getType()).getDimSize(2) / cast<MemRefType>(k.getType()).getDimSize(2)) {
     auto maskDim = [&](int64_t dim) { return cast<MemRefType>(mask.getType()).getDimSize(dim); };
     maskPerQuery = mask && (maskDim(2) != 1 || (maskDim(1) != 1 && group > 1));
@@ -131,12 +137,11 @@ struct Emitter {
   }
 
   void packQueries(ImplicitLocOpBuilder &b, int64_t vectors, Value head) {
-    Value scale = vector::BroadcastOp::create(b, vectorType,
-                                              arith::ConstantOp::create(b, op.getScaleAttr()));
+    Value factor = vector::BroadcastOp::create(b, vectorType, arith::ConstantOp::create(b, scale));
     loop(b, zero, size, target.lanes, [&](ImplicitLocOpBuilder &db, Value d) {
       Value lanesMask = lanesLeft(db, size, d);
       for (int64_t vec = 0; vec < vectors; ++vec)
-        transposeIn(db, q, d, vec, lanesMask, scale,
+        transposeIn(db, q, d, vec, lanesMask, factor,
                     [&](Value j) {
                       auto [s, h] = placeOf(db, j, head);
                       return SmallVector<Value>{batch, s, h, d};
@@ -202,7 +207,7 @@ struct Emitter {
                                      : Value();
           if (add)
             sum = arith::AddFOp::create(tb, sum, add);
-          if (op.getCausal()) {
+          if (causal) {
             Value t = arith::IndexCastOp::create(tb, tb.getI32Type(), key[r]);
             Value isSeen = arith::CmpIOp::create(tb, arith::CmpIPredicate::sge, lastSeen[vec],
                                                  vector::BroadcastOp::create(tb, lastSeen[vec].getType(), t));
@@ -335,9 +340,13 @@ struct Emitter {
         });
   }
 
+  Value lengthOf(ImplicitLocOpBuilder &b, Value row) {
+    return arith::IndexCastOp::create(b, b.getIndexType(), memref::LoadOp::create(b, lengths, row));
+  }
+
   /// Sets `lastSeen`; returns the number of keys that queries of the block see.
   Value seenKeys(ImplicitLocOpBuilder &b, int64_t vectors) {
-    if (!op.getCausal())
+    if (!causal)
       return keys;
     auto type = VectorType::get({target.lanes}, b.getI32Type());
     auto splatOf = [&](Value v) -> Value {
@@ -389,15 +398,19 @@ struct Emitter {
         b, MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, blockVectors * target.lanes}, b.getF32Type()),
         ValueRange{ThreadsOp::create(b, b.getIndexType()), rows});
     SmallVector<Value> sizes = {dimOf(b, out, 0), heads, ceilDiv(b, queries, perBlock)};
-    Value cost = product(b, {keys, size, indexConstant(b, 4 * blockVectors * target.lanes)});
+    // Of a cache the first row's length has to speak for all.
+    Value seen = lengths ? arith::MinUIOp::create(b, keys, arith::AddIOp::create(b, dimOf(b, q, 1), lengthOf(b, zero))) : keys;
+    Value cost = product(b, {seen, size, indexConstant(b, 4 * blockVectors * target.lanes)});
     ParallelOp::create(
-        b, kernelName("attention", op.getLoc()), product(b, sizes),
+        b, kernelName("attention", loc), product(b, sizes),
         grainFor(b, cost, kFlopsPerThread), [&](OpBuilder &o, Location l, ValueRange range) {
           ImplicitLocOpBuilder pb(l, o);
           thread = range[2];
           loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &ib, Value task) {
             SmallVector<Value> where = delinearize(ib, task, sizes);
             batch = where[0];
+            if (lengths)
+              past = lengthOf(ib, batch);
             first = arith::MulIOp::create(ib, where[2], perBlock);
             valid = arith::MinUIOp::create(ib, perBlock, arith::SubIOp::create(ib, queries, first));
             Value head = where[1];
@@ -418,26 +431,37 @@ struct Emitter {
   }
 };
 
-} // namespace
-
-LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const TiledTarget &target) {
-  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+LogicalResult lower(RewriterBase &rewriter, Operation *op, const Operands &operands, const TiledTarget &target) {
+  ImplicitLocOpBuilder b(op->getLoc(), rewriter);
   for (Value v : op->getOperands())
-    if (!cast<MemRefType>(v.getType()).getElementType().isF32())
-      return op.emitOpError("has no kernel for ") << v.getType() << "; only f32";
+    if (v != operands.lengths && !cast<MemRefType>(v.getType()).getElementType().isF32())
+      return op->emitOpError("has no kernel for ") << v.getType() << "; only f32";
   auto headsOf = [](Value v) { return cast<MemRefType>(v.getType()).getDimSize(2); };
-  if (headsOf(op.getQ()) != headsOf(op.getK()) &&
-      (ShapedType::isDynamic(headsOf(op.getQ())) || ShapedType::isDynamic(headsOf(op.getK()))))
-    return op.emitOpError("has an unknown number of heads; make the head dimension static");
-  Emitter e(op, target);
-  Value places = dimOf(b, op.getQ(), 1);
+  if (headsOf(operands.q) != headsOf(operands.k) &&
+      (ShapedType::isDynamic(headsOf(operands.q)) || ShapedType::isDynamic(headsOf(operands.k))))
+    return op->emitOpError("has an unknown number of heads; make the head dimension static");
+  Emitter e(op->getLoc(), operands, target);
+  Value places = dimOf(b, operands.q, 1);
   e.queries = e.group == 1 ? places : Value(arith::MulIOp::create(b, places, indexConstant(b, e.group)));
-  e.keys = dimOf(b, op.getK(), 1);
-  e.past = arith::SubIOp::create(b, e.keys, places);
-  e.heads = dimOf(b, op.getK(), 2);
-  e.size = dimOf(b, op.getQ(), 3);
+  e.keys = dimOf(b, operands.k, 1);
+  if (!operands.lengths)
+    e.past = arith::SubIOp::create(b, e.keys, places);
+  e.heads = dimOf(b, operands.k, 2);
+  e.size = dimOf(b, operands.q, 3);
   e.vectorType = VectorType::get({target.lanes}, b.getF32Type());
   e.emit(b);
   rewriter.eraseOp(op);
   return success();
+}
+
+} // namespace
+
+LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const TiledTarget &target) {
+  return lower(rewriter, op,
+               {op.getQ(), op.getK(), op.getV(), op.getMask(), op.getOuts(), op.getScaleAttr(), op.getCausal(), Value()}, target);
+}
+
+LogicalResult sq::lowerKvAttend(RewriterBase &rewriter, KvAttendOp op, const TiledTarget &target) {
+  return lower(rewriter, op,
+               {op.getQ(), op.getK(), op.getV(), Value(), op.getOuts(), op.getScaleAttr(), /*causal=*/true, op.getLengths()}, target);
 }

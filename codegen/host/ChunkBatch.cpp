@@ -38,7 +38,7 @@ using namespace mlir;
 
 namespace {
 
-bool isProduct(Operation *op) { return isa<sq::PackedMatmulOp, sq::AttentionOp, sq::IntAttentionOp>(op); }
+bool isProduct(Operation *op) { return isa<sq::PackedMatmulOp, sq::AttentionOp, sq::KvAttendOp, sq::IntAttentionOp>(op); }
 
 /// Which operands of kernels run along the batch.
 struct Batch {
@@ -138,6 +138,8 @@ struct Batch {
     if (auto o = dyn_cast<sq::AttentionOp>(op))
       return isAlong(o.getQ()) && isAlong(o.getK()) && isAlong(o.getV()) && isAlong(o.getOuts()) &&
              (!o.getMask() || isAlong(o.getMask()) || (isFixed(o.getMask()) && cast<MemRefType>(o.getMask().getType()).getDimSize(0) == 1));
+    if (isa<sq::KvAppendOp, sq::KvAttendOp>(op))
+      return llvm::all_of(op->getOperands(), [&](Value v) { return isAlong(v); });
     if (auto o = dyn_cast<sq::LookupOp>(op))
       return isAlong(o.getX()) && isAlong(o.getOuts()) && cast<MemRefType>(o.getX().getType()).getRank() > 1;
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))
@@ -210,7 +212,7 @@ struct Chunker {
     // Rows that one part of the batch has in products.
     Operation *product = *llvm::find_if(run, isProduct);
     Value x = product->getOperand(0);
-    int64_t rank = isa<sq::AttentionOp, sq::IntAttentionOp>(product) ? 3 : cast<MemRefType>(x.getType()).getRank();
+    int64_t rank = isa<sq::AttentionOp, sq::KvAttendOp, sq::IntAttentionOp>(product) ? 3 : cast<MemRefType>(x.getType()).getRank();
     for (int64_t d = 1; d + 1 < rank; ++d)
       extents.push_back(sq::dimOf(b, x, d));
 

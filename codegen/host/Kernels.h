@@ -22,6 +22,8 @@ using TiledInputs = llvm::DenseMap<mlir::Operation *, mlir::Value>;
 mlir::LogicalResult lowerAmxMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &, TiledInputs &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const TiledTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const TiledTarget &);
+mlir::LogicalResult lowerKvAttend(mlir::RewriterBase &, KvAttendOp, const TiledTarget &);
+mlir::LogicalResult lowerKvAppend(mlir::RewriterBase &, KvAppendOp, const TiledTarget &);
 /// One that may round to bf16, with static heads, on AMX tiles.
 mlir::LogicalResult lowerAmxAttention(mlir::RewriterBase &, AttentionOp);
 /// Heads of 4 elements or a multiple.

@@ -41,6 +41,10 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerMatmul(rewriter, o, target);
     if (auto o = dyn_cast<sq::AttentionOp>(op))
       return target.amx && o.getBf16() && hasStaticHeads(o) ? sq::lowerAmxAttention(rewriter, o) : sq::lowerAttention(rewriter, o, target);
+    if (auto o = dyn_cast<sq::KvAttendOp>(op))
+      return sq::lowerKvAttend(rewriter, o, target);
+    if (auto o = dyn_cast<sq::KvAppendOp>(op))
+      return sq::lowerKvAppend(rewriter, o, target);
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))
       return sq::lowerIntAttention(rewriter, o, target);
     if (auto o = dyn_cast<sq::LookupOp>(op))

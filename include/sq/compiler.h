@@ -63,6 +63,11 @@ struct CompileOptions {
   std::function<CompileResult(const std::vector<LayerShape> &shapes, std::vector<LayerTimes> &times)> measureLayers;
   std::vector<std::string> levels;         // empty: every CPU level; "native" resolved by the tool
   std::vector<std::string> cuda;           // architectures (sm_80, ...): CUDA kernels instead of the host's
+  /// How a decoder that takes its past and returns it longer is compiled: "auto": its keys and values stay in
+  /// caches between runs where that is possible (the signature stays the same: sq/runtime.h); "state": the same,
+  /// or the model is refused, and a mask of padding is taken to be ones; "explicit": they are handed in and out.
+  /// For CUDA it is "explicit".
+  std::string kvCache = "auto";
   std::string tile;                        // sizes of tiles, --tile=; empty: by the cost model
   std::string emit;                        // a phase name, or empty for an artifact
   /// Files that get the compile report, by suffix (.json, .html, .txt); "-":

@@ -31,6 +31,7 @@ typedef enum sq_status {
                                     * use the device */
 } sq_status;
 
+typedef struct sq_lm_state sq_lm_state; /* what a batch of sequences has seen: keys and values */
 typedef struct sq_module sq_module;   /* shared, read-only: code and mapped weights */
 typedef struct sq_session sq_session; /* one run at a time; own arena, threads or stream */
 
@@ -160,6 +161,94 @@ SQ_API sq_status sq_session_kernel_times(const sq_session *session, const sq_ker
 typedef void (*sq_trace_fn)(void *user, int32_t kernel, int32_t thread, int64_t begin, int64_t end);
 /* Traces the following runs; `fn` NULL ends that. */
 SQ_API sq_status sq_session_set_trace(sq_session *session, sq_trace_fn fn, void *user);
+
+/* Language models. A decoder that was compiled from one with past_key_values
+ * and present (sq-compile --kv-cache) keeps keys and values of its sequences in
+ * a state: a token costs what is new, nothing of the past is copied.
+ * sq_session_run still takes the past and returns it longer, by copies. States
+ * are for the CPU. A call that fails leaves the state and its lengths as they
+ * were. */
+typedef struct sq_lm_info {
+  size_t size;        /* sizeof(sq_lm_info), set by the caller */
+  int32_t caches;     /* of keys or values; 0: the model has none, and no sq_lm_
+                         call works */
+  int64_t vocabulary; /* token ids are 0 .. vocabulary - 1; 0: not known */
+  int64_t bytes_per_token; /* of all caches, for one sequence */
+  int64_t max_past; /* places before a call, at most; INT64_MAX: any (sq-compile
+                       --shape) */
+  int64_t max_tokens; /* new ones of a sequence in a call, at most */
+} sq_lm_info;
+SQ_API sq_status sq_lm_get_info(const sq_module *module, sq_lm_info *info);
+
+/* A state for `batch` sequences, all empty. `capacity` is the most tokens that
+ * a sequence may have; memory for them is reserved, and used as it is filled.
+ * 0: the state starts small and grows to twice its capacity when it is full,
+ * which copies it. It keeps the module alive. Not thread-safe; one session uses
+ * it at a time, of any session of the module. */
+SQ_API sq_status sq_lm_state_create(sq_module *module, int64_t batch,
+                                    int64_t capacity, sq_lm_state **state);
+SQ_API void sq_lm_state_release(sq_lm_state *state);
+/* Tokens that sequence `row` has; -1 for a row there is not. */
+SQ_API int64_t sq_lm_state_length(const sq_lm_state *state, int64_t row);
+/* Forgets all but the first `length` tokens of sequence `row`, of all for -1,
+ * in no time. SQ_STATUS_INVALID_ARGUMENT when it has fewer. */
+SQ_API sq_status sq_lm_state_truncate(sq_lm_state *state, int64_t row,
+                                      int64_t length);
+/* A new state whose sequence i is a copy of sequence rows[i] of `state`; `rows`
+ * NULL: all of them, in order (`count` is then ignored). Capacity and growth
+ * are those of `state`. Copies the tokens there are. */
+SQ_API sq_status sq_lm_state_fork(const sq_lm_state *state, const int64_t *rows,
+                                  int64_t count, sq_lm_state **fork);
+typedef struct sq_lm_state_stats {
+  size_t size; /* sizeof(sq_lm_state_stats), set by the caller */
+  int64_t batch,
+      capacity;           /* sequences; tokens of each that there is room for */
+  int64_t reserved_bytes; /* of address space; memory is what tokens were
+                             written to */
+  int64_t copied_bytes; /* of keys and values so far, by growing and forking */
+} sq_lm_state_stats;
+SQ_API sq_status sq_lm_state_get_stats(const sq_lm_state *state,
+                                       sq_lm_state_stats *stats);
+
+enum { SQ_LM_LAST = 0, SQ_LM_ALL = 1 };
+/* Appends tokens to all sequences and computes their logits. `tokens` is
+ * [batch, columns], row-major, of which sequence b takes the first counts[b] (0
+ * to columns; NULL: all); the others may hold anything. `logits` becomes f32
+ * [batch, 1, n] for SQ_LM_LAST, after the last token that counts, or
+ * [batch, columns, n] for SQ_LM_ALL; what lies past a sequence's count is
+ * undefined. With data == NULL it is the session's memory until its next run,
+ * otherwise it is written in place.
+ *
+ * Sequence b gets the same bits whatever the capacity and, unless the model
+ * itself mixes them, the other sequences hold. No allocation after
+ * the first calls of a shape, except by a state that grows. Refused
+ * (SQ_STATUS_INVALID_ARGUMENT): no tokens at all, a token outside the
+ * vocabulary, more tokens than the state's capacity or the model's ranges
+ * allow, a state of another module. SQ_STATUS_UNSUPPORTED: a model with inputs
+ * beside tokens, positions and its past. */
+SQ_API sq_status sq_lm_append(sq_session *session, sq_lm_state *state,
+                              const int64_t *tokens, int64_t columns,
+                              const int64_t *counts, int32_t which,
+                              DLTensor *logits);
+
+/* How to choose from logits; zeros are greedy. */
+typedef struct sq_lm_sampling {
+  size_t size;        /* sizeof(sq_lm_sampling) */
+  double temperature; /* logits are divided by it; 0: the largest one is taken,
+                         the lowest id on ties */
+  int64_t top_k; /* only so many of the largest (Fan et al. 2018); 0: all */
+  double top_p; /* of these the fewest whose probabilities reach it (Holtzman et
+                   al. 2020); 0 or 1: all */
+  uint64_t seed;
+} sq_lm_sampling;
+/* Chooses one of `count` logits (f32). The random number is a function of seed,
+ * `sequence` and `step` alone (Philox4x32-10, Salmon et al. 2011), and what
+ * follows from it is computed without libm: the same logits give the same token
+ * on every machine. `session` lends memory only. SQ_STATUS_INVALID_ARGUMENT for
+ * options out of range, or logits that are NaN or +inf. */
+SQ_API sq_status sq_lm_sample(sq_session *session, const float *logits,
+                              int64_t count, const sq_lm_sampling *sampling,
+                              uint64_t sequence, uint64_t step, int64_t *token);
 
 #ifdef __cplusplus
 }

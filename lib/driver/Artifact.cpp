@@ -130,10 +130,19 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   for (const ManifestWidened &w : m.widened)
     widened.push_back(manifest::CreateWidened(builder, w.source, w.destination, w.depth, w.columns));
   auto widenedVector = builder.CreateVector(widened);
+  flatbuffers::Offset<manifest::Cache> cache;
+  if (m.cache) {
+    std::vector<flatbuffers::Offset<manifest::State>> states;
+    for (const ManifestState &state : m.cache->states)
+      states.push_back(manifest::CreateState(builder, state.input, state.output, state.axis, state.heads, state.size));
+    auto stateVector = builder.CreateVector(states);
+    auto selected = builder.CreateVector(m.cache->selected);
+    cache = manifest::CreateCache(builder, stateVector, m.cache->tokens, m.cache->positions, m.cache->vocabulary, selected);
+  }
   builder.Finish(manifest::CreateManifest(builder, SQ_FORMAT_VERSION, producer, modelName, *inputs,
                                           *outputs, variantVector, kernelVector, weightsSize,
                                           hash.low64, hash.high64, report, widenedVector,
-                                          m.widenedSize),
+                                          m.widenedSize, cache),
                  manifest::ManifestIdentifier());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()),
                      builder.GetSize());

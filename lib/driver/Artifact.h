@@ -56,6 +56,18 @@ struct ManifestWidened {
   uint64_t depth = 0, columns = 0;
 };
 
+struct ManifestState {
+  int32_t input = 0, output = 0, axis = 0;
+  int64_t heads = 0, size = 0;
+};
+
+struct ManifestCache {
+  std::vector<ManifestState> states;
+  int32_t tokens = 0, positions = -1;
+  int64_t vocabulary = 0;
+  std::vector<int32_t> selected;
+};
+
 struct Manifest {
   std::string producer = "sq 0.1.0";
   std::string modelName;
@@ -65,6 +77,7 @@ struct Manifest {
   std::string report;                 // JSON
   std::vector<ManifestWidened> widened;
   uint64_t widenedSize = 0;
+  std::optional<ManifestCache> cache = {};
 };
 
 /// A piece of the weight section. `write` fills `destination` (`size` bytes,

@@ -136,7 +136,7 @@ struct Compiler {
     std::string name = (file ? options.output : "sq") + ".reproducer.mlir";
     SmallVector<Target> targets = chooseTargets(options);
     std::string pipeline = "builtin.module(" + std::string(options.keepIntermediates ? "sq-keep-intermediates," : "") + "sq-onnx-to-graph," +
-                           (options.observe ? "sq-observe," : "") + graphPipeline() + "," +
+                           (options.observe ? "sq-observe," : "") + cachePipeline() + graphPipeline() + "," +
                            codePipeline(targets.empty() ? Target{hostTargets().back(), {}} : targets[typicalTarget(targets)], options.tile) + ")";
     if (writeReproducer(path, pipeline, name))
       return " with " + name + " (the model without its weights), which this runs again:\n  sq-opt "
@@ -153,6 +153,10 @@ struct Compiler {
   std::string graphPipeline() const {
     return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3}}", weightPrecision(), panelColumns(), inPairs(),
                          byteProducts());
+  }
+
+  std::string cachePipeline() const {
+    return !mayKeepStates() ? "" : options.kvCache == "state" ? "func.func(sq-cache-states{required=true})," : "func.func(sq-cache-states),";
   }
 
   /// A sanitized build of sq instruments what its tests load; other kinds of
@@ -232,6 +236,12 @@ struct Compiler {
     return status.ok() ? CompileResult() : fail(ExitCode::Refused, status.message);
   }
 
+  /// Whether keys and values of a decoder are to stay between runs; attention in integers has no caches.
+  bool mayKeepStates() const {
+    return options.kvCache != "explicit" && options.cuda.empty() && options.quant != "int-only" && options.emit != "qdq-onnx" &&
+           !options.keepIntermediates && !options.observe;
+  }
+
   /// Linear layers to 8 bits, those that are to have them.
   CompileResult quantize(ModuleOp module) {
     auto main = *module.getOps<func::FuncOp>().begin();
@@ -303,6 +313,11 @@ struct Compiler {
           }
         })))
       return fail(ExitCode::Refused, "the model could not be normalised");
+    // Before layers get other forms, which it would have to know.
+    if (mayKeepStates() && failed(run(*module, [&](OpPassManager &pm) {
+          pm.addNestedPass<func::FuncOp>(createCacheStatesPass({.required = options.kvCache == "state"}));
+        })))
+      return fail(ExitCode::Refused, "the model cannot have a cache");
     if (options.quant == "int8")
       if (CompileResult r = quantize(*module); r.code != ExitCode::Done)
         return r;

@@ -29,7 +29,7 @@ namespace {
 /// artifacts in one process must not see each other's kernels.
 constexpr char kVersionScript[] = R"({
   global: sq_artifact; sq_last_error; sq_status_string; sq_runtime_version;
-          sq_module_*; sq_session_*;
+          sq_module_*; sq_session_*; sq_lm_*;
   local: *;
 };
 )";

@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/CacheStates.h"
 
 #include <set>
 
@@ -40,6 +41,37 @@ std::string describeTensor(ShapedType type, function_ref<Attribute(StringRef)> a
   return "";
 }
 
+/// A program with caches: the model's own signature, and what stands for its
+/// pasts.
+std::string describeCached(DictionaryAttr cache, DictionaryAttr ranges,
+                           Manifest &manifest) {
+  for (auto [key, tensors] : {std::pair("inputs", &manifest.inputs),
+                              std::pair("outputs", &manifest.outputs)})
+    for (auto tensor :
+         cache.getAs<ArrayAttr>(key).getAsRange<DictionaryAttr>()) {
+      auto type = cast<ShapedType>(tensor.getAs<TypeAttr>("type").getValue());
+      std::string problem = describeTensor(
+          type, [&](StringRef name) { return tensor.get(name); }, ranges,
+          tensors->emplace_back());
+      if (!problem.empty())
+        return std::string("one of the ") + key + " " + problem;
+    }
+  ManifestCache &made = manifest.cache.emplace();
+  for (auto state :
+       cache.getAs<ArrayAttr>("states").getAsRange<DenseI64ArrayAttr>())
+    made.states.push_back({static_cast<int32_t>(state[0]),
+                           static_cast<int32_t>(state[1]),
+                           static_cast<int32_t>(state[2]), state[3], state[4]});
+  made.tokens =
+      static_cast<int32_t>(cache.getAs<IntegerAttr>("tokens").getInt());
+  made.positions =
+      static_cast<int32_t>(cache.getAs<IntegerAttr>("positions").getInt());
+  made.vocabulary = cache.getAs<IntegerAttr>("vocabulary").getInt();
+  for (int64_t output : cache.getAs<DenseI64ArrayAttr>("selected").asArrayRef())
+    made.selected.push_back(static_cast<int32_t>(output));
+  return "";
+}
+
 } // namespace
 
 std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<const Schedule *> schedules,
@@ -48,7 +80,12 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<con
   if (!func)
     return "the program has no @main";
   auto ranges = module->getAttrOfType<DictionaryAttr>("sq.dims");
-  for (unsigned i = 0; i < func.getNumArguments(); ++i) {
+  auto cache = func->getAttrOfType<DictionaryAttr>(kCacheAttr);
+  if (cache)
+    if (std::string problem = describeCached(cache, ranges, manifest);
+        !problem.empty())
+      return problem;
+  for (unsigned i = 0; !cache && i < func.getNumArguments(); ++i) {
     std::string problem = describeTensor(
         cast<ShapedType>(func.getArgument(i).getType()),
         [&](StringRef name) { return func.getArgAttr(i, name); }, ranges,
@@ -65,6 +102,8 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<con
   if (!attributes || attributes.size() != outputs.size())
     return "the program has lost the names of its outputs";
   for (auto [op, attr] : llvm::zip(outputs, attributes)) {
+    if (cache)
+      break;
     auto dictionary = cast<DictionaryAttr>(attr);
     std::string problem =
         describeTensor(cast<ShapedType>(op.getResult().getType()),

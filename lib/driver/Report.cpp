@@ -75,6 +75,26 @@ Report::Report(std::string modelPath, std::vector<std::string> cpuLevels, Schedu
       }
   if (typical.dims.empty())
     largest.reset();
+  // What a program with caches has instead of its past
+  // (passes/CacheStates.cpp): a cache that the new places fill, and all of them
+  // asked for.
+  if (manifest.cache)
+    for (DimChoice *choice : {&typical, largest ? &*largest : nullptr}) {
+      const ManifestState &first = manifest.cache->states.front();
+      const ManifestTensor &past = manifest.inputs[std::max(first.input, 0)],
+                           &tokens = manifest.inputs[manifest.cache->tokens];
+      auto sizeOf = [&](const ManifestTensor &tensor, size_t axis) {
+        for (const auto &[name, size] : choice->dims)
+          if (name == dimName(tensor, axis))
+            return size;
+        return static_cast<double>(tensor.dims[axis].min);
+      };
+      if (!choice)
+        continue;
+      double added = sizeOf(tokens, 1);
+      choice->dims.emplace_back("capacity", (first.input < 0 ? 0 : sizeOf(past, first.axis)) + added);
+      choice->dims.emplace_back("rows", added);
+    }
   for (auto [i, buffer] : enumerate(schedule.buffers))
     if (buffer.kind == ScheduledBuffer::Weight)
       weights.push_back(i);

@@ -80,6 +80,8 @@ struct Page {
                   "Hash of the weights <code>{7}</code>.</p>\n",
                   htmlEscaped(a.path), htmlEscaped(a.producer), a.formatVersion, withUnit(a.fileBytes, "B"),
                   withUnit(a.codeBytes, "B"), withUnit(a.weightBytes, "B"), withUnit(a.manifestBytes, "B"), a.weightsHash);
+    if (a.caches)
+      os << formatv("<p>{0} caches of keys and values, {1} for a token of a sequence.</p>\n", a.caches, withUnit(a.cacheBytes, "B"));
     if (a.widenedBytes)
       os << formatv("<p>A CPU without AMX makes {0} of f32 copies when loading.</p>\n", withUnit(a.widenedBytes, "B"));
     signature();

@@ -73,6 +73,8 @@ struct Artifact : Program {
   uint32_t formatVersion = 0;
   std::vector<Variant> variants;
   int64_t fileBytes = 0, codeBytes = 0, weightBytes = 0, manifestBytes = 0;
+  int64_t caches = 0;       // of keys or values that stay between runs
+  uint64_t cacheBytes = 0;  // of all of them, for a token
   int64_t widenedBytes = 0; // of f32 copies that a CPU without AMX makes when loading
 };
 

@@ -73,6 +73,8 @@ static void addArtifact(const Artifact &a, json::Object &object) {
   object["weight_bytes"] = a.weightBytes;
   object["manifest_bytes"] = a.manifestBytes;
   object["widened_bytes"] = a.widenedBytes;
+  object["caches"] = a.caches;
+  object["cache_bytes_per_token"] = static_cast<int64_t>(a.cacheBytes);
 }
 
 void inspect::printJson(const View &view, raw_ostream &os) {

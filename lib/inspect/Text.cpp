@@ -79,6 +79,8 @@ struct Page {
     os << formatv("\nSize: {0} = {1} of code, {2} of weights, {3} of manifest\n", withUnit(a.fileBytes, "B"),
                   withUnit(a.codeBytes, "B"), withUnit(a.weightBytes, "B"), withUnit(a.manifestBytes, "B"));
     os << "  weights' hash " << a.weightsHash << '\n';
+    if (a.caches)
+      os << formatv("  {0} caches of keys and values, {1} for a token of a sequence\n", a.caches, withUnit(a.cacheBytes, "B"));
     if (a.widenedBytes)
       os << formatv("  a CPU without AMX makes {0} of f32 copies when loading\n", withUnit(a.widenedBytes, "B"));
     os << "\nTargets\n";

@@ -9,9 +9,7 @@
 #include "lib/tensorio/TensorProto.h"
 
 namespace sq {
-namespace {
 
-/// An input that tokens.npy stands for.
 Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input) {
   int64_t rows = tokens.shape[0], columns = tokens.shape[1] - 1;
   bool isIds = port.name == "input_ids", isPosition = port.name == "position_ids";
@@ -29,8 +27,6 @@ Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input) {
     }
   return {};
 }
-
-} // namespace
 
 Status DataSetReader::open(const std::string &path, const std::vector<Port> &inputs) {
   ports = inputs;

@@ -49,6 +49,10 @@ struct DataSet {
   int64_t samples = 0;
 };
 
+/// The input `port` for `tokens` [rows, T+1], whose last column is only a label: ids, positions or a mask.
+/// Refused for others.
+Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input);
+
 /// Reads all of a data set. Masks that a tokens.npy does not come with are ones: its rows are not
 /// padded.
 Status readDataSet(const std::string &folder, const std::vector<Port> &inputs, DataSet &data);

@@ -13,6 +13,14 @@ std::vector<Kernel> kernelsFor(const Module &module, const std::vector<Tensor> &
   for (size_t i = 0; i < ports.size() && i < inputs.size(); ++i)
     for (size_t axis = 0; axis < ports[i].dims.size() && axis < inputs[i].shape.size(); ++axis)
       sizes.emplace_back(ports[i].dimName(axis), inputs[i].shape[axis]);
+  // What a program with caches has instead of its past (passes/CacheStates.cpp).
+  const manifest::Manifest *m = manifest::GetManifest(sq_module_manifest(module.get(), nullptr));
+  if (const manifest::Cache *cache = m->cache(); cache && inputs.size() == ports.size()) {
+    const manifest::State *first = cache->states()->Get(0);
+    int64_t added = inputs[cache->tokens()].shape[1], past = first->input() < 0 ? 0 : inputs[first->input()].shape[first->axis()];
+    sizes.emplace_back("capacity", past + added);
+    sizes.emplace_back("rows", added);
+  }
   SizeSymbols symbols = [&](const std::string &name, double &value) {
     for (const auto &known : sizes)
       if (known.first == name) {
@@ -28,7 +36,7 @@ std::vector<Kernel> kernelsFor(const Module &module, const std::vector<Tensor> &
 
   std::vector<Kernel> kernels;
   // The runtime has verified it.
-  for (const auto *k : *kernelList(manifest::GetManifest(sq_module_manifest(module.get(), nullptr)), sq_module_cpu_level(module.get()))) {
+  for (const auto *k : *kernelList(m, sq_module_cpu_level(module.get()))) {
     Kernel kernel;
     kernel.name = k->name()->str();
     if (k->nodes())

@@ -9,6 +9,7 @@
 #include "lib/run/Compare.h"
 #include "lib/run/DataSet.h"
 #include "lib/run/Flags.h"
+#include "lib/run/Generate.h"
 #include "lib/run/Memory.h"
 #include "lib/run/Module.h"
 #include "lib/run/Trace.h"
@@ -36,6 +37,18 @@ const std::vector<Flag> flagTable = {
     {"test-data", "DIR",
      "run DIR/input_0.pb ... and compare with DIR/output_0.pb ...; a folder\n"
      "of test_data_set_* runs each of them"},
+    {"generate", "N",
+     "continue token ids by N tokens, of which ids are printed, a line for each\n"
+     "prompt; keys and values stay in memory (sq-compile --kv-cache)"},
+    {"prompt", "IDS",
+     "what --generate continues: 5,17,3 or @file.npy, [tokens] or [rows, tokens];\n"
+     "several prompts are continued together", true},
+    {"temperature", "X", "of --generate: sample from logits / X (default: 0, the largest)"},
+    {"top-k", "K", "sample from the K largest logits (default: 0, all)"},
+    {"top-p", "P", "sample from the fewest logits whose probabilities reach P (default: 1, all)"},
+    {"seed", "N", "of the samples, which depend on it and the place alone (default: 0)"},
+    {"stop", "ID", "a token that ends a sequence and is not printed"},
+    {"capacity", "N", "tokens that a sequence may have (default: 0, memory grows)"},
     {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
     {"cpu", "LEVEL",
      "use no more than this CPU level: x86-64, x86-64-v3, avx512, vnni, amx\n"
@@ -61,7 +74,8 @@ std::string usageText(const char *program, bool positional) {
          "neither written nor compared are printed with their first elements.\n\n"
          "  " + name + (positional ? " minilm.so" : "") +
          " --input=input_ids=@ids.npy --input=attention_mask=1x47xi64=1 \\\n"
-         "      --input=token_type_ids=1x47xi64=0 --output=last_hidden_state=@out.npy\n\n"
+         "      --input=token_type_ids=1x47xi64=0 --output=last_hidden_state=@out.npy\n"
+         "  " + name + (positional ? " lm.so" : "") + " --generate=64 --prompt=@ids.npy --temperature=0.8 --top-p=0.95 --seed=7\n\n"
          "Exit codes: 0 done; 1 the artifact or a tensor was refused; 2 usage; 3 the machine\n"
          "lacks something; 4 a comparison failed; 70 a defect of sq.\n";
 }
@@ -122,6 +136,8 @@ public:
       if (!s.ok())
         return s;
     std::string testData = flags.get("test-data");
+    if (Status s = readGenerateFlags(); !s.ok())
+      return s;
     for (const char *other : {"input", "output", "expect", "profile"})
       if (flags.has("test-data") && flags.has(other))
         return Status::usage(std::string("--test-data and --") + other + " exclude each other");
@@ -133,12 +149,18 @@ public:
     // The tool's own buffers are not counted: inputs are read between the two
     // measured spans.
     std::vector<Tensor> inputs;
-    if (testData.empty())
+    std::vector<std::vector<int64_t>> prompts;
+    if (flags.has("generate")) {
+      if (Status s = readPrompts(prompts); !s.ok())
+        return s;
+    } else if (testData.empty())
       if (Status s = readInputs(inputs); !s.ok())
         return s;
     anonymousBeforeSession = anonymousKiB();
     if (Status s = session.create(module, static_cast<int>(threads), static_cast<int>(cudaGraphs)); !s.ok())
       return s;
+    if (flags.has("generate"))
+      return runGenerate(prompts);
     Status s = testData.empty() ? runOnce(inputs) : runTestData(testData);
     if (s.code != ExitCode::Done && s.code != ExitCode::Comparison)
       return s;
@@ -236,6 +258,105 @@ private:
     return passed ? Status() : Status{ExitCode::Comparison, "an output differs from what was expected"};
   }
 
+  Status readGenerateFlags() {
+    for (const char *only : {"prompt", "temperature", "top-k", "top-p", "seed",
+                             "stop", "capacity"})
+      if (flags.has(only) && !flags.has("generate"))
+        return Status::usage(std::string("--") + only +
+                             " is only for --generate");
+    if (!flags.has("generate"))
+      return {};
+    for (const char *other :
+         {"input", "output", "expect", "test-data", "profile"})
+      if (flags.has(other))
+        return Status::usage(std::string("--generate and --") + other +
+                             " exclude each other");
+    if (!flags.has("prompt"))
+      return Status::usage("--generate needs --prompt=IDS");
+    int64_t seed = 0;
+    generation.sampling.size = sizeof generation.sampling;
+    for (Status s :
+         {flags.integer("generate", 1, INT32_MAX, generation.tokens),
+          flags.number("temperature", 0, 1e6, generation.sampling.temperature),
+          flags.integer("top-k", 0, INT32_MAX, generation.sampling.top_k),
+          flags.number("top-p", 0, 1, generation.sampling.top_p),
+          flags.integer("seed", INT64_MIN, INT64_MAX, seed),
+          flags.integer("stop", 0, INT64_MAX, generation.stop),
+          flags.integer("capacity", 0, INT32_MAX, generation.capacity)})
+      if (!s.ok())
+        return s;
+    generation.sampling.seed = static_cast<uint64_t>(seed);
+    if (generation.sampling.temperature == 0)
+      for (const char *only : {"top-k", "top-p", "seed"})
+        if (flags.has(only))
+          return Status::usage(std::string("--") + only +
+                               " needs a --temperature above 0; without, the "
+                               "largest logit is taken");
+    return {};
+  }
+
+  Status readPrompts(std::vector<std::vector<int64_t>> &prompts) {
+    for (const std::string &text : flags.all("prompt")) {
+      if (text.empty() || text[0] != '@') {
+        std::vector<int64_t> &prompt = prompts.emplace_back();
+        for (const std::string &part : split(text, ','))
+          if (!parseInteger(part, 0, INT64_MAX, prompt.emplace_back()))
+            return Status::usage(
+                "--prompt=" + text.substr(0, 60) +
+                ": expected token ids, such as 5,17,3, or @FILE.npy");
+        continue;
+      }
+      Tensor ids;
+      if (Status s = readNpy(text.substr(1), ids); !s.ok())
+        return s;
+      if (isFloat(ids.dtype) || ids.shape.empty() || ids.shape.size() > 2)
+        return Status::refused(
+            "'" + text.substr(1) + "' is " + typeString(ids) +
+            ", expected integers [tokens] or [rows, tokens]");
+      int64_t columns = ids.shape.back(),
+              rows = ids.shape.size() == 2 ? ids.shape[0] : 1;
+      for (int64_t r = 0; r < rows; ++r) {
+        std::vector<int64_t> &prompt = prompts.emplace_back();
+        for (int64_t c = 0; c < columns; ++c)
+          prompt.push_back(ids.asInt(r * columns + c));
+      }
+    }
+    return {};
+  }
+
+  Status runGenerate(const std::vector<std::vector<int64_t>> &prompts) {
+    std::vector<std::vector<int64_t>> sequences;
+    GenerateStats stats;
+    bool recomputes = false;
+    if (Status s = generate(module, session, prompts, generation, sequences,
+                            stats, recomputes);
+        !s.ok())
+      return s;
+    anonymousOfSession = anonymousKiB() - anonymousBeforeSession;
+    if (recomputes)
+      std::fprintf(stderr, "note: this model keeps no keys and values; each "
+                           "token computed its whole sequence\n");
+    for (const std::vector<int64_t> &tokens : sequences) {
+      for (size_t i = 0; i < tokens.size(); ++i)
+        std::printf(i ? " %" PRId64 : "%" PRId64, tokens[i]);
+      std::printf("\n");
+    }
+    if (!flags.has("stats"))
+      return {};
+    printStats();
+    std::printf("stats.prompt_tokens %" PRId64 "\n", stats.promptTokens);
+    std::printf("stats.prompt_tokens_per_second %.1f\n",
+                stats.promptTokens / std::max(stats.promptSeconds, 1e-9));
+    std::printf("stats.tokens_per_second %.1f\n",
+                stats.tokens / std::max(stats.seconds, 1e-9));
+    if (!recomputes) {
+      std::printf("stats.cache_reserved_kib %" PRId64 "\n",
+                  (stats.stateBytes + 1023) / 1024);
+      std::printf("stats.cache_copied_bytes %" PRId64 "\n", stats.copiedBytes);
+    }
+    return {};
+  }
+
   Status runTestData(const std::string &folder) {
     std::vector<std::string> sets = testDataSets(folder);
     if (sets.empty())
@@ -330,6 +451,7 @@ private:
 
   const Flags &flags;
   Tolerance tolerance;
+  GenerateOptions generation;
   Module module;
   Session session; // after the module: released before it
   int64_t anonymousAtStart = -1, anonymousOfLoad = 0;

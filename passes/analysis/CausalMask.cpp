@@ -8,6 +8,7 @@
 #include "mlir/IR/Matchers.h"
 
 #include <cmath>
+#include <deque>
 #include <map>
 
 using namespace mlir;
@@ -35,6 +36,11 @@ struct Linear {
         sum.scalars.erase(value);
     sum.constant += factor * other.constant;
     return sum;
+  }
+  static Linear leaf(Value v) {
+    Linear result;
+    result.scalars[v.getAsOpaquePointer()] = 1;
+    return result;
   }
   bool hasLoops() const { return loops[0] || loops[1] || loops[2] || loops[3]; }
   bool isNumber() const { return !hasLoops() && scalars.empty(); }
@@ -76,9 +82,7 @@ Linear linearOf(Value v, int depth = 16) {
     if (isa<arith::SubIOp>(op))
       return linearOf(op->getOperand(0), depth - 1).plus(linearOf(op->getOperand(1), depth - 1), -1);
   }
-  Linear leaf;
-  leaf.scalars[v.getAsOpaquePointer()] = 1;
-  return leaf;
+  return Linear::leaf(v);
 }
 
 Linear linearOf(OpFoldResult v) {
@@ -90,11 +94,23 @@ Linear linearOf(OpFoldResult v) {
 struct Evaluator {
   Linear past; // T - S
   bool seen;   // the hypothesis: t <= s + past
+  Value ones;  // a tensor of ones, or null
+  bool isOneQuery; // s is 0
+
+  /// A place that equals no other.
+  Linear somewhere() {
+    Linear result;
+    result.scalars[&unknownPlaces.emplace_back()] = 1;
+    return result;
+  }
+  std::deque<char> unknownPlaces = {};
 
   /// Whether `x >= 0`.
-  std::optional<bool> isNonNegative(const Linear &x) {
+  std::optional<bool> isNonNegative(Linear x) {
     if (x.isNumber())
       return x.constant >= 0;
+    if (isOneQuery)
+      x.loops[2] = -x.loops[3]; // times 0, and as below
     if (x.loops[0] || x.loops[1] || std::abs(x.loops[2]) != 1 || x.loops[3] != -x.loops[2])
       return std::nullopt;
     // x = s - t + c: the hypothesis if c is T - S. x = t - s + c: t - s + c >= 0 is
@@ -230,6 +246,15 @@ struct Evaluator {
       return Term::of(loops[index.getDim()]);
     if (depth <= 0 || def->getNumResults() != 1)
       return Term::unknown();
+    if (auto extract = dyn_cast<tensor::ExtractOp>(def)) {
+      SmallVector<Linear> at;
+      for (Value index : extract.getIndices()) {
+        Term place = scalar(index, op, loops, depth - 1);
+        // Wherever it is: a place of its own.
+        at.push_back(place.linear ? *place.linear : Linear::leaf(index));
+      }
+      return element(extract.getTensor(), at, depth - 1);
+    }
     SmallVector<Term> operands;
     for (Value operand : def->getOperands())
       operands.push_back(scalar(operand, op, loops, depth - 1));
@@ -251,6 +276,8 @@ struct Evaluator {
   }
 
   Term element(Value tensor, ArrayRef<Linear> at, int depth) {
+    if (ones && tensor == ones)
+      return Term::of(Linear::number(1));
     Operation *op = tensor.getDefiningOp();
     if (!op || depth <= 0)
       return Term::unknown();
@@ -278,7 +305,7 @@ struct Evaluator {
       return element(slice.getSource(), from, depth - 1);
     }
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
-      // Of each group all dims but one must be 1.
+      // Of a group all dims but one are 1, or the place is not known.
       for (const ReassociationIndices &group : expand.getReassociationIndices()) {
         Linear index = Linear::number(0);
         unsigned longer = 0;
@@ -287,9 +314,7 @@ struct Evaluator {
             index = at[d];
             ++longer;
           }
-        if (longer > 1)
-          return Term::unknown();
-        from.push_back(index);
+        from.push_back(longer > 1 ? somewhere() : index);
       }
       return element(expand.getSrc(), from, depth - 1);
     }
@@ -302,8 +327,9 @@ struct Evaluator {
             from[d] = at[i];
             ++longer;
           }
-        if (longer > 1)
-          return Term::unknown();
+        for (int64_t d : group)
+          if (longer > 1)
+            from[d] = somewhere();
       }
       return element(collapse.getSrc(), from, depth - 1);
     }
@@ -363,7 +389,7 @@ struct Evaluator {
 } // namespace
 
 sq::CausalValues sq::evaluateCausal(Value mask, AffineMap map, OpFoldResult queries,
-                                    OpFoldResult keys) {
+                                    OpFoldResult keys, Value ones) {
   Linear past = linearOf(keys).plus(linearOf(queries), -1);
   // Without a past of at least 0 keys, some query would see none.
   if (past.constant < 0)
@@ -376,7 +402,9 @@ sq::CausalValues sq::evaluateCausal(Value mask, AffineMap map, OpFoldResult quer
     loops[i].loops[i] = 1;
   constexpr int maxDepth = 64;
   CausalValues values;
-  values.seen = Evaluator{past, true}.element(mask, map, loops, maxDepth).number;
-  values.hidden = Evaluator{past, false}.element(mask, map, loops, maxDepth).number;
+  Linear count = linearOf(queries);
+  bool isOne = count.isNumber() && count.constant == 1;
+  values.seen = Evaluator{past, true, ones, isOne}.element(mask, map, loops, maxDepth).number;
+  values.hidden = Evaluator{past, false, ones, isOne}.element(mask, map, loops, maxDepth).number;
   return values;
 }

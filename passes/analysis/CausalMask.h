@@ -22,9 +22,10 @@ struct CausalValues {
   std::optional<double> seen, hidden;
 };
 
-/// `mask`, read at `map(b, h, s, t)`, of an attention of `queries` over `keys` places.
+/// `mask`, read at `map(b, h, s, t)`, of an attention of `queries` over `keys` places. All elements of
+/// the tensor `ones`, if given, are taken to be 1.
 CausalValues evaluateCausal(mlir::Value mask, mlir::AffineMap map, mlir::OpFoldResult queries,
-                            mlir::OpFoldResult keys);
+                            mlir::OpFoldResult keys, mlir::Value ones = {});
 
 } // namespace sq
 

@@ -2,6 +2,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 #include "dialects/sq/IR/SqOps.h"
@@ -224,6 +226,10 @@ SymbolicSize SymbolicSizes::compute(Value index) {
     std::optional<int64_t> at = dim.getConstantIndex();
     return at ? extent(dim.getSource(), *at) : SymbolicSize::unknown();
   }
+  if (auto dim = dyn_cast<tensor::DimOp>(op)) {
+    std::optional<int64_t> at = dim.getConstantIndex();
+    return at ? extent(dim.getSource(), *at) : SymbolicSize::unknown();
+  }
   if (isa<arith::IndexCastOp, arith::IndexCastUIOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp>(op))
     return of(op->getOperand(0));
   if (op->getNumOperands() != 2)
@@ -252,8 +258,20 @@ SymbolicSize SymbolicSizes::compute(Value index) {
   return SymbolicSize::unknown();
 }
 
+/// Of a tensor: the one that has its shape.
+static Value shapeSource(Value tensor) {
+  Operation *op = tensor.getDefiningOp();
+  if (auto styled = dyn_cast<DestinationStyleOpInterface>(op))
+    return styled.getTiedOpOperand(cast<OpResult>(tensor))->get();
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return insert.getDest();
+  if (auto cast = dyn_cast<tensor::CastOp>(op))
+    return cast.getSource();
+  return {};
+}
+
 SymbolicSize SymbolicSizes::extent(Value memref, int64_t dim) {
-  auto type = cast<MemRefType>(memref.getType());
+  auto type = cast<ShapedType>(memref.getType());
   if (!type.isDynamicDim(dim))
     return type.getDimSize(dim);
   Operation *op = memref.getDefiningOp();
@@ -276,6 +294,33 @@ SymbolicSize SymbolicSizes::extent(Value memref, int64_t dim) {
       return of(value);
     return SymbolicSize(*getConstantIntValue(size));
   };
+  auto ofGroup = [&](Value source, const ReassociationIndices &group) {
+    SymbolicSize result = 1;
+    for (int64_t d : group)
+      result *= extent(source, d);
+    return result;
+  };
+  auto ofView = [&](auto view) {
+    llvm::SmallBitVector dropped = view.getDroppedDims();
+    int64_t kept = -1;
+    for (auto [i, size] : llvm::enumerate(view.getMixedSizes()))
+      if (!dropped.test(i) && ++kept == dim)
+        return sized(size);
+    return SymbolicSize::unknown();
+  };
+  if (isa<TensorType>(type)) {
+    if (Value source = shapeSource(memref))
+      return extent(source, dim);
+    if (auto empty = dyn_cast<tensor::EmptyOp>(op))
+      return of(empty.getDynamicSize(dim));
+    if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
+      return of(expand.getOutputShape()[dynamic]);
+    if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
+      return ofGroup(collapse.getSrc(), collapse.getReassociationIndices()[dim]);
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+      return ofView(slice);
+    return SymbolicSize::unknown();
+  }
   if (auto alloc = dyn_cast<memref::AllocOp>(op))
     return of(alloc.getDynamicSizes()[dynamic]);
   if (auto view = dyn_cast<memref::ViewOp>(op))
@@ -290,20 +335,10 @@ SymbolicSize SymbolicSizes::extent(Value memref, int64_t dim) {
     return extent(cast.getSource(), dim);
   if (auto part = dyn_cast<PartOp>(op))
     return dim == 0 ? of(part.getLength()) : extent(part.getSource(), dim);
-  if (auto collapse = dyn_cast<memref::CollapseShapeOp>(op)) {
-    SymbolicSize result = 1;
-    ReassociationIndices group = collapse.getReassociationIndices()[dim];
-    for (int64_t source : group)
-      result *= extent(collapse.getSrc(), source);
-    return result;
-  }
-  if (auto view = dyn_cast<memref::SubViewOp>(op)) {
-    llvm::SmallBitVector dropped = view.getDroppedDims();
-    int64_t kept = -1;
-    for (auto [i, size] : llvm::enumerate(view.getMixedSizes()))
-      if (!dropped.test(i) && ++kept == dim)
-        return sized(size);
-  }
+  if (auto collapse = dyn_cast<memref::CollapseShapeOp>(op))
+    return ofGroup(collapse.getSrc(), collapse.getReassociationIndices()[dim]);
+  if (auto view = dyn_cast<memref::SubViewOp>(op))
+    return ofView(view);
   return SymbolicSize::unknown();
 }
 

@@ -68,7 +68,7 @@ class SymbolicSizes {
 public:
   SymbolicSize of(mlir::Value index);
   /// The extent of dim `dim` of a memref, traced through views to where the
-  /// buffer was made.
+  /// buffer was made; of a tensor likewise, as far as shapes are handed on.
   SymbolicSize extent(mlir::Value memref, int64_t dim);
   /// Elements of a memref, and their bytes.
   SymbolicSize elements(mlir::Value memref);

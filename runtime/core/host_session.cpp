@@ -1,4 +1,5 @@
 /* Runs on the CPU: serves the generated code's callbacks. */
+#include "runtime/core/cache.h"
 #include "runtime/core/error.h"
 #include "runtime/core/session.h"
 
@@ -22,8 +23,9 @@ uint8_t *arenaCallback(sq_kernel_context *context, int32_t index, int64_t bytes)
   return session->arenas[index].data;
 }
 
-uint8_t *outputCallback(sq_kernel_context *context, int32_t index, const int64_t *shape) {
-  sq_session *session = sessionOf(context);
+} // namespace
+
+uint8_t *outputMemory(sq_session *session, int32_t index, const int64_t *shape) {
   int64_t bytes;
   if (!checkOutputShape(session, index, shape, &bytes))
     return nullptr;
@@ -39,6 +41,18 @@ uint8_t *outputCallback(sq_kernel_context *context, int32_t index, const int64_t
   }
   output.data = output.region.data;
   return output.data;
+}
+
+namespace {
+
+uint8_t *outputCallback(sq_kernel_context *context, int32_t index, const int64_t *shape) {
+  sq_session *session = sessionOf(context);
+  const Cache *cache = session->module->cache;
+  if (cache && (index < 0 || index >= cache->numProgramOutputs)) {
+    note(session, SQ_STATUS_INTERNAL, "the code asks for output %d of %d", index, cache->numProgramOutputs);
+    return nullptr;
+  }
+  return outputMemory(session, cache ? cache->programOutputs[index] : index, shape);
 }
 
 /* A kernel whose shares are traced. */

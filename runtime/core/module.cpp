@@ -10,6 +10,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "runtime/core/cache.h"
 #include "runtime/core/cpu.h"
 #include "runtime/core/error.h"
 #include "runtime/core/file.h"
@@ -147,10 +148,6 @@ void describe(const Tensors *tensors, sq_tensor_info *infos, sq_dim_info *&dim) 
   }
 }
 
-template <typename T> T *allocate(size_t count) {
-  return static_cast<T *>(calloc(count ? count : 1, sizeof(T)));
-}
-
 /* Fills the tables behind sq_module_input and sq_module_output. */
 sq_status describeSignature(sq_module *module) {
   const manifest::Manifest *m = module->manifest;
@@ -245,7 +242,9 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   if (sq_status status = forCuda ? cuda::loadCode(module, shown)
                                  : widenWeights(module, module->manifest->variants()->Get(variant)))
     return status;
-  return describeSignature(module);
+  if (sq_status status = describeSignature(module))
+    return status;
+  return describeCache(module, &module->cache);
 }
 
 } // namespace
@@ -299,6 +298,7 @@ void sq_module_release(sq_module *module) {
   free(module->outputs);
   free(module->dims);
   free(module->symbols);
+  sq::freeCache(module->cache);
   free(module->ownedManifest);
   free(module);
 }

@@ -12,6 +12,7 @@ namespace sq {
 namespace cuda {
 struct Module;
 }
+struct Cache;
 } // namespace sq
 
 struct sq_module {
@@ -34,6 +35,7 @@ struct sq_module {
   int32_t *symbols;
   int32_t numSymbols, numDims;
   sq::cuda::Module *cuda; /* of the device; NULL: the module runs on the CPU */
+  sq::Cache *cache; /* cache.h; NULL: keys and values do not stay */
   uint8_t *widened; /* see widen.h; NULL without */
   size_t widenedSize;
   char note[256]; /* "" when there is nothing to say */

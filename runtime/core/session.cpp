@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/core/cache.h"
 #include "runtime/core/cores.h"
 #include "runtime/core/error.h"
 #include "runtime/core/kernel_list.h"
@@ -26,15 +27,18 @@ void note(sq_session *session, sq_status status, const char *format, ...) {
 sq_status callEntry(sq_session *session) {
   const sq_module *module = session->module;
   session->failed = false;
-  int32_t code = module->variant->entry(&session->context, session->inputs);
+  int32_t code = module->variant->entry(&session->context, session->cache ? session->cache->inputs : session->inputs);
   if (session->failed)
     return fail(session->failure, "%s", session->message);
   if (code)
     return fail(SQ_STATUS_INTERNAL, "the generated code stopped with code %d and no message", code);
-  for (int32_t i = 0; i < module->numOutputs; ++i)
-    if (!session->outputs[i].data)
+  int32_t made = session->cache ? module->cache->numProgramOutputs : module->numOutputs;
+  for (int32_t i = 0; i < made; ++i) {
+    int32_t output = session->cache ? module->cache->programOutputs[i] : i;
+    if (!session->outputs[output].data)
       return fail(SQ_STATUS_INTERNAL, "the generated code did not make output '%s'",
-                  module->outputs[i].name);
+                  module->outputs[output].name);
+  }
   return SQ_STATUS_OK;
 }
 
@@ -61,6 +65,8 @@ sq_status run(sq_session *session, const DLTensor *inputs, int32_t numInputs, DL
     return status;
   if (sq_status status = checkOutputs(session, outputs, numOutputs))
     return status;
+  if (session->cache)
+    return runWithPast(session, outputs);
   return session->cuda ? cuda::run(session, inputs, outputs) : runOnHost(session, outputs);
 }
 
@@ -92,6 +98,8 @@ sq_status create(sq_session *session, const sq_session_options &options) {
     session->times[i].name = kernels->Get(static_cast<uint32_t>(i))->name()->c_str();
   if (module->cuda)
     return cuda::createSession(session, options);
+  if (sq_status status = createCacheSession(session))
+    return status;
   int threads = options.threads ? options.threads : allowedCores();
   return createHostSession(session, threads < maxThreads ? threads : maxThreads);
 }
@@ -154,6 +162,8 @@ void sq_session_release(sq_session *session) {
     return;
   sq::cuda::releaseSession(session);
   sq::releaseHostSession(session);
+  sq::releaseCacheSession(session);
+  session->sampling.release();
   free(session->outputs);
   free(session->shapes);
   free(session->inputs);

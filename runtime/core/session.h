@@ -16,6 +16,7 @@ namespace sq {
 namespace cuda {
 struct Session;
 }
+struct CacheSession;
 
 struct Output {
   Region region;          /* of runs on the CPU */
@@ -49,6 +50,8 @@ struct sq_session {
   sq::ThreadPool *pool;
   sq::Region *arenas;
   int32_t numArenas;
+  sq::CacheSession *cache; /* cache.h; NULL for modules without */
+  sq::Region sampling;     /* of sq_lm_sample */
   /* On a device; NULL on the CPU. */
   sq::cuda::Session *cuda;
 };

@@ -84,6 +84,11 @@ struct Options {
   cl::opt<bool> measure{"measure", cl::init(false), cl::cat(category),
          cl::desc("with --quant=int8: run a layer of each shape in both precisions on this machine (some 0.5 s for "
                   "each shape) and leave those in float that are no faster in int8, instead of asking the cost model")};
+  cl::opt<std::string> kvCache{"kv-cache", cl::init("auto"), cl::cat(category), cl::value_desc("auto|state|explicit"),
+         cl::desc("of a decoder with past_key_values and present: auto (default), keys and values also stay in caches "
+                  "between runs, without a copy for each token (sq-run --generate, sq_lm_* of sq/runtime.h), where the "
+                  "model allows it; state, or it is refused, and attention_mask is taken to be ones and left out; "
+                  "explicit, they are only handed in and out")};
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
                   "registers, block (its rows in L2), keys of attention, batch (rows per thread of a part "
@@ -189,6 +194,11 @@ int main(int argc, char **argv) {
   options.emulateCuda = cli.emulateCuda;
   if (cli.sanitize && !StringRef(cli.output).ends_with(".so"))
     return usage("--sanitize needs -o OUT.so");
+  options.kvCache = cli.kvCache;
+  if (cli.kvCache != "auto" && cli.kvCache != "state" && cli.kvCache != "explicit")
+    return usage("--kv-cache=" + cli.kvCache + ": expected auto, state or explicit");
+  if (cli.kvCache == "state" && (cli.quant == "int-only" || cli.keepIntermediates))
+    return usage("--kv-cache=state excludes --quant=int-only and --keep-intermediates, which know no caches");
   options.tile = cli.tile;
   sq::Tiles tiles;
   if (std::string wrong = sq::parseTiles(cli.tile, tiles); !wrong.empty())
@@ -222,6 +232,8 @@ int main(int argc, char **argv) {
     }
     if (!cli.tile.empty())
       return usage("--tile is for the host");
+    if (cli.kvCache == "state")
+      return usage("--kv-cache=state is for the host");
   } else if (kind != "host") {
     return usage("--target=" + cli.targetName + " is not known; host, host:native, host:LEVEL or cuda:ARCH");
   }

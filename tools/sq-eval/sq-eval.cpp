@@ -1,7 +1,9 @@
 //===-- sq-eval.cpp - how good an artifact is ---------------------------------===//
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "llvm/Support/JSON.h"
@@ -10,6 +12,7 @@
 #include "lib/driver/TemporaryArtifact.h"
 #include "lib/run/DataSet.h"
 #include "lib/run/Flags.h"
+#include "lib/run/Generate.h"
 #include "lib/tensorio/File.h"
 #include "lib/tensorio/Npy.h"
 #include "tools/sq-eval/Metrics.h"
@@ -28,6 +31,9 @@ const std::vector<Flag> flagTable = {
     {"threads", "N", "threads to use (default: all that affinity and cgroup allow)"},
     {"cpu", "LEVEL", "use no more than this CPU level (default: SQ_CPU, else the best one)"},
     {"device", "cpu|cuda[:N]|auto", kDeviceHelp},
+    {"step", "N",
+     "perplexity, of an artifact that keeps keys and values: give it N tokens at a\n"
+     "time (default: all of a row)"},
     {"texts", "FILE.json", "retrieval: {\"query\": [...], \"document\": [...]}, a text per sample"},
     {"show", "N", "retrieval: print the nearest document of the first N queries (needs --texts)"},
 };
@@ -106,6 +112,10 @@ public:
     for (const char *only : {"texts", "show"})
       if (flags.has(only) && metric != "retrieval")
         return Status::usage(std::string("--") + only + " is only for --metric=retrieval");
+    if (Status s = flags.integer("step", 1, INT32_MAX, step); !s.ok())
+      return s;
+    if (flags.has("step") && metric != "perplexity")
+      return Status::usage("--step is only for --metric=perplexity");
     if (flags.has("reference") && measure != &Eval::similarity && measure != &Eval::retrieval)
       return Status::usage("--reference is only for agreement, cosine, retrieval and sqnr");
 
@@ -205,7 +215,81 @@ private:
     return s;
   }
 
+  /// Logits of `rows` [count, T+1] from a state, `step` tokens at a time.
+  Status runCached(Session &session, LmState &state, const Tensor &rows,
+                   int64_t most, Tensor &logits) {
+    int64_t count = rows.shape[0], length = rows.shape[1] - 1;
+    if (Status s = state.create(model.module, count, length); !s.ok())
+      return s;
+    int64_t columns = std::min({step ? step : length, length, most});
+    std::vector<int64_t> tokens;
+    for (int64_t at = 0; at < length; at += columns) {
+      columns = std::min(columns, length - at);
+      tokens.clear();
+      for (int64_t r = 0; r < count; ++r)
+        for (int64_t t = at; t < at + columns; ++t)
+          tokens.push_back(rows.asInt(r * (length + 1) + t));
+      DLTensor part{};
+      if (Status s = fromRuntime(sq_lm_append(session.get(), state.get(),
+                                              tokens.data(), columns, nullptr,
+                                              SQ_LM_ALL, &part));
+          !s.ok())
+        return s;
+      int64_t vocabulary = part.shape[2];
+      if (at == 0)
+        if (Status s = logits.allocate(DType::f32, {count, length, vocabulary});
+            !s.ok())
+          return s;
+      for (int64_t r = 0; r < count; ++r)
+        std::memcpy(logits.bytes.data() + 4 * (r * length + at) * vocabulary,
+                    static_cast<const float *>(part.data) +
+                        r * columns * vocabulary,
+                    4 * columns * vocabulary);
+    }
+    return {};
+  }
+
+  /// The same for an artifact that keeps keys and values, through its states.
+  Status cachedPerplexity(const sq_lm_info &info, double &value) {
+    Tensor tokens;
+    if (Status s = readNpy(folder + "/tokens.npy", tokens); !s.ok())
+      return s;
+    if (isFloat(tokens.dtype) || tokens.shape.size() != 2 ||
+        tokens.shape[0] == 0 || tokens.shape[1] < 2)
+      return Status::refused("'" + folder + "/tokens.npy' is " +
+                             typeString(tokens) +
+                             ", expected integers [rows, tokens + 1]");
+    Session session;
+    if (Status s = session.create(model.module, threads); !s.ok())
+      return s;
+    Perplexity sum;
+    LmState state;
+    int64_t each = batch ? batch : 8;
+    for (int64_t done = 0; done < tokens.shape[0]; done += each) {
+      Tensor rows, logits;
+      if (Status s =
+              slice(tokens, done, std::min(each, tokens.shape[0] - done), rows);
+          !s.ok())
+        return s;
+      if (Status s = runCached(session, state, rows, info.max_tokens, logits);
+          !s.ok())
+        return s;
+      if (Status s = sum.add(logits, done, 0, tokens); !s.ok())
+        return s;
+    }
+    value = sum.value();
+    return {};
+  }
+
   Status perplexity(double &value) {
+    sq_lm_info info;
+    if (Status s = lmInfo(model.module, info); !s.ok())
+      return s;
+    if (info.caches)
+      return cachedPerplexity(info, value);
+    if (step)
+      return Status::refused("--step needs an artifact that keeps keys and "
+                             "values (sq-compile --kv-cache)");
     DataSet data;
     if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
       return s;
@@ -328,7 +412,7 @@ private:
   const Flags &flags;
   Model model;
   std::string folder;
-  int64_t batch = 0, threads = 0, show = 0;
+  int64_t batch = 0, threads = 0, show = 0, step = 0;
   int index = 0;
   std::string shown;
 };

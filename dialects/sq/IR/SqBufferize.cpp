@@ -42,6 +42,14 @@ struct DpsModel : DstBufferizableOpInterfaceExternalModel<DpsModel<OpTy>, OpTy> 
   }
 };
 
+/// What an append does not write must stay: old contents of `outs` are read.
+struct AppendModel : DpsModel<sq::KvAppendOp> {
+  bool bufferizesToMemoryRead(Operation *, OpOperand &,
+                              const AnalysisState &) const {
+    return true;
+  }
+};
+
 /// A weight is memory that nobody may write.
 struct WeightModel : BufferizableOpInterface::ExternalModel<WeightModel, sq::WeightOp> {
   bool bufferizesToAllocation(Operation *, Value) const { return false; }
@@ -93,6 +101,8 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     IntRmsNormOp::attachInterface<DpsModel<IntRmsNormOp>>(*context);
     ScatterOp::attachInterface<DpsModel<ScatterOp>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
+    KvAppendOp::attachInterface<AppendModel>(*context);
+    KvAttendOp::attachInterface<DpsModel<KvAttendOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);
   });
 }

@@ -11,6 +11,7 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/ViewLikeInterface.td"
 
 include "dialects/sq/IR/SqDialect.td"
+include "dialects/sq/IR/SqCacheOps.td"
 include "dialects/sq/IR/SqGraphOps.td"
 include "dialects/sq/IR/SqIntegerOps.td"
 include "dialects/sq/IR/SqKernelOps.td"

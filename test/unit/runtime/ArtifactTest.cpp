@@ -72,6 +72,8 @@ TEST_F(ArtifactTest, RuntimeInsideRuns) {
   ASSERT_NE(library, nullptr) << dlerror();
   auto load = reinterpret_cast<decltype(&sq_module_load)>(dlsym(library, "sq_module_load"));
   auto create = reinterpret_cast<decltype(&sq_session_create)>(dlsym(library, "sq_session_create"));
+  EXPECT_NE(dlsym(library, "sq_lm_append"), nullptr);
+  EXPECT_NE(dlsym(library, "sq_lm_sample"), nullptr);
   auto run = reinterpret_cast<decltype(&sq_session_run)>(dlsym(library, "sq_session_run"));
   auto releaseModule =
       reinterpret_cast<decltype(&sq_module_release)>(dlsym(library, "sq_module_release"));
