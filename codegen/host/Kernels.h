@@ -15,6 +15,8 @@
 namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
+/// With a weight of codes.
+mlir::LogicalResult lowerCodedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
 /// With a weight of bf16 or bytes, on AMX tiles.
 bool wantsAmx(PackedMatmulOp, const TiledTarget &);
 /// x of products that are still to be lowered and whose tiles are there already.

@@ -93,6 +93,9 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     IntRmsNormOp::attachInterface<DpsModel<IntRmsNormOp>>(*context);
     ScatterOp::attachInterface<DpsModel<ScatterOp>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
+    LutMatmulOp::attachInterface<DpsModel<LutMatmulOp>>(*context);
+    CsrMatmulOp::attachInterface<DpsModel<CsrMatmulOp>>(*context);
+    DenseAndSparseMatmulOp::attachInterface<DpsModel<DenseAndSparseMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);
   });
 }
