@@ -1,4 +1,5 @@
-//===-- DecodeCodes.cpp - codes back to dense weights ---------------------------===//
+//===-- DecodeCodes.cpp - codes back to dense weights
+//---------------------------===//
 
 #include "passes/DecodeCodes.h"
 
@@ -20,9 +21,11 @@ using namespace sq;
 std::optional<CodedOperands> CodedOperands::of(Operation *op) {
   CodedOperands result;
   if (auto o = dyn_cast<LutMatmulOp>(op))
-    result = {o.getX(), o.getCodes(), o.getTable(), {}, o.getOuts(), o.getBits()};
+    result = {o.getX(), o.getCodes(), o.getTable(),
+              {},       o.getOuts(),  o.getBits()};
   else if (auto o = dyn_cast<DenseAndSparseMatmulOp>(op))
-    result = {o.getX(), o.getCodes(), o.getTable(), o.getSparse(), o.getOuts(), o.getBits()};
+    result = {o.getX(),      o.getCodes(), o.getTable(),
+              o.getSparse(), o.getOuts(),  o.getBits()};
   else if (auto o = dyn_cast<CsrMatmulOp>(op))
     result = {o.getX(), {}, {}, o.getWeight(), o.getOuts()};
   else
@@ -32,19 +35,24 @@ std::optional<CodedOperands> CodedOperands::of(Operation *op) {
   return result;
 }
 
-FailureOr<numerics::SparseRows> sq::constantSparse(Operation *op, Value sparse) {
+FailureOr<numerics::SparseRows> sq::constantSparse(Operation *op,
+                                                   Value sparse) {
   auto csr = sparse.getDefiningOp<CsrOp>();
   auto rows = csr ? constantBytes(csr.getRowPtr()) : std::nullopt;
   auto columns = csr ? constantBytes(csr.getColumns()) : std::nullopt;
   auto values = csr ? constantBytes(csr.getValues()) : std::nullopt;
   if (!rows || !columns || !values)
-    return op->emitOpError("needs a sparse weight that sq.csr makes of constants");
+    return op->emitOpError(
+        "needs a sparse weight that sq.csr makes of constants");
   numerics::SparseRows result;
-  result.rowPtr.assign(rows->as<uint32_t>().begin(), rows->as<uint32_t>().end());
+  result.rowPtr.assign(rows->as<uint32_t>().begin(),
+                       rows->as<uint32_t>().end());
   if (shaped(csr.getColumns()).getElementType().isInteger(16))
-    result.columns.assign(columns->as<uint16_t>().begin(), columns->as<uint16_t>().end());
+    result.columns.assign(columns->as<uint16_t>().begin(),
+                          columns->as<uint16_t>().end());
   else
-    result.columns.assign(columns->as<uint32_t>().begin(), columns->as<uint32_t>().end());
+    result.columns.assign(columns->as<uint32_t>().begin(),
+                          columns->as<uint32_t>().end());
   for (uint16_t bits : values->as<uint16_t>())
     result.values.push_back(halfToFloat(bits));
   return result;
@@ -52,7 +60,8 @@ FailureOr<numerics::SparseRows> sq::constantSparse(Operation *op, Value sparse) 
 
 LogicalResult sq::decodeCodes(Operation *op, const CodedOperands &operands) {
   if (ShapedType::isDynamic(operands.k) || ShapedType::isDynamic(operands.n))
-    return op->emitOpError("needs static k and n, got ") << operands.x.getType() << " and " << operands.outs.getType();
+    return op->emitOpError("needs static k and n, got ")
+           << operands.x.getType() << " and " << operands.outs.getType();
   numerics::SparseRows sparse;
   if (operands.sparse) {
     FailureOr<numerics::SparseRows> found = constantSparse(op, operands.sparse);
@@ -62,13 +71,15 @@ LogicalResult sq::decodeCodes(Operation *op, const CodedOperands &operands) {
   }
   std::vector<float> w;
   if (operands.codes) {
-    auto codes = constantBytes(operands.codes), table = constantBytes(operands.table);
+    auto codes = constantBytes(operands.codes),
+         table = constantBytes(operands.table);
     if (!codes || !table)
       return op->emitOpError("needs constant codes and tables");
     std::vector<float> entries;
     for (uint16_t bits : table->as<uint16_t>())
       entries.push_back(halfToFloat(bits));
-    w = numerics::decodeCodes(codes->as<uint32_t>().data(), entries.data(), operands.n, operands.k, operands.bits,
+    w = numerics::decodeCodes(codes->as<uint32_t>().data(), entries.data(),
+                              operands.n, operands.k, operands.bits,
                               operands.sparse ? &sparse : nullptr);
   } else {
     w.assign(operands.n * operands.k, 0.0f);
@@ -78,9 +89,12 @@ LogicalResult sq::decodeCodes(Operation *op, const CodedOperands &operands) {
   }
   OpBuilder b(op);
   auto type = RankedTensorType::get({operands.n, operands.k}, b.getF32Type());
-  Value weight = arith::ConstantOp::create(b, op->getLoc(), DenseElementsAttr::get(type, ArrayRef(w)));
-  auto linear = LinearOp::create(b, op->getLoc(), operands.outs.getType(), operands.x, weight, /*bias=*/Value(), operands.outs,
-                                 /*transpose_weight=*/true);
+  Value weight = arith::ConstantOp::create(
+      b, op->getLoc(), DenseElementsAttr::get(type, ArrayRef(w)));
+  auto linear =
+      LinearOp::create(b, op->getLoc(), operands.outs.getType(), operands.x,
+                       weight, /*bias=*/Value(), operands.outs,
+                       /*transpose_weight=*/true);
   op->replaceAllUsesWith(linear);
   op->erase();
   return success();

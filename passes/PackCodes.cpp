@@ -1,4 +1,5 @@
-//===-- PackCodes.cpp - products by codes as kernels take them ------------------===//
+//===-- PackCodes.cpp - products by codes as kernels take them
+//------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -20,7 +21,8 @@ using namespace sq;
 
 namespace {
 
-/// Above this, columns take more than 16 bits, and sums of products of bytes more than 32.
+/// Above this, columns take more than 16 bits, and sums of products of bytes
+/// more than 32.
 constexpr int64_t kMostShortColumns = 65536;
 
 struct Packer {
@@ -29,10 +31,14 @@ struct Packer {
   bool bytes;
   OpBuilder b;
 
-  Packer(Operation *op, const CodedOperands &operands, bool bytes) : op(op), operands(operands), bytes(bytes), b(op) {}
+  Packer(Operation *op, const CodedOperands &operands, bool bytes)
+      : op(op), operands(operands), bytes(bytes), b(op) {}
 
-  template <typename T> Value constant(ArrayRef<int64_t> shape, Type element, ArrayRef<T> values) {
-    return arith::ConstantOp::create(b, op->getLoc(), DenseElementsAttr::get(RankedTensorType::get(shape, element), values));
+  template <typename T>
+  Value constant(ArrayRef<int64_t> shape, Type element, ArrayRef<T> values) {
+    return arith::ConstantOp::create(
+        b, op->getLoc(),
+        DenseElementsAttr::get(RankedTensorType::get(shape, element), values));
   }
 
   /// Tables in 8 bits, and the scale and least entry of each.
@@ -54,7 +60,8 @@ struct Packer {
       rounded.insert(rounded.end(), table.q.begin(), table.q.end());
       scales.insert(scales.end(), {table.scale, table.least});
     }
-    lut.push_back(constant<int8_t>({operands.n, entries}, b.getI8Type(), rounded));
+    lut.push_back(
+        constant<int8_t>({operands.n, entries}, b.getI8Type(), rounded));
     lut.push_back(constant<float>({operands.n, 2}, b.getF32Type(), scales));
     return success();
   }
@@ -62,13 +69,15 @@ struct Packer {
   LogicalResult addSparse(SmallVectorImpl<Value> &lut) {
     if (!operands.sparse)
       return success();
-    FailureOr<numerics::SparseRows> sparse = constantSparse(op, operands.sparse);
+    FailureOr<numerics::SparseRows> sparse =
+        constantSparse(op, operands.sparse);
     if (failed(sparse))
       return failure();
     int64_t count = sparse->columns.size();
     if (!count)
       return success();
-    auto values = constantBytes(operands.sparse.getDefiningOp<CsrOp>().getValues());
+    auto values =
+        constantBytes(operands.sparse.getDefiningOp<CsrOp>().getValues());
     bool isShort = operands.k <= kMostShortColumns;
     std::vector<uint32_t> narrow;
     std::vector<uint64_t> wide;
@@ -79,8 +88,10 @@ struct Packer {
       else
         wide.push_back(bits << 32 | sparse->columns[e]);
     }
-    lut.push_back(constant<uint32_t>({operands.n + 1}, b.getI32Type(), sparse->rowPtr));
-    lut.push_back(isShort ? constant<uint32_t>({count}, b.getI32Type(), narrow) : constant<uint64_t>({count}, b.getI64Type(), wide));
+    lut.push_back(
+        constant<uint32_t>({operands.n + 1}, b.getI32Type(), sparse->rowPtr));
+    lut.push_back(isShort ? constant<uint32_t>({count}, b.getI32Type(), narrow)
+                          : constant<uint64_t>({count}, b.getI64Type(), wide));
     return success();
   }
 
@@ -91,13 +102,20 @@ struct Packer {
     SmallVector<Value> lut;
     if (failed(addTables(lut)) || failed(addSparse(lut)))
       return failure();
-    auto type = RankedTensorType::get({operands.n, numerics::blocksOf(operands.k, operands.bits), operands.bits == 3 ? 3 : 1, bytes ? 64 : 16},
-                                      bytes ? b.getI8Type() : b.getI32Type());
-    auto weight = WeightOp::create(b, operands.codes.getLoc(), type, codes, /*pack=*/0, /*transpose=*/false, /*offset=*/nullptr,
-                                   /*wide_offset=*/nullptr, /*widened=*/false, /*codes=*/operands.bits);
-    auto product = PackedMatmulOp::create(b, op->getLoc(), operands.outs.getType(), operands.x, weight.getResult(), lut,
-                                          /*extras=*/ValueRange(), operands.outs);
-    Block *body = b.createBlock(&product.getEpilogue(), {}, b.getF32Type(), op->getLoc());
+    auto type = RankedTensorType::get(
+        {operands.n, numerics::blocksOf(operands.k, operands.bits),
+         operands.bits == 3 ? 3 : 1, bytes ? 64 : 16},
+        bytes ? b.getI8Type() : b.getI32Type());
+    auto weight = WeightOp::create(
+        b, operands.codes.getLoc(), type, codes, /*pack=*/0,
+        /*transpose=*/false, /*offset=*/nullptr,
+        /*wide_offset=*/nullptr, /*widened=*/false, /*codes=*/operands.bits);
+    auto product =
+        PackedMatmulOp::create(b, op->getLoc(), operands.outs.getType(),
+                               operands.x, weight.getResult(), lut,
+                               /*extras=*/ValueRange(), operands.outs);
+    Block *body =
+        b.createBlock(&product.getEpilogue(), {}, b.getF32Type(), op->getLoc());
     YieldOp::create(b, op->getLoc(), body->getArgument(0));
     op->replaceAllUsesWith(product);
     op->erase();
@@ -109,13 +127,16 @@ struct PackCodesPass : sq::impl::PackCodesPassBase<PackCodesPass> {
   using PackCodesPassBase::PackCodesPassBase;
 
   static bool hasKernel(const CodedOperands &operands) {
-    auto isF32 = [](Value v) { return getElementTypeOrSelf(v.getType()).isF32(); };
+    auto isF32 = [](Value v) {
+      return getElementTypeOrSelf(v.getType()).isF32();
+    };
     return operands.codes && isF32(operands.x) && isF32(operands.outs);
   }
 
   void runOnOperation() override {
     if (activations != "f32" && activations != "int8") {
-      getOperation().emitError("unknown activations '") << activations << "'; f32 or int8";
+      getOperation().emitError("unknown activations '")
+          << activations << "'; f32 or int8";
       return signalPassFailure();
     }
     SmallVector<Operation *> ops;
@@ -126,16 +147,24 @@ struct PackCodesPass : sq::impl::PackCodesPassBase<PackCodesPass> {
     for (Operation *op : ops) {
       CodedOperands operands = *CodedOperands::of(op);
       if (!isa<RankedTensorType>(operands.outs.getType())) {
-        op->emitOpError("is bufferized already; run --sq-pack-codes on tensors");
+        op->emitOpError(
+            "is bufferized already; run --sq-pack-codes on tensors");
         return signalPassFailure();
       }
       if (hasKernel(operands)) {
-        if (failed(Packer(op, operands, activations == "int8" && operands.k <= kMostShortColumns).pack()))
+        if (failed(
+                Packer(op, operands,
+                       activations == "int8" && operands.k <= kMostShortColumns)
+                    .pack()))
           return signalPassFailure();
         continue;
       }
-      remark::missed(op->getLoc(), remark::RemarkOpts::name("decoded").category("sq-pack-codes"))
-          << remark::reason("a dense weight instead: {0}", operands.codes ? "there are kernels for f32 only" : "a sparse product by itself has no kernel");
+      remark::missed(op->getLoc(), remark::RemarkOpts::name("decoded").category(
+                                       "sq-pack-codes"))
+          << remark::reason("a dense weight instead: {0}",
+                            operands.codes
+                                ? "there are kernels for f32 only"
+                                : "a sparse product by itself has no kernel");
       if (failed(decodeCodes(op, operands)))
         return signalPassFailure();
     }

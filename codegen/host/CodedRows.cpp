@@ -178,12 +178,12 @@ SmallVector<Value> CodedRows::floatSums(ImplicitLocOpBuilder &b, Value n,
   for (Value sum : Blocks(b, *this, n).run(b, rows)) {
     // As a tree: in order it would be a chain of 16 additions.
     for (int64_t lanes = target.lanes; lanes > 1; lanes /= 2) {
-      Value low = vector::ExtractStridedSliceOp::create(
-          b, sum, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{lanes / 2},
-          ArrayRef<int64_t>{1});
-      Value high = vector::ExtractStridedSliceOp::create(
-          b, sum, ArrayRef<int64_t>{lanes / 2}, ArrayRef<int64_t>{lanes / 2},
-          ArrayRef<int64_t>{1});
+      auto half = [&](int64_t first) {
+        return vector::ShuffleOp::create(
+            b, sum, sum,
+            llvm::to_vector(llvm::seq<int64_t>(first, first + lanes / 2)));
+      };
+      Value low = half(0), high = half(lanes / 2);
       sum = arith::AddFOp::create(b, low, high);
     }
     result.push_back(vector::ExtractOp::create(b, sum, 0));

@@ -6,16 +6,19 @@
 
 using namespace sq::numerics;
 
-/// A lane of three bytes holds eight codes of 3 bits: two in the low bits of each byte, the last two in the
-/// highest bits of all. So six of them are a shift and a mask, which byte vectors have.
+/// A lane of three bytes holds eight codes of 3 bits: two in the low bits of
+/// each byte, the last two in the highest bits of all. So six of them are a
+/// shift and a mask, which byte vectors have.
 static void laneBytes(const unsigned (&code)[8], uint8_t (&bytes)[3]) {
   bytes[0] = code[0] | code[1] << 3 | (code[6] & 3) << 6;
   bytes[1] = code[2] | code[3] << 3 | (code[6] >> 2) << 6 | (code[7] >> 2) << 7;
   bytes[2] = code[4] | code[5] << 3 | (code[7] & 3) << 6;
 }
 
-void sq::numerics::orderCodes(const uint32_t *row, int64_t k, int bits, CodeOrder order, uint32_t *out) {
-  int64_t inBlock = blockCodes(bits), words = blockWords(bits), blocks = blocksOf(k, bits);
+void sq::numerics::orderCodes(const uint32_t *row, int64_t k, int bits,
+                              CodeOrder order, uint32_t *out) {
+  int64_t inBlock = blockCodes(bits), words = blockWords(bits),
+          blocks = blocksOf(k, bits);
   std::fill(out, out + blocks * words, 0u);
   for (int64_t block = 0; block < blocks; ++block, out += words) {
     auto code = [&](int64_t i) -> unsigned {
@@ -51,7 +54,9 @@ void sq::numerics::orderCodes(const uint32_t *row, int64_t k, int bits, CodeOrde
   }
 }
 
-std::vector<float> sq::numerics::decodeCodes(const uint32_t *codes, const float *tables, int64_t n, int64_t k, int bits,
+std::vector<float> sq::numerics::decodeCodes(const uint32_t *codes,
+                                             const float *tables, int64_t n,
+                                             int64_t k, int bits,
                                              const SparseRows *sparse) {
   std::vector<float> w(n * k);
   int64_t words = rowWords(k, bits), entries = int64_t(1) << bits;
@@ -65,15 +70,19 @@ std::vector<float> sq::numerics::decodeCodes(const uint32_t *codes, const float 
   return w;
 }
 
-std::vector<double> sq::numerics::codedProduct(const float *x, int64_t m, const uint32_t *codes, const float *tables,
-                                               int64_t n, int64_t k, int bits, const SparseRows *sparse) {
+std::vector<double> sq::numerics::codedProduct(const float *x, int64_t m,
+                                               const uint32_t *codes,
+                                               const float *tables, int64_t n,
+                                               int64_t k, int bits,
+                                               const SparseRows *sparse) {
   std::vector<double> y(m * n);
   int64_t words = rowWords(k, bits), entries = int64_t(1) << bits;
   for (int64_t r = 0; r < n; ++r)
     for (int64_t i = 0; i < m; ++i) {
       double sum = 0;
       for (int64_t j = 0; j < k; ++j)
-        sum += double(x[i * k + j]) * tables[r * entries + codeAt(codes + r * words, bits, j)];
+        sum += double(x[i * k + j]) *
+               tables[r * entries + codeAt(codes + r * words, bits, j)];
       if (sparse)
         for (uint32_t e = sparse->rowPtr[r]; e < sparse->rowPtr[r + 1]; ++e)
           sum += double(x[i * k + sparse->columns[e]]) * sparse->values[e];
@@ -86,14 +95,18 @@ ByteTable sq::numerics::roundTable(const float *table, int64_t entries) {
   auto [least, greatest] = std::minmax_element(table, table + entries);
   ByteTable result{{}, (*greatest - *least) / 255, *least};
   for (int64_t i = 0; i < entries; ++i) {
-    float q = result.scale > 0 ? std::nearbyint((table[i] - *least) / result.scale) : 0;
+    float q = result.scale > 0
+                  ? std::nearbyint((table[i] - *least) / result.scale)
+                  : 0;
     result.q.push_back(static_cast<uint8_t>(std::min(q, 255.0f)));
   }
   return result;
 }
 
-std::vector<float> sq::numerics::codedByteProduct(const float *x, int64_t m, const uint32_t *codes, const float *tables,
-                                                  int64_t n, int64_t k, int bits, const SparseRows *sparse) {
+std::vector<float>
+sq::numerics::codedByteProduct(const float *x, int64_t m, const uint32_t *codes,
+                               const float *tables, int64_t n, int64_t k,
+                               int bits, const SparseRows *sparse) {
   std::vector<float> y(m * n);
   int64_t words = rowWords(k, bits), entries = int64_t(1) << bits;
   std::vector<ByteTable> rounded;
@@ -112,7 +125,8 @@ std::vector<float> sq::numerics::codedByteProduct(const float *x, int64_t m, con
       int64_t sum = 0;
       for (int64_t j = 0; j < k; ++j)
         sum += int64_t(q[j]) * rounded[r].q[codeAt(codes + r * words, bits, j)];
-      float value = scale * (rounded[r].scale * float(sum) + rounded[r].least * float(total));
+      float value = scale * (rounded[r].scale * float(sum) +
+                             rounded[r].least * float(total));
       if (sparse)
         for (uint32_t e = sparse->rowPtr[r]; e < sparse->rowPtr[r + 1]; ++e)
           value += x[i * k + sparse->columns[e]] * sparse->values[e];
