@@ -88,8 +88,7 @@ struct Packer {
       else
         wide.push_back(bits << 32 | sparse->columns[e]);
     }
-    lut.push_back(
-        constant<uint32_t>({operands.n + 1}, b.getI32Type(), sparse->rowPtr));
+    lut.push_back(operands.sparse.getDefiningOp<CsrOp>().getRowPtr());
     lut.push_back(isShort ? constant<uint32_t>({count}, b.getI32Type(), narrow)
                           : constant<uint64_t>({count}, b.getI64Type(), wide));
     return success();

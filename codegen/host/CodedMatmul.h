@@ -25,6 +25,15 @@ struct CodedRows {
   CodedRows(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op,
             const TiledTarget &target, mlir::Value x);
 
+  /// Vectors of codes of row n and `block` from lane `lane` on: one or, of 3
+  /// bits, three.
+  llvm::SmallVector<mlir::Value> words(mlir::ImplicitLocOpBuilder &b,
+                                       mlir::Value n, mlir::Value block,
+                                       int64_t lane);
+  /// A vector of codes, of what is looked up, and of sums.
+  mlir::VectorType codeType(mlir::ImplicitLocOpBuilder &b);
+  mlir::VectorType sumType(mlir::ImplicitLocOpBuilder &b);
+
   /// Before the kernel, with tables of bytes: one that rounds the rows of x.
   void roundInput(mlir::ImplicitLocOpBuilder &b, mlir::StringRef name);
 
@@ -49,6 +58,36 @@ private:
   llvm::SmallVector<mlir::Value> byteSums(mlir::ImplicitLocOpBuilder &b,
                                           mlir::Value n,
                                           llvm::ArrayRef<mlir::Value> rows);
+};
+
+/// The other way, for many rows of x: columns of the result are decoded to a
+/// panel, which a contraction tile multiplies. A thread has one panel, [k][48]
+/// of f32, or [k / 4][48] of fours of bytes.
+struct CodedPanels {
+  CodedRows &coded;
+  int64_t columns; // of the result
+  int64_t units;   // rows of a panel: of k, or fours of k
+  mlir::Value panel, blockRows, scales, sums; // memory of all threads
+  mlir::Value thread = {};
+
+  CodedPanels(mlir::ImplicitLocOpBuilder &b, CodedRows &coded, int64_t columns);
+
+  /// Fills the panel with columns [n, n + 48), the last one again where there
+  /// are no more.
+  void decode(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
+
+  /// Leaves the sums of `rows` and the panel in `sums`, [threads][tile
+  /// rows][48]. `width` columns exist.
+  void multiply(mlir::ImplicitLocOpBuilder &b, mlir::Value n, int64_t width,
+                llvm::ArrayRef<mlir::Value> rows);
+
+private:
+  void decodeBlock(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+                   mlir::Value last, mlir::Value block);
+  void transpose(mlir::ImplicitLocOpBuilder &b, mlir::Value column,
+                 mlir::Value block);
+  void scatterSparse(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+                     mlir::Value column);
 };
 
 /// What a register holds of the table of a row, and how codes are looked up in

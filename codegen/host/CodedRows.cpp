@@ -24,6 +24,9 @@ using namespace sq;
 
 /// Sums at the same time: rows of x times so many of each.
 constexpr int64_t kLeastSums = 4;
+/// Codes of the longest block: rounded rows of x are padded to it, whatever the
+/// bits of those who read them.
+constexpr int64_t kMostBlockCodes = 512;
 /// How far ahead codes are fetched, in bytes: what memory delivers to a core
 /// within its latency (some 100 ns), and more, as the prefetchers of the
 /// hardware stop at pages.
@@ -55,6 +58,26 @@ SmallVector<Value> CodedRows::sums(ImplicitLocOpBuilder &b, Value n,
   return result;
 }
 
+VectorType CodedRows::codeType(ImplicitLocOpBuilder &b) {
+  return bytes ? VectorType::get({4 * target.lanes}, b.getI8Type())
+               : VectorType::get({target.lanes}, b.getI32Type());
+}
+
+VectorType CodedRows::sumType(ImplicitLocOpBuilder &b) {
+  return VectorType::get({target.lanes},
+                         bytes ? Type(b.getI32Type()) : Type(b.getF32Type()));
+}
+
+SmallVector<Value> CodedRows::words(ImplicitLocOpBuilder &b, Value n,
+                                    Value block, int64_t lane) {
+  SmallVector<Value> result;
+  for (int64_t w = 0; w < (bits == 3 ? 3 : 1); ++w)
+    result.push_back(vector::LoadOp::create(
+        b, codeType(b), codes,
+        ValueRange{n, block, indexConstant(b, w), indexConstant(b, lane)}));
+  return result;
+}
+
 //===-- The loop over blocks
 //----------------------------------------------------===//
 
@@ -72,11 +95,8 @@ struct Blocks {
   Blocks(ImplicitLocOpBuilder &b, CodedRows &of, Value n)
       : of(of), n(n), lookup(b, of.target, of.bits, of.bytes, of.table, n),
         step(of.bytes ? 64 : 16) {
-    int64_t lanes = of.target.lanes;
-    codeType = of.bytes ? VectorType::get({4 * lanes}, b.getI8Type())
-                        : VectorType::get({lanes}, b.getI32Type());
-    sumType = VectorType::get({lanes}, of.bytes ? Type(b.getI32Type())
-                                                : Type(b.getF32Type()));
+    codeType = of.codeType(b);
+    sumType = of.sumType(b);
   }
 
   /// Adds the products of the first `left` codes of a block to `sums`, for all
@@ -88,11 +108,7 @@ struct Blocks {
         b, block, indexConstant(b, numerics::blockCodes(of.bits)));
     int64_t perRow = sums.size() / rows.size(), next = 0;
     for (int64_t half = 0; half < step; half += perVector) {
-      SmallVector<Value> words;
-      for (int64_t w = 0; w < (of.bits == 3 ? 3 : 1); ++w)
-        words.push_back(vector::LoadOp::create(
-            b, codeType, of.codes,
-            ValueRange{n, block, indexConstant(b, w), indexConstant(b, half)}));
+      SmallVector<Value> words = of.words(b, n, block, half);
       for (int64_t s = 0; s * step + half < left; ++s, ++next) {
         Value weights = lookup.weights(b, words, s);
         int64_t from = s * step + half;
@@ -256,7 +272,7 @@ void CodedRows::addSparse(ImplicitLocOpBuilder &b, Value n,
 
 /// q = round(x / s), s = max |x| / 127 (a NaN makes it one), for each row.
 void CodedRows::roundInput(ImplicitLocOpBuilder &b, StringRef name) {
-  int64_t padded = numerics::blocksOf(depth, bits) * numerics::blockCodes(bits);
+  int64_t padded = llvm::alignTo(depth, kMostBlockCodes);
   Value count = dimOf(b, x, 0);
   rounded = memref::AllocOp::create(
       b, MemRefType::get({ShapedType::kDynamic, padded}, b.getI8Type()),

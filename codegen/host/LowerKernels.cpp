@@ -27,11 +27,12 @@ namespace {
 struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
   using LowerKernelsPassBase::LowerKernelsPassBase;
 
-  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target, sq::TiledInputs &tiled) {
+  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target, sq::TiledInputs &tiled,
+                             sq::RoundedInputs &rounded) {
     rewriter.setInsertionPoint(op);
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op)) {
       if (o.isCoded())
-        return sq::lowerCodedMatmul(rewriter, o, target);
+        return sq::lowerCodedMatmul(rewriter, o, target, rounded);
       if (sq::wantsAmx(o, target))
         return sq::lowerAmxMatmul(rewriter, o, target, tiled);
       bool pairs = cast<MemRefType>(o.getWeight().getType()).getRank() == 4;
@@ -123,6 +124,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     target.tiles = sq::chooseTiles(*found, target.tiles);
     Made made;
     sq::TiledInputs tiled;
+    sq::RoundedInputs rounded;
     IRRewriter rewriter(&getContext(), &made);
     sq::SymbolicSizes sizes;
     // Emitters may add copies of strided operands: go on until none is left.
@@ -141,7 +143,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
         DictionaryAttr packing;
         if (auto product = dyn_cast<sq::PackedMatmulOp>(op); product && (sq::wantsAmx(product, target) || product.hasByteTables()))
           packing = describePacking(product, sizes);
-        if (failed(lower(rewriter, op, target, tiled))) {
+        if (failed(lower(rewriter, op, target, tiled, rounded))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();
