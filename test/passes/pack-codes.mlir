@@ -15,9 +15,9 @@
 // F32-NEXT: ^bb0(%[[SUM:.*]]: f32):
 // F32-NEXT: sq.yield %[[SUM]] : f32
 
-// Steps of 2 / 255 from -1: 127.5 is rounded to an even step. Read as unsigned: -128 is 128, -64 is 192.
-// INT8-DAG: dense<{{\[\[}}0, -128, -65, -1], [0, 64, -65, -1]]> : tensor<2x4xi8>
-// INT8-DAG: dense<{{.*}}7.84313772E-3, -1.000000e+00{{.*}}0.0156862754, -2.000000e+00{{.*}}> : tensor<2x2xf32>
+// Steps of 2 / 255 from -1. Read as unsigned: -65 is 191, -1 is 255.
+// INT8-DAG: dense<{{\[\[}}0, 127, -65, -1], [0, 64, -65, -1]]> : tensor<2x4xi8>
+// INT8-DAG: dense<{{.*}}0.00784313772, -1.000000e+00{{.*}}0.0156862754, -2.000000e+00{{.*}}> : tensor<2x2xf32>
 // INT8: sq.weight {{.*}} {codes = 2 : i64} -> tensor<2x1x1x64xi8>
 // INT8: lut(%{{.*}} : tensor<2x4xi8>, tensor<2x2xf32>, tensor<3xi32>, tensor<3xi32>)
 

@@ -25,10 +25,10 @@
 // AVX512-3-NOT: {{vpand|rsp}}
 // AVX512-3: vpsrld $30
 
-// V3-4: vpermps {{.*}}%ymm
+// V3-4: vperm{{d|ps}} {{.*}}%ymm
 // V3-4: vblendvps
 // V3-3-NOT: vblendvps
-// V3-3: vpermps {{.*}}%ymm
+// V3-3: vperm{{d|ps}} {{.*}}%ymm
 
 // VNNI-4: vpshufb {{.*}}%zmm
 // VNNI-4: vpdpbusd {{.*}}%zmm

@@ -85,7 +85,7 @@ TEST(Codes, SparseRestIsAdded) {
 TEST(Codes, ByteTables) {
   float table[] = {-1, 0, 0.5f, 1};
   ByteTable rounded = roundTable(table, 4);
-  EXPECT_EQ(rounded.q, (std::vector<uint8_t>{0, 128, 191, 255}));
+  EXPECT_EQ(rounded.q, (std::vector<uint8_t>{0, 127, 191, 255}));
   EXPECT_FLOAT_EQ(rounded.scale, 2.0f / 255);
   EXPECT_EQ(rounded.least, -1);
   float equal[] = {3, 3, 3, 3}; // no steps, no division by zero
