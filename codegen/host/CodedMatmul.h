@@ -52,6 +52,7 @@ struct CodedRows {
                                               mlir::Value e);
 
 private:
+  void fetchRow(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
   llvm::SmallVector<mlir::Value> floatSums(mlir::ImplicitLocOpBuilder &b,
                                            mlir::Value n,
                                            llvm::ArrayRef<mlir::Value> rows);

@@ -32,6 +32,9 @@ constexpr int64_t kMostBlockCodes = 512;
 /// hardware stop at pages.
 constexpr int64_t kFetchAhead = 3072;
 
+/// The same for tables and their kind, in rows of the weight; and for entries.
+constexpr int64_t kRowsAhead = 24, kEntriesAhead = 128;
+
 CodedRows::CodedRows(ImplicitLocOpBuilder &b, PackedMatmulOp op,
                      const TiledTarget &target, Value x)
     : target(target), x(x), codes(op.getWeight()), table(op.getLut().front()) {
@@ -51,11 +54,25 @@ CodedRows::CodedRows(ImplicitLocOpBuilder &b, PackedMatmulOp op,
 
 SmallVector<Value> CodedRows::sums(ImplicitLocOpBuilder &b, Value n,
                                    ArrayRef<Value> rows) {
+  fetchRow(b, plus(b, n, kRowsAhead));
   SmallVector<Value> result =
       bytes ? byteSums(b, n, rows) : floatSums(b, n, rows);
   if (rowPtr)
     addSparse(b, n, rows, result);
   return result;
+}
+
+/// What there is of a row beside its codes, a few bytes each.
+void CodedRows::fetchRow(ImplicitLocOpBuilder &b, Value n) {
+  for (Value memory : {table, tableScale, rowPtr}) {
+    if (!memory)
+      continue;
+    SmallVector<Value> at = {n};
+    if (cast<MemRefType>(memory.getType()).getRank() == 2)
+      at.push_back(indexConstant(b, 0));
+    memref::PrefetchOp::create(b, memory, at, /*isWrite=*/false,
+                               /*localityHint=*/3, /*isDataCache=*/true);
+  }
 }
 
 VectorType CodedRows::codeType(ImplicitLocOpBuilder &b) {
@@ -252,8 +269,12 @@ void CodedRows::addSparse(ImplicitLocOpBuilder &b, Value n,
                                         memref::LoadOp::create(b, rowPtr, at))
         .getResult();
   };
+  Value begin = bound(n), end = bound(plus(b, n, 1));
+  memref::PrefetchOp::create(
+      b, entries, ValueRange(plus(b, end, kEntriesAhead)), /*isWrite=*/false,
+      /*localityHint=*/3, /*isDataCache=*/true);
   auto loop = scf::ForOp::create(
-      b, bound(n), bound(plus(b, n, 1)), indexConstant(b, 1), sums,
+      b, begin, end, indexConstant(b, 1), sums,
       [&](OpBuilder &o, Location l, Value e, ValueRange before) {
         ImplicitLocOpBuilder ib(l, o);
         auto [column, value] = entryAt(ib, e);
