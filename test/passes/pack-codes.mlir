@@ -2,6 +2,7 @@
 // RUN: sq-opt %t/both.mlir --sq-pack-codes | FileCheck %s --check-prefix=F32
 // RUN: sq-opt %t/both.mlir --sq-pack-codes=activations=int8 | FileCheck %s --check-prefix=INT8
 // RUN: sq-opt %t/both.mlir --sq-graph-to-buffers=activations=int8 | FileCheck %s --check-prefix=BUFFERS
+// RUN: sq-opt %t/both.mlir --sq-graph-to-buffers='byte-products=false pairs=false' | FileCheck %s --check-prefix=DECODED
 // RUN: sq-opt %t/sparse.mlir --sq-pack-codes --remarks-filter=sq-pack-codes 2>&1 | FileCheck %s --check-prefix=ALONE
 // RUN: not sq-opt %t/both.mlir --sq-pack-codes=activations=f8 2>&1 | FileCheck %s --check-prefix=WRONG
 // RUN: not sq-opt %t/argument.mlir --sq-pack-codes 2>&1 | FileCheck %s --check-prefix=ARGUMENT
@@ -22,6 +23,10 @@
 // INT8: lut(%{{.*}} : tensor<2x4xi8>, tensor<2x2xf32>, tensor<3xi32>, tensor<3xi32>)
 
 // BUFFERS: sq.packed_matmul ins(%{{.*}} : memref<?x40xf32>, memref<2x1x1x64xi8>) lut(%{{.*}} : memref<2x4xi8>, memref<2x2xf32>, memref<3xi32>, memref<3xi32>)
+
+// For a target without such kernels: panels of floats.
+// DECODED-NOT: lut(
+// DECODED: sq.packed_matmul ins(%{{.*}} : memref<?x40xf32>, memref<1x40x48xf32>) outs(
 
 // ALONE: remark: {{.*}}a sparse product by itself has no kernel
 // ALONE: sq.linear {{.*}} {transpose_weight}

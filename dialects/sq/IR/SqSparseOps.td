@@ -110,8 +110,8 @@ def Sq_DenseAndSparseMatmulOp : Sq_DpsOp<"dense_and_sparse_matmul"> {
 
     Example:
     ```mlir
-    func.func @example(%x: tensor<?x40xf32>, %codes: tensor<8x10xi32>, %table: tensor<8x16xf16>, %sparse: tensor<8x40xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
-      %y = sq.dense_and_sparse_matmul ins(%x, %codes, %table, %sparse : tensor<?x40xf32>, tensor<8x10xi32>, tensor<8x16xf16>, tensor<8x40xf16>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
+    func.func @example(%x: tensor<?x40xf32>, %codes: tensor<8x8xi32>, %table: tensor<8x16xf16>, %sparse: tensor<8x40xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.dense_and_sparse_matmul ins(%x, %codes, %table, %sparse : tensor<?x40xf32>, tensor<8x8xi32>, tensor<8x16xf16>, tensor<8x40xf16>) outs(%init : tensor<?x8xf32>) -> tensor<?x8xf32>
       return %y : tensor<?x8xf32>
     }
     ```
