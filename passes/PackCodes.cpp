@@ -129,7 +129,9 @@ struct PackCodesPass : sq::impl::PackCodesPassBase<PackCodesPass> {
     auto isF32 = [](Value v) {
       return getElementTypeOrSelf(v.getType()).isF32();
     };
-    return operands.codes && isF32(operands.x) && isF32(operands.outs);
+    return operands.codes && isF32(operands.x) && isF32(operands.outs) &&
+           !ShapedType::isDynamic(operands.k) &&
+           !ShapedType::isDynamic(operands.n);
   }
 
   void runOnOperation() override {

@@ -1,4 +1,6 @@
 // RUN: sq-opt %s --sq-decode-codes --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: not sq-opt %s --sq-pack-codes --split-input-file 2>&1 | FileCheck %s --check-prefix=PACK
+// PACK: needs static k and n, got 'tensor<?x?xf32>' and 'tensor<?x2xf32>'
 
 // Row 0 has the codes 0, 1, 2, 3, 0, ...; row 1 3, 2, 1, 0, 0, ...
 // CHECK-LABEL: @main
@@ -23,5 +25,15 @@ func.func @main(%x: tensor<?x40xf32> {sq.dims = ["m", ""], sq.dtype = "f32", sq.
 func.func @argument(%x: tensor<?x40xf32>, %s: tensor<2x40xf16>, %init: tensor<?x2xf32>) -> tensor<?x2xf32> {
   // expected-error @+1 {{'sq.csr_matmul' op needs a sparse weight that sq.csr makes of constants}}
   %y = sq.csr_matmul ins(%x, %s : tensor<?x40xf32>, tensor<2x40xf16>) outs(%init : tensor<?x2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+
+func.func @unknown_columns(%x: tensor<?x?xf32>, %init: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %c = arith.constant dense<0> : tensor<2x4xi32>
+  %t = arith.constant dense<0.0> : tensor<2x4xf16>
+  // expected-error @+1 {{'sq.lut_matmul' op needs static k and n, got 'tensor<?x?xf32>' and 'tensor<?x2xf32>'}}
+  %y = sq.lut_matmul ins(%x, %c, %t : tensor<?x?xf32>, tensor<2x4xi32>, tensor<2x4xf16>) outs(%init : tensor<?x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
