@@ -403,7 +403,7 @@ struct Lowering {
       extras.push_back(vectorOf<float>(scale, b.getF32Type()));
     if (bias)
       extras.push_back(bias);
-    auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), x, panels, extras, op.getOuts());
+    auto product = sq::PackedMatmulOp::create(b, op.getOuts().getType(), x, panels, /*lut=*/ValueRange(), extras, op.getOuts());
     SmallVector<Type> scalars = {b.getI32Type()};
     for (Value extra : extras)
       scalars.push_back(getElementTypeOrSelf(extra.getType()));

@@ -41,7 +41,7 @@ void pack(sq::LinearOp op, ElementsAttr weight, int64_t columns, Type element, b
   if (op.getBias())
     extras.push_back(op.getBias());
   auto product = sq::PackedMatmulOp::create(b, loc, op.getOuts().getType(), op.getX(),
-                                            value.getResult(), extras, op.getOuts());
+                                            value.getResult(), /*lut=*/ValueRange(), extras, op.getOuts());
   SmallVector<Type> scalars(1 + extras.size(), b.getF32Type());
   SmallVector<Location> locs(scalars.size(), loc);
   Block *body = b.createBlock(&product.getEpilogue(), {}, scalars, locs);

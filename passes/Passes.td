@@ -360,6 +360,86 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
+def SplitDenseAndSparsePass : Pass<"sq-split-dense-and-sparse", "::mlir::func::FuncOp"> {
+  let summary = "split products by codes with a sparse rest into two products";
+  let description = [{
+    `sq.dense_and_sparse_matmul` becomes a product by the codes, one by the sparse matrix, and their sum: for targets
+    that have a kernel for each but none for both. A sparse matrix known to have no entry just goes.
+    The inverse is `--sq-fuse-dense-and-sparse`.
+
+    ```mlir
+    %y = sq.dense_and_sparse_matmul ins(%x, %codes, %table, %sparse : ...) outs(%init : ...)
+    ==>
+    %d = sq.lut_matmul ins(%x, %codes, %table : ...) outs(%init : ...)
+    %s = sq.csr_matmul ins(%x, %sparse : ...) outs(%init : ...)
+    %y = linalg.add ins(%d, %s : ...) outs(%init : ...)
+    ```
+
+    Running it twice changes nothing.
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect"];
+}
+
+def FuseDenseAndSparsePass : Pass<"sq-fuse-dense-and-sparse", "::mlir::func::FuncOp"> {
+  let summary = "join a product by codes and a sparse product of the same input";
+  let description = [{
+    The sum of a `sq.lut_matmul` and a `sq.csr_matmul` of the same `x`, neither of which has another user, becomes a
+    `sq.dense_and_sparse_matmul`, which reads `x` once and writes its result once. The sum is a `linalg.add`, or
+    an elementwise `linalg.generic` with nothing but an addition. The inverse is `--sq-split-dense-and-sparse`.
+
+    ```mlir
+    %d = sq.lut_matmul ins(%x, %codes, %table : ...) outs(%a : ...)
+    %s = sq.csr_matmul ins(%x, %sparse : ...) outs(%b : ...)
+    %y = linalg.add ins(%d, %s : ...) outs(%c : ...)
+    ==>
+    %y = sq.dense_and_sparse_matmul ins(%x, %codes, %table, %sparse : ...) outs(%c : ...)
+    ```
+
+    Running it twice changes nothing.
+  }];
+  let dependentDialects = ["::sq::SqDialect"];
+}
+
+def DecodeCodesPass : Pass<"sq-decode-codes", "::mlir::func::FuncOp"> {
+  let summary = "turn products by codes into linear layers with dense weights";
+  let description = [{
+    `sq.lut_matmul`, `sq.csr_matmul` and `sq.dense_and_sparse_matmul` of constants become `sq.linear` with the weight that
+    they stand for, in f32: the entry of the table, plus the sparse one where there is one, rounded once. For targets that
+    have no kernel for codes, and as the reference of those that have. Other operands than constants are an error.
+
+    ```mlir
+    %y = sq.lut_matmul ins(%x, %codes, %table : ...) outs(%init : ...)
+    ==>
+    %y = sq.linear ins(%x, %w : tensor<?x40xf32>, tensor<8x40xf32>) outs(%init : ...) {transpose_weight}
+    ```
+  }];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
+}
+
+def PackCodesPass : Pass<"sq-pack-codes", "::mlir::func::FuncOp"> {
+  let summary = "bring products by codes into the form that kernels take";
+  let description = [{
+    `sq.lut_matmul` and `sq.dense_and_sparse_matmul` of f32 become `sq.packed_matmul` with `lut`: the codes a `sq.weight` in the
+    order of vector lanes, the entries of the sparse matrix a stream of one number each. Operands must be constants. What has no
+    such kernel (other element types, a sparse product by itself) becomes a `sq.linear` (`--sq-decode-codes`), with a remark.
+
+    With `activations=int8`, tables get entries of 8 bits with a scale and a least value per row, and `x` is rounded to 8 bits
+    at run time: lossy, twice as fast where caches deliver. More than 65536 columns stay in f32, as sums must fit 32 bits.
+
+    ```mlir
+    %y = sq.lut_matmul ins(%x, %codes, %table : tensor<?x40xf32>, tensor<8x6xi32>, tensor<8x8xf16>) outs(%init : tensor<?x8xf32>)
+    ==>
+    %w = sq.weight .. {codes = 3 : i64} -> tensor<8x1x3x16xi32>
+    %y = sq.packed_matmul ins(%x, %w : ..) lut(%table : tensor<8x8xf16>) outs(%init : ..) {yield the sum}
+    ```
+  }];
+  let options = [
+    Option<"activations", "activations", "std::string", /*default=*/"\"f32\"",
+           "what products are computed in: f32 (default), or int8, where x and the tables are rounded to 8 bits">,
+  ];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
+}
+
 def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
   let summary = "pack the weights of linear layers into column panels";
   let description = [{

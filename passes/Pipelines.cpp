@@ -19,6 +19,7 @@ struct PrecisionOptions : PassPipelineOptions<PrecisionOptions> {
                                 llvm::cl::init("f32")};
   Option<bool> pairs{*this, "pairs", llvm::cl::desc("16-bit weights in pairs of rows"), llvm::cl::init(true)};
   Option<bool> byteProducts{*this, "byte-products", llvm::cl::desc("the target has products of bytes"), llvm::cl::init(true)};
+  Option<std::string> activations{*this, "activations", llvm::cl::desc("of products by codes: f32 or int8"), llvm::cl::init("f32")};
   Option<int64_t> columns{*this, "columns", llvm::cl::desc("of a panel of a packed weight"), llvm::cl::init(48)};
 };
 } // namespace
@@ -35,11 +36,18 @@ void sq::buildOnnxToGraph(OpPassManager &pm) {
   func.addPass(createBodyAwareCSEPass());
 }
 
-void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs, bool byteProducts) {
+void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t columns, bool pairs, bool byteProducts,
+                             StringRef activations) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createLowerQuantizedPass({.products = byteProducts}));
   func.addPass(createLowerIntegerPass({.keepHost = byteProducts}));
   func.addPass(createLowerCompositesPass({.bf16 = precision == "bf16"}));
+  if (byteProducts) {
+    func.addPass(createFuseDenseAndSparsePass());
+    func.addPass(createPackCodesPass({.activations = activations.str()}));
+  } else {
+    func.addPass(createDecodeCodesPass());
+  }
   PackLinearPassOptions packing;
   packing.precision = precision.str();
   packing.columns = columns;
@@ -75,5 +83,5 @@ void sq::registerPipelines() {
                              buildOnnxToGraph);
   PassPipelineRegistration<PrecisionOptions>(
       "sq-graph-to-buffers", "pack, fuse, place weights, bufferize",
-      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision, o.columns, o.pairs, o.byteProducts); });
+      [](OpPassManager &pm, const PrecisionOptions &o) { buildGraphToBuffers(pm, o.precision, o.columns, o.pairs, o.byteProducts, o.activations); });
 }

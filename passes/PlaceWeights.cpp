@@ -42,10 +42,10 @@ struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
 
     int64_t size = 0;
     int64_t wideSize = 0; // of the f32 copies of bf16 weights
-    DenseMap<std::tuple<Attribute, int64_t, int64_t, Type>, std::pair<int64_t, int64_t>> placed;
+    DenseMap<std::tuple<Attribute, int64_t, int64_t, int64_t, Type>, std::pair<int64_t, int64_t>> placed;
     WalkResult result = func.walk([&](sq::WeightOp op) {
       auto [it, fresh] = placed.try_emplace(
-          {op.getValue(), static_cast<int64_t>(op.getPack()), static_cast<int64_t>(op.getTranspose()),
+          {op.getValue(), static_cast<int64_t>(op.getPack()), static_cast<int64_t>(op.getTranspose()), static_cast<int64_t>(op.getCodes()),
            cast<ShapedType>(op.getResult().getType()).getElementType()},
           std::pair(size, wideSize));
       if (fresh) {

@@ -447,7 +447,7 @@ static SmallVector<PackedMatmulOp> sharersOfX(PackedMatmulOp op, const TiledTarg
 }
 
 bool sq::wantsAmx(PackedMatmulOp op, const TiledTarget &target) {
-  return target.amx && (op.isOfBytes() || cast<MemRefType>(op.getWeight().getType()).getRank() == 4);
+  return target.amx && !op.isCoded() && (op.isOfBytes() || cast<MemRefType>(op.getWeight().getType()).getRank() == 4);
 }
 
 LogicalResult sq::lowerAmxMatmul(RewriterBase &rewriter, PackedMatmulOp op, const TiledTarget &target, TiledInputs &tiled) {

@@ -119,6 +119,7 @@ struct Batch {
   bool mayChunk(Operation *op) {
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op))
       return isAlong(o.getX()) && isAlong(o.getOuts()) && isFixed(o.getWeight()) &&
+             llvm::all_of(o.getLut(), [&](Value v) { return isFixed(v); }) &&
              llvm::all_of(o.getExtras(), [&](Value v) {
                return cast<MemRefType>(v.getType()).getRank() <= 1 ? isFixed(v) : isAlong(v);
              });

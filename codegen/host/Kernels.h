@@ -15,6 +15,12 @@
 namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
+/// x of products by tables of bytes that are still to be lowered, rounded already, and the scales of its rows.
+using RoundedInputs = llvm::DenseMap<mlir::Operation *, std::pair<mlir::Value, mlir::Value>>;
+/// With a weight of codes.
+mlir::LogicalResult lowerCodedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &, RoundedInputs &);
+/// Tiles for sums of bytes: without VNNI each operand takes two registers.
+TiledTarget tilesForBytes(const TiledTarget &);
 /// With a weight of bf16 or bytes, on AMX tiles.
 bool wantsAmx(PackedMatmulOp, const TiledTarget &);
 /// x of products that are still to be lowered and whose tiles are there already.

@@ -27,9 +27,12 @@ namespace {
 struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
   using LowerKernelsPassBase::LowerKernelsPassBase;
 
-  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target, sq::TiledInputs &tiled) {
+  static LogicalResult lower(RewriterBase &rewriter, Operation *op, const sq::TiledTarget &target, sq::TiledInputs &tiled,
+                             sq::RoundedInputs &rounded) {
     rewriter.setInsertionPoint(op);
     if (auto o = dyn_cast<sq::PackedMatmulOp>(op)) {
+      if (o.isCoded())
+        return sq::lowerCodedMatmul(rewriter, o, target, rounded);
       if (sq::wantsAmx(o, target))
         return sq::lowerAmxMatmul(rewriter, o, target, tiled);
       bool pairs = cast<MemRefType>(o.getWeight().getType()).getRank() == 4;
@@ -102,13 +105,13 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     return success();
   }
 
-  /// The kernel that brings x into tiles.
+  /// The kernel that brings x into tiles, or rounds it to bytes.
   static DictionaryAttr describePacking(sq::PackedMatmulOp op, sq::SymbolicSizes &sizes) {
     sq::OpWork work = sq::workOf(op, sizes);
     sq::SymbolicSize elements = 1;
     for (int64_t d = 0; d < cast<MemRefType>(op.getX().getType()).getRank(); ++d)
       elements *= sizes.extent(op.getX(), d);
-    return sq::describeWork(op.getContext(), {"copy", {}, work.nodes, 0, sizes.bytes(op.getX()), elements * (op.isOfBytes() ? 1 : 2)});
+    return sq::describeWork(op.getContext(), {"copy", {}, work.nodes, 0, sizes.bytes(op.getX()), elements * (op.usesByteProducts() ? 1 : 2)});
   }
 
   void runOnOperation() override {
@@ -125,6 +128,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
     target.tiles = sq::chooseTiles(*found, target.tiles);
     Made made;
     sq::TiledInputs tiled;
+    sq::RoundedInputs rounded;
     IRRewriter rewriter(&getContext(), &made);
     sq::SymbolicSizes sizes;
     // Emitters may add copies of strided operands: go on until none is left.
@@ -141,9 +145,9 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
         if (!work)
           work = sq::describeWork(op, sizes);
         DictionaryAttr packing;
-        if (auto product = dyn_cast<sq::PackedMatmulOp>(op); product && sq::wantsAmx(product, target))
+        if (auto product = dyn_cast<sq::PackedMatmulOp>(op); product && (sq::wantsAmx(product, target) || product.hasByteTables()))
           packing = describePacking(product, sizes);
-        if (failed(lower(rewriter, op, target, tiled))) {
+        if (failed(lower(rewriter, op, target, tiled, rounded))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();

@@ -211,8 +211,7 @@ struct Emitter : EpilogueEmitter {
 
 } // namespace
 
-/// Tiles for sums of bytes: without VNNI each operand takes two registers.
-static TiledTarget forBytes(const TiledTarget &target) {
+TiledTarget sq::tilesForBytes(const TiledTarget &target) {
   TiledTarget result = target;
   if (!target.vnni)
     result.tiles.rows = std::min<int64_t>(target.tiles.rows, target.registers == 32 ? 6 : 4);
@@ -231,7 +230,7 @@ LogicalResult sq::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
            << kPanelColumns << " columns, got " << weightType
            << "; run --sq-pack-linear with columns=" << kPanelColumns;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-  TiledTarget tiled = bytes ? forBytes(target) : target;
+  TiledTarget tiled = bytes ? tilesForBytes(target) : target;
   Value x = asRows(b, denseMemref(b, op.getX()));
   int64_t depth = bytes ? cast<MemRefType>(x.getType()).getDimSize(1) / 4 : weightType.getDimSize(1);
   Emitter e{EpilogueEmitter(b, op, tiled), x, op.getWeight(), depth, outType.getShape().back(), bytes};

@@ -53,7 +53,8 @@ struct CompileOptions {
   std::string precision = "f32";           // of linear layers' weights and products: f32, bf16, and for CUDA f16, tf32
   std::string quant;                       // "int8", "int-only", or empty
   std::string stats;                       // file of sq-calibrate, for `quant`
-  std::string activations = "int8";        // of `quant` "int8": "int8" or "dynamic", which can do without `stats`
+  std::string activations = "int8";        // of `quant` "int8": "int8" or "dynamic", which can do without `stats`; of
+                                           // products by codes: "int8", rounded row by row at run time, or "f32"
   std::string rounding = "gptq";           // of weights, for `quant`: "gptq", where `stats` has second moments, or "nearest"
   std::string plan;                        // file with the precision of layers, for "int8"; lib/quantization/Plan.h
   std::string emitPlan;                    // file that gets the precision of every layer, for "int8"

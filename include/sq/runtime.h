@@ -43,6 +43,10 @@ typedef struct sq_module_options {
    * artifact is compiled for); NULL: SQ_DEVICE, else auto. An artifact is for
    * one of them and refuses the other. */
   const char *device;
+  /* Where weights are read on the CPU. "mapped": in the file, shared by all processes that load it. "copied": in memory of
+   * the module's own, in huge pages where the system gives them: what is limited by reading weights (decoding a token)
+   * gains what page walks cost. NULL: SQ_WEIGHTS, else "mapped". */
+  const char *weights;
 } sq_module_options;
 
 typedef struct sq_session_options {

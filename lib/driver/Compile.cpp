@@ -150,9 +150,10 @@ struct Compiler {
   int64_t panelColumns() const { return options.cuda.empty() ? kPanelColumns : kCudaPanelColumns; }
   bool inPairs() const { return options.cuda.empty(); }
   bool byteProducts() const { return options.cuda.empty(); }
+  StringRef codedActivations() const { return options.activations == "f32" ? "f32" : "int8"; }
   std::string graphPipeline() const {
-    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3}}", weightPrecision(), panelColumns(), inPairs(),
-                         byteProducts());
+    return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3} activations={4}}", weightPrecision(), panelColumns(), inPairs(),
+                         byteProducts(), codedActivations());
   }
 
   std::string cachePipeline() const {
@@ -337,7 +338,7 @@ struct Compiler {
 
     begin("optimise");
     if (failed(run(*module, [&](OpPassManager &pm) {
-          buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs(), byteProducts());
+          buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs(), byteProducts(), codedActivations());
         })))
       return fail(isRefused(*module) ? ExitCode::Refused : ExitCode::Defect, "the model could not be bufferized");
 
@@ -346,7 +347,7 @@ struct Compiler {
 
   CompileResult generate(ModuleOp module) {
     bool ofBytes = module.walk([](PackedMatmulOp op) {
-      return op.isOfBytes() ? WalkResult::interrupt() : WalkResult::advance();
+      return op.usesByteProducts() ? WalkResult::interrupt() : WalkResult::advance();
     }).wasInterrupted();
     SmallVector<Target> targets = chooseTargets(options, ofBytes);
     if (targets.empty())

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "lib/numerics/Codes.h"
 #include "passes/analysis/SymbolicSize.h"
 
 using namespace mlir;
@@ -111,6 +112,16 @@ static void writeQuads(WeightOp op, const char *source, char *out) {
   }
 }
 
+/// Codes in the order that kernels read.
+static void writeCodes(WeightOp op, const uint32_t *source, uint32_t *out) {
+  auto from = cast<ShapedType>(op.getValue().getType()), to = cast<ShapedType>(op.getResult().getType());
+  int bits = op.getCodes();
+  int64_t words = from.getDimSize(1), k = words / bits * 32, perRow = to.getDimSize(1) * numerics::blockWords(bits);
+  auto order = to.getElementType().isInteger(8) ? numerics::CodeOrder::Lane64 : numerics::CodeOrder::Lane16;
+  for (int64_t n = 0; n < from.getDimSize(0); ++n)
+    numerics::orderCodes(source + n * words, k, bits, order, out + n * perRow);
+}
+
 LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
   WeightOp op = piece.op;
   ElementsAttr value = op.getValue();
@@ -118,6 +129,10 @@ LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
   FailureOr<ArrayRef<char>> bytes = elementBytes(op, value, storage);
   if (failed(bytes))
     return failure();
+  if (op.getCodes()) {
+    writeCodes(op, reinterpret_cast<const uint32_t *>(bytes->data()), reinterpret_cast<uint32_t *>(out));
+    return success();
+  }
   if (op.getPack() == 0) {
     if (bytes->size() != piece.size)
       return op.emitOpError("is ") << bytes->size() << " bytes long, its place " << piece.size;

@@ -91,7 +91,7 @@ void parallelCallback(sq_kernel_context *context, sq_kernel_fn fn, const void *c
 } // namespace
 
 sq_status createHostSession(sq_session *session, int threads) {
-  session->context.weights = session->module->artifact->weights;
+  session->context.weights = session->module->weights;
   session->context.widened = session->module->widened;
   session->context.arena = arenaCallback;
   session->context.output = outputCallback;

@@ -14,6 +14,7 @@
 #include "runtime/core/cpu.h"
 #include "runtime/core/error.h"
 #include "runtime/core/file.h"
+#include "runtime/core/copy.h"
 #include "runtime/core/widen.h"
 #include "runtime/cuda/module.h"
 
@@ -194,6 +195,9 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   CpuCap cap;
   if (sq_status status = readCpuCap(options.cpu, &cap))
     return status;
+  bool copied;
+  if (sq_status status = readWeightsChoice(options.weights, &copied))
+    return status;
   cuda::Request request;
   if (sq_status status = cuda::readRequest(options.device, &request))
     return status;
@@ -242,6 +246,10 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   if (sq_status status = forCuda ? cuda::loadCode(module, shown)
                                  : widenWeights(module, module->manifest->variants()->Get(variant)))
     return status;
+  module->weights = module->artifact->weights;
+  if (copied && !forCuda)
+    if (sq_status status = copyWeights(module))
+      return status;
   if (sq_status status = describeSignature(module))
     return status;
   return describeCache(module, &module->cache);
@@ -263,7 +271,7 @@ sq_status sq_module_load(const char *path, const sq_module_options *options, sq_
   sq::clearError();
   if (!result)
     return sq::fail(SQ_STATUS_INVALID_ARGUMENT, "sq_module_load: module is NULL");
-  sq_module_options all = {sizeof(all), nullptr, 0, nullptr};
+  sq_module_options all = {sizeof(all), nullptr, 0, nullptr, nullptr};
   if (options) {
     if (options->size < sizeof(size_t))
       return sq::fail(SQ_STATUS_INVALID_ARGUMENT,
@@ -290,6 +298,7 @@ void sq_module_release(sq_module *module) {
     return;
   sq::cuda::closeDevice(module->cuda);
   sq::freeWidened(module);
+  sq::freeCopy(module);
   if (module->library)
     dlclose(module->library);
   if (module->fd >= 0)

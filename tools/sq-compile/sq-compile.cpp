@@ -62,9 +62,10 @@ struct Options {
   cl::opt<std::string> quant{"quant", cl::cat(category), cl::value_desc("int8|int-only"),
          cl::desc("int8: linear layers multiply 8-bit integers, with ranges from --calib; int-only: everything in integers, "
                   "from embeddings to the last layer, or an error that names each op for which that is not possible")};
-  cl::opt<std::string> activations{"activations", cl::cat(category), cl::value_desc("int8|dynamic"), cl::init("int8"),
+  cl::opt<std::string> activations{"activations", cl::cat(category), cl::value_desc("int8|dynamic|f32"), cl::init("int8"),
          cl::desc("of --quant=int8: int8 (default), one scale for a tensor, from --calib; dynamic, 8 bits with a scale for "
-                  "each row (token) that is found at run time: --calib may be missing")};
+                  "each row (token) that is found at run time: --calib may be missing. Of products by codes into tables: int8 (default), "
+                  "each row rounded to a scale of its own, with tables rounded to 8 bits; f32, exact")};
   cl::opt<std::string> rounding{"rounding", cl::cat(category), cl::value_desc("gptq|nearest"), cl::init("gptq"),
          cl::desc("how --quant rounds weights: gptq (default), so that others take over the error, where the statistics "
                   "have second moments (sq-calibrate --moments), or each to the nearest step")};
@@ -263,11 +264,13 @@ int main(int argc, char **argv) {
 
   if (!cli.quant.empty() && cli.quant != "int8" && cli.quant != "int-only")
     return usage("--quant=" + cli.quant + " is not known; int8 or int-only");
-  if (cli.activations != "int8" && cli.activations != "dynamic")
-    return usage("--activations=" + cli.activations + " is not known; int8 or dynamic");
+  if (cli.activations != "int8" && cli.activations != "dynamic" && cli.activations != "f32")
+    return usage("--activations=" + cli.activations + " is not known; int8, dynamic or f32");
   bool isDynamic = cli.activations == "dynamic";
-  if (cli.activations.getNumOccurrences() && cli.quant != "int8")
-    return usage("--activations is of use with --quant=int8 only");
+  if (isDynamic && cli.quant != "int8")
+    return usage("--activations=dynamic is of use with --quant=int8 only");
+  if (cli.activations == "f32" && !cli.quant.empty())
+    return usage("--quant=" + cli.quant + " makes activations integers; --activations=f32 is for products by codes");
   if (isDynamic && cli.emit == "qdq-onnx")
     return usage("--emit=qdq-onnx has no nodes for --activations=dynamic");
   if (!cli.quant.empty() && cli.calib.empty() && !isDynamic)

@@ -1,5 +1,7 @@
 #include "dialects/sq/IR/SqOps.h"
 
+#include "lib/numerics/Codes.h"
+
 using namespace mlir;
 using namespace sq;
 
@@ -19,7 +21,38 @@ std::optional<MemRefType> WeightOp::widenedType() {
 }
 
 bool PackedMatmulOp::isOfBytes() {
-  return cast<ShapedType>(getWeight().getType()).getElementType().isInteger(8);
+  return !isCoded() && cast<ShapedType>(getWeight().getType()).getElementType().isInteger(8);
+}
+
+bool PackedMatmulOp::hasByteTables() {
+  return isCoded() && cast<ShapedType>(getLut().front().getType()).getElementType().isInteger(8);
+}
+
+/// packed_matmul_c4
+static LogicalResult verifyCoded(PackedMatmulOp op) {
+  auto shaped = [](Value v) { return cast<ShapedType>(v.getType()); };
+  ShapedType x = shaped(op.getX()), w = shaped(op.getWeight()), y = shaped(op.getOuts()), table = shaped(op.getLut().front());
+  int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
+  bool bytes = op.hasByteTables();
+  auto isOf = [](ShapedType type, ArrayRef<int64_t> shape) { return type.hasStaticShape() && type.getShape() == shape; };
+  int64_t entries = table.getRank() == 2 ? table.getDimSize(1) : 0;
+  int64_t bits = entries == 4 || entries == 8 || entries == 16 ? llvm::Log2_64(entries) : 0;
+  if (!bits || !isOf(table, {n, entries}) || !(bytes || table.getElementType().isF16()))
+    return op.emitOpError("needs tables of f16 or i8, [n, 4], [n, 8] or [n, 16], for outs ") << y << ", got " << table;
+  if (x.getRank() != y.getRank() || !x.getElementType().isF32() || ShapedType::isDynamic(k) || !w.getElementType().isInteger(bytes ? 8 : 32) ||
+      !isOf(w, {n, numerics::blocksOf(k, bits), bits == 3 ? 3 : 1, bytes ? 64 : 16}))
+    return op.emitOpError("needs ") << bits << "-bit codes i" << (bytes ? "8" : "32") << " [n, " << numerics::blocksOf(k, bits) << ", "
+           << (bits == 3 ? 3 : 1) << ", " << (bytes ? 64 : 16) << "] and x of f32 for x " << x << " and outs " << y << ", got " << w;
+  ValueRange rest = ValueRange(op.getLut()).drop_front();
+  if (bytes && (rest.empty() || !isOf(shaped(rest.front()), {n, 2}) || !shaped(rest.front()).getElementType().isF32()))
+    return op.emitOpError("needs f32 [n, 2] behind tables of i8");
+  rest = rest.drop_front(bytes);
+  if (rest.empty())
+    return success();
+  if (rest.size() != 2 || !isOf(shaped(rest[0]), {n + 1}) || !shaped(rest[0]).getElementType().isInteger(32) ||
+      shaped(rest[1]).getRank() != 1 || !shaped(rest[1]).getElementType().isInteger(k > 65536 ? 64 : 32))
+    return op.emitOpError("needs a sparse matrix as i32 [n + 1] and i") << (k > 65536 ? 64 : 32) << " [entries]";
+  return success();
 }
 
 LogicalResult PackedMatmulOp::verify() {
@@ -28,7 +61,10 @@ LogicalResult PackedMatmulOp::verify() {
   // packed_matmul_c1
   bool pairs = w.getRank() == 4 && w.getElementType().isBF16() && w.getShape().back() == 2;
   int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
-  if (isOfBytes()) {
+  if (isCoded()) {
+    if (failed(verifyCoded(*this)))
+      return failure();
+  } else if (isOfBytes()) {
     constexpr int64_t kColumns = 16, kRow = 64, kDepth = 64;
     if (w.getRank() != 3 || !w.hasStaticShape() || w.getDimSize(2) != kRow || k % 4 != 0 ||
         !x.getElementType().isInteger(8) || y.getRank() != x.getRank() ||

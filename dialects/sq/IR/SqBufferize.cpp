@@ -103,6 +103,9 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
     KvAppendOp::attachInterface<AppendModel>(*context);
     KvAttendOp::attachInterface<DpsModel<KvAttendOp>>(*context);
+    LutMatmulOp::attachInterface<DpsModel<LutMatmulOp>>(*context);
+    CsrMatmulOp::attachInterface<DpsModel<CsrMatmulOp>>(*context);
+    DenseAndSparseMatmulOp::attachInterface<DpsModel<DenseAndSparseMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);
   });
 }

@@ -18,6 +18,9 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
     A result of i8 `[ceil(n / 16)][16 ceil(k / 64)][64]` (`pack = 16`) is the layout that
     VNNI and AMX tiles of bytes share: element (k, n) at group n / 16, row k / 4, byte
     4 (n mod 16) + k mod 4, the rest zero.
+    `codes = b` makes the rows of `value`, i32 `[n, b ceil(k / 32)]` (`sq.lut_matmul`), blocks of one or, for 3 bits,
+    three rows: i32 `[n, blocks, 1 or 3, 16]`, where lane j holds the codes j, j + 16, ... of a block as a bitstream
+    of its own, or i8 `[n, blocks, 1 or 3, 64]`, where byte j holds the codes j, j + 64, ... (lib/numerics/Codes.h).
     Of bf16, CPU levels without AMX read an f32 copy instead, which the loader makes:
     `wide_offset` is its place in that memory (64-byte aligned), and with
     `widened` the result is that copy, in panels of f32.
@@ -32,7 +35,7 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
   }];
   let arguments = (ins ElementsAttr:$value, DefaultValuedAttr<I64Attr, "0">:$pack,
                        UnitAttr:$transpose, OptionalAttr<I64Attr>:$offset,
-                       OptionalAttr<I64Attr>:$wide_offset, UnitAttr:$widened);
+                       OptionalAttr<I64Attr>:$wide_offset, UnitAttr:$widened, DefaultValuedAttr<I64Attr, "0">:$codes);
   let results = (outs AnyTypeOf<[AnyRankedTensor, AnyMemRef]>:$result);
   let extraClassDeclaration = [{
     /// Depth and columns (k, n) of the matrix `value`.
@@ -44,7 +47,7 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
 }
 
 def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
-    SingleBlockImplicitTerminator<"YieldOp">]> {
+    AttrSizedOperandSegments, SingleBlockImplicitTerminator<"YieldOp">]> {
   let summary = "the packed contraction tile with its epilogue";
   let description = [{
     `y[r, n] = epilogue(sum_k x[r, k] * w[n / N, k, n mod N], extras...)`, where r
@@ -56,12 +59,21 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     Sums are f32. Of bytes they are i32 and exact: `x` is i8 read as unsigned, `w` i8 read as
     signed (what vpdpbusd and tdpbusd multiply), and zero points are the epilogue's.
 
+    With `lut`, `w` is codes (`sq.weight` with `codes`), and element (k, n) of the weight `table[n, code]`, f16
+    `[n, 2^b]`. A table of i8, read as unsigned, has with it f32 `[n, 2]`, a scale and the least entry: the
+    entry stands for `scale[n, 0] * table[n, code] + scale[n, 1]`, and each row of `x` is rounded to a scale of its own
+    and i8 (`codedByteProduct` of lib/numerics/Codes.h). Two more operands are a sparse matrix that is added to the
+    weight: `row_ptr`, and for each entry the bits of an f16 above those of its column in half of its bits, i32 or i64.
+
     - (C1) `w` is `[panels, k, N]` with k the last dim of `x` and `panels = ceil(n / N)`,
       or bf16 `[panels, 16 ceil(k / 32), N, 2]` (`sq.weight`): `x` is then rounded to bf16
       or not, as the target likes; or i8 `[ceil(n / 16), 16 ceil(k / 64), 64]`, and `x` i8 with
       a k that is a multiple of 4.
     - (C2) an extra is `[]`, `[n]`, shaped like `outs`, or so with a last dim of 1.
     - (C3) the region takes a sum and an element of each extra, and yields an element of `outs`.
+    - (C4) with `lut`, `w` is i32 `[n, blocks, r, 16]` and `lut` a table f16 `[n, 2^b]`, or i8 `[n, blocks, r, 64]` and a table
+      i8 `[n, 2^b]` and f32 `[n, 2]`; r is 3 for b = 3, else 1, and there are as many blocks as k needs. What may
+      follow are i32 `[n + 1]` and i32 or i64 `[entries]`.
 
     Example:
     ```mlir
@@ -73,19 +85,32 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
       } -> tensor<?x8xf32>
       return %y : tensor<?x8xf32>
     }
+    func.func @coded(%x: tensor<?x40xf32>, %w: tensor<8x1x3x16xi32>, %table: tensor<8x8xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x3x16xi32>) lut(%table : tensor<8x8xf16>) outs(%init : tensor<?x8xf32>) {
+      ^bb0(%acc: f32):
+        sq.yield %acc : f32
+      } -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
     ```
   }];
-  let arguments = (ins Sq_NumberShaped:$x, Sq_NumberShaped:$weight, Variadic<Sq_NumberShaped>:$extras,
-                       Sq_NumberShaped:$outs);
+  let arguments = (ins Sq_NumberShaped:$x, Sq_NumberShaped:$weight, Variadic<Sq_NumberShaped>:$lut,
+                       Variadic<Sq_NumberShaped>:$extras, Sq_NumberShaped:$outs);
   let results = (outs Variadic<Sq_NumberShaped>:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let extraClassDeclaration = dpsDeclaration # [{
     /// A product of bytes, whose sums are i32.
     bool isOfBytes();
+    /// A weight of codes into tables.
+    bool isCoded() { return !getLut().empty(); }
+    /// Tables, and so products, of bytes.
+    bool hasByteTables();
+    /// Needs products of bytes, in the IR or in its kernel.
+    bool usesByteProducts() { return isOfBytes() || hasByteTables(); }
   }];
   let assemblyFormat = [{
     `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`
-    (`extras` `(` $extras^ `:` type($extras) `)`)? `outs` `(` $outs `:` type($outs) `)`
+    (`lut` `(` $lut^ `:` type($lut) `)`)? (`extras` `(` $extras^ `:` type($extras) `)`)? `outs` `(` $outs `:` type($outs) `)`
     attr-dict-with-keyword $epilogue (`->` type($result)^)?
   }];
 }

@@ -16,5 +16,6 @@ include "dialects/sq/IR/SqGraphOps.td"
 include "dialects/sq/IR/SqIntegerOps.td"
 include "dialects/sq/IR/SqKernelOps.td"
 include "dialects/sq/IR/SqQuantOps.td"
+include "dialects/sq/IR/SqSparseOps.td"
 
 #endif

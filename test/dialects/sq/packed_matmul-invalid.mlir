@@ -63,3 +63,47 @@ func.func @packed_matmul_c3_bytes(%x: tensor<?x8xi8>, %w: tensor<1x16x64xi8>, %i
   } -> tensor<?x8xi8>
   return %y : tensor<?x8xi8>
 }
+
+// -----
+
+func.func @packed_matmul_c4(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x8xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs 3-bit codes i32 [n, 1, 3, 16] and x of f32 for x 'tensor<?x40xf32>' and outs 'tensor<?x8xf32>', got 'tensor<8x1x1x16xi32>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0 : tensor<8x8xf16>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c4_table(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x5xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs tables of f16 or i8, [n, 4], [n, 8] or [n, 16], for outs 'tensor<?x8xf32>', got 'tensor<8x5xf16>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0 : tensor<8x5xf16>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c4_scale(%x: tensor<?x40xf32>, %w: tensor<8x1x1x64xi8>, %l0: tensor<8x16xi8>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs f32 [n, 2] behind tables of i8}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x64xi8>) lut(%l0 : tensor<8x16xi8>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c4_sparse(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x16xf16>, %l1: tensor<8xi32>, %l2: tensor<5xi32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs a sparse matrix as i32 [n + 1] and i32 [entries]}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0, %l1, %l2 : tensor<8x16xf16>, tensor<8xi32>, tensor<5xi32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -14,3 +14,13 @@ func.func @bias(%x: tensor<?x4xf32>, %w: tensor<1x4x16xf32>, %b: tensor<8xf32>, 
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// CHECK-LABEL: @coded
+// CHECK: sq.packed_matmul ins(%{{.*}}, %{{.*}} : tensor<?x40xf32>, tensor<8x1x1x64xi8>) lut(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : tensor<8x16xi8>, tensor<8x2xf32>, tensor<9xi32>, tensor<5xi32>) outs(
+func.func @coded(%x: tensor<?x40xf32>, %w: tensor<8x1x1x64xi8>, %l0: tensor<8x16xi8>, %l1: tensor<8x2xf32>, %l2: tensor<9xi32>, %l3: tensor<5xi32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x64xi8>) lut(%l0, %l1, %l2, %l3 : tensor<8x16xi8>, tensor<8x2xf32>, tensor<9xi32>, tensor<5xi32>) outs(%init : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

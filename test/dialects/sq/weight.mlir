@@ -23,3 +23,10 @@ func.func @pairs() -> memref<1x16x32x2xbf16> {
   %v = sq.weight dense<1.0> : tensor<4x8xf32> {pack = 48 : i64, offset = 64 : i64, widened} -> memref<1x4x48xf32>
   return %w : memref<1x16x32x2xbf16>
 }
+
+// CHECK-LABEL: @codes
+func.func @codes() -> tensor<8x1x3x16xi32> {
+  // CHECK: sq.weight dense<7> : tensor<8x6xi32> {codes = 3 : i64} -> tensor<8x1x3x16xi32>
+  %w = sq.weight dense<7> : tensor<8x6xi32> {codes = 3 : i64} -> tensor<8x1x3x16xi32>
+  return %w : tensor<8x1x3x16xi32>
+}

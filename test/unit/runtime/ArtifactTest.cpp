@@ -81,7 +81,7 @@ TEST_F(ArtifactTest, RuntimeInsideRuns) {
       reinterpret_cast<decltype(&sq_session_release)>(dlsym(library, "sq_session_release"));
   sq_module *module = nullptr;
   sq_session *session = nullptr;
-  sq_module_options options = {sizeof(options), nullptr, 1, nullptr};
+  sq_module_options options = {sizeof(options), nullptr, 1, nullptr, nullptr};
   ASSERT_EQ(load(nullptr, &options, &module), SQ_STATUS_OK);
   ASSERT_EQ(create(module, nullptr, &session), SQ_STATUS_OK);
   ToyInputs inputs;
@@ -142,7 +142,7 @@ TEST_F(ArtifactTest, NoWeights) {
   if (!toyRunsHere())
     GTEST_SKIP() << "this CPU lacks avx2";
   sq_module *module = nullptr;
-  sq_module_options options = {sizeof(options), nullptr, 1, nullptr};
+  sq_module_options options = {sizeof(options), nullptr, 1, nullptr, nullptr};
   ASSERT_EQ(sq_module_load(path("toy.so").c_str(), &options, &module), SQ_STATUS_OK)
       << sq_last_error();
   EXPECT_EQ(sq_module_weight_bytes(module), 0);

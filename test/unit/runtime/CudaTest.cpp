@@ -474,7 +474,7 @@ TEST_F(CudaTest, ReleasesItsMemory) {
 }
 
 TEST_F(CudaTest, DeviceOption) {
-  sq_module_options options = {sizeof(options), nullptr, 1, "cuda:0"};
+  sq_module_options options = {sizeof(options), nullptr, 1, "cuda:0", nullptr};
   sq_module *other = nullptr;
   ASSERT_EQ(sq_module_load(path.c_str(), &options, &other), SQ_STATUS_OK) << sq_last_error();
   sq_module_release(other);

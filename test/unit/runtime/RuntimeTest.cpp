@@ -42,7 +42,7 @@ protected:
     EXPECT_EQ(outputs[0].data, nullptr);
   }
   sq_status tryLoad(const std::string &file, const char *cpu = nullptr, int verify = 0) {
-    sq_module_options options = {sizeof(options), cpu, verify, nullptr};
+    sq_module_options options = {sizeof(options), cpu, verify, nullptr, nullptr};
     sq_module *loaded = nullptr;
     sq_status status = sq_module_load(file.c_str(), &options, &loaded);
     EXPECT_EQ(loaded != nullptr, status == SQ_STATUS_OK);
@@ -312,7 +312,7 @@ TEST_F(RuntimeTest, CpuLevels) {
   EXPECT_EQ(static_cast<int64_t *>(outputs[1].data)[0], avx512 ? 4000 : 3000);
   EXPECT_STREQ(sq_module_cpu_level(module), avx512 ? "avx512" : "x86-64-v3");
 
-  sq_module_options options = {sizeof(options), "x86-64-v3", 0, nullptr};
+  sq_module_options options = {sizeof(options), "x86-64-v3", 0, nullptr, nullptr};
   sq_module *capped = nullptr;
   ASSERT_EQ(sq_module_load(toy.c_str(), &options, &capped), SQ_STATUS_OK);
   EXPECT_STREQ(sq_module_cpu_level(capped), "x86-64-v3");
@@ -330,6 +330,28 @@ TEST_F(RuntimeTest, CpuLevels) {
   EXPECT_STREQ(sq_last_error(), "SQ_CPU names the unknown CPU level 'pentium'; valid are x86-64, "
                                 "x86-64-v3, avx512, vnni, amx");
   unsetenv("SQ_CPU");
+}
+
+/* What is computed from a copy is checked in test/e2e/CodesTest.cpp. */
+TEST_F(RuntimeTest, CopiedWeights) {
+  auto load = [&](const char *choice) {
+    sq_module_options options = {};
+    options.size = sizeof(options);
+    options.weights = choice;
+    sq_module *module = nullptr;
+    sq_status status = sq_module_load(toy.c_str(), &options, &module);
+    sq_module_release(module);
+    return status;
+  };
+  EXPECT_EQ(load("copied"), SQ_STATUS_OK);
+  EXPECT_EQ(load("mapped"), SQ_STATUS_OK);
+  EXPECT_EQ(load("huge"), SQ_STATUS_INVALID_ARGUMENT);
+  EXPECT_STREQ(sq_last_error(), "the weights option names 'huge', which is neither mapped nor copied");
+  setenv("SQ_WEIGHTS", "none", 1);
+  EXPECT_EQ(load(nullptr), SQ_STATUS_INVALID_ARGUMENT);
+  EXPECT_STREQ(sq_last_error(), "SQ_WEIGHTS names 'none', which is neither mapped nor copied");
+  EXPECT_EQ(load("copied"), SQ_STATUS_OK); // the option has precedence
+  unsetenv("SQ_WEIGHTS");
 }
 
 /* What the copies hold is checked in test/e2e/Bf16Test.cpp. */

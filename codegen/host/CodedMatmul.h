@@ -1,0 +1,124 @@
+/// The inner loops of products by codes: a row of the weight by a few rows of
+/// x.
+#ifndef SQ_CODEGEN_HOST_CODEDMATMUL_H
+#define SQ_CODEGEN_HOST_CODEDMATMUL_H
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include "codegen/host/HostTarget.h"
+#include "dialects/sq/IR/SqOps.h"
+
+namespace sq {
+
+/// Emits sums of rows of a weight of codes, `op` being of such a weight.
+struct CodedRows {
+  const TiledTarget &target;
+  int64_t bits, depth;                     // of a code; k
+  bool bytes;                              // tables of bytes
+  mlir::Value x;                           // f32 [rows, k]
+  mlir::Value codes, table;                // as sq.packed_matmul has them
+  mlir::Value tableScale, rowPtr, entries; // may be null
+  mlir::Value rounded, roundedScale; // bytes: i8 [rows, k padded to blocks];
+                                     // f32 [rows, 2], scale and sum of q
+
+  /// `x` is [rows, k].
+  CodedRows(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op,
+            const TiledTarget &target, mlir::Value x);
+
+  /// Vectors of codes of row n and `block` from lane `lane` on: one or, of 3
+  /// bits, three.
+  llvm::SmallVector<mlir::Value> words(mlir::ImplicitLocOpBuilder &b,
+                                       mlir::Value n, mlir::Value block,
+                                       int64_t lane);
+  /// A vector of codes, of what is looked up, and of sums.
+  mlir::VectorType codeType(mlir::ImplicitLocOpBuilder &b);
+  mlir::VectorType sumType(mlir::ImplicitLocOpBuilder &b);
+
+  /// Before the kernel, with tables of bytes: one that rounds the rows of x.
+  void roundInput(mlir::ImplicitLocOpBuilder &b, mlir::StringRef name);
+
+  /// sum_k x[row, k] w[n, k] for each of `rows`, as scalars.
+  llvm::SmallVector<mlir::Value> sums(mlir::ImplicitLocOpBuilder &b,
+                                      mlir::Value n,
+                                      llvm::ArrayRef<mlir::Value> rows);
+
+  /// Adds what the sparse matrix has of row n.
+  void addSparse(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+                 llvm::ArrayRef<mlir::Value> rows,
+                 llvm::SmallVectorImpl<mlir::Value> &sums);
+
+  /// Column and value of entry `e`.
+  std::pair<mlir::Value, mlir::Value> entryAt(mlir::ImplicitLocOpBuilder &b,
+                                              mlir::Value e);
+
+private:
+  void fetchRow(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
+  llvm::SmallVector<mlir::Value> floatSums(mlir::ImplicitLocOpBuilder &b,
+                                           mlir::Value n,
+                                           llvm::ArrayRef<mlir::Value> rows);
+  llvm::SmallVector<mlir::Value> byteSums(mlir::ImplicitLocOpBuilder &b,
+                                          mlir::Value n,
+                                          llvm::ArrayRef<mlir::Value> rows);
+};
+
+/// The other way, for many rows of x: columns of the result are decoded to a
+/// panel, which a contraction tile multiplies. A thread has one panel, [k][48]
+/// of f32, or [k / 4][48] of fours of bytes.
+struct CodedPanels {
+  CodedRows &coded;
+  int64_t columns; // of the result
+  int64_t units;   // rows of a panel: of k, or fours of k
+  mlir::Value panel, blockRows, scales, sums; // memory of all threads
+  mlir::Value thread = {};
+
+  CodedPanels(mlir::ImplicitLocOpBuilder &b, CodedRows &coded, int64_t columns);
+
+  /// Fills the panel with columns [n, n + 48), the last one again where there
+  /// are no more.
+  void decode(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
+
+  /// Leaves the sums of `rows` and the panel in `sums`, [threads][tile
+  /// rows][48]. `width` columns exist.
+  void multiply(mlir::ImplicitLocOpBuilder &b, mlir::Value n, int64_t width,
+                llvm::ArrayRef<mlir::Value> rows);
+
+private:
+  void decodeBlock(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+                   mlir::Value last, mlir::Value block);
+  void transpose(mlir::ImplicitLocOpBuilder &b, mlir::Value column,
+                 mlir::Value block);
+  void scatterSparse(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+                     mlir::Value column);
+};
+
+/// What a register holds of the table of a row, and how codes are looked up in
+/// it.
+struct TableLookup {
+  const TiledTarget &target;
+  int64_t bits;
+  bool bytes;
+  mlir::Value low, high; // high: entries 8 to 15 where a register takes 8
+
+  /// Loads row n.
+  TableLookup(mlir::ImplicitLocOpBuilder &b, const TiledTarget &target,
+              int64_t bits, bool bytes, mlir::Value table, mlir::Value n);
+
+  /// Weights of step `s` of a block, from its vectors of codes, one or three:
+  /// lanes [16 s + first lane, ...) of the block as f32, or with bytes 4 times
+  /// as many.
+  mlir::Value weights(mlir::ImplicitLocOpBuilder &b,
+                      llvm::ArrayRef<mlir::Value> words, int64_t s);
+
+private:
+  mlir::Value call(mlir::ImplicitLocOpBuilder &b, mlir::Type type,
+                   llvm::StringRef name, mlir::ValueRange args);
+  mlir::Value splat(mlir::ImplicitLocOpBuilder &b, mlir::Type type,
+                    int64_t value);
+  mlir::Value shifted(mlir::ImplicitLocOpBuilder &b, mlir::Value v, int64_t by);
+  mlir::Value byteWeights(mlir::ImplicitLocOpBuilder &b,
+                          llvm::ArrayRef<mlir::Value> words, int64_t s);
+};
+
+} // namespace sq
+
+#endif
