@@ -68,6 +68,23 @@ struct WeightModel : BufferizableOpInterface::ExternalModel<WeightModel, sq::Wei
   }
 };
 
+/// The buffer of the value itself: nothing is left of the op.
+struct RecomputeModel : BufferizableOpInterface::ExternalModel<RecomputeModel, sq::RecomputeOp> {
+  bool bufferizesToMemoryRead(Operation *, OpOperand &, const AnalysisState &) const { return false; }
+  bool bufferizesToMemoryWrite(Operation *, OpOperand &, const AnalysisState &) const { return false; }
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &, const AnalysisState &) const {
+    return {{op->getResult(0), BufferRelation::Equivalent}};
+  }
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    FailureOr<Value> buffer = getBuffer(rewriter, op->getOperand(0), options, state);
+    if (failed(buffer))
+      return failure();
+    replaceOpWithBufferizedValues(rewriter, op, *buffer);
+    return success();
+  }
+};
+
 } // namespace
 
 void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
@@ -94,5 +111,6 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     ScatterOp::attachInterface<DpsModel<ScatterOp>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);
+    RecomputeOp::attachInterface<RecomputeModel>(*context);
   });
 }

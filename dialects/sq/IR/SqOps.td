@@ -14,6 +14,7 @@ include "dialects/sq/IR/SqDialect.td"
 include "dialects/sq/IR/SqGraphOps.td"
 include "dialects/sq/IR/SqIntegerOps.td"
 include "dialects/sq/IR/SqKernelOps.td"
+include "dialects/sq/IR/SqLossOps.td"
 include "dialects/sq/IR/SqQuantOps.td"
 
 #endif
