@@ -381,6 +381,9 @@ struct Differentiation {
              << "; a loss needs a result of rank 2 or more, samples first";
     Value init = t.empty({t.sizes(y)[0]}, type.getElementType());
     if (options.loss == "cross-entropy") {
+      if (!type.isDynamicDim(type.getRank() - 1))
+        main->setAttr(kClassesAttribute,
+                      b.getI64IntegerAttr(type.getShape().back()));
       auto labels =
           RankedTensorType::get(type.getShape().drop_back(), b.getI64Type());
       Value given = addArgument(kLabels, labels, ArrayRef(dims).drop_back());

@@ -23,6 +23,9 @@ inline constexpr char kWeightPrefix[] = "weight:";
 /// the model (empty: unknown), and of weights that are inputs the `value`.
 inline constexpr char kGradientsAttribute[] = "sq.gradients";
 
+/// Attribute of @main: how many classes labels are of, where that is known.
+inline constexpr char kClassesAttribute[] = "sq.classes";
+
 } // namespace sq
 
 #endif
