@@ -53,14 +53,14 @@ public:
       if (Status s = resume(); !s.ok())
         return s;
     if (options.loss == "kl") {
-      if (!options.probes)
+      if (!options.probes && !options.eigenvalueSteps)
         return Status::usage(
             "the gradient of kl is zero at the model's own output: only its "
             "Hessian says something, --probes=N");
     } else if (Status s = computeFisher(info); !s.ok()) {
       return s;
     }
-    if (options.probes)
+    if (options.probes || options.eigenvalueSteps)
       if (Status s = computeHessian(info); !s.ok())
         return s;
     result.isComplete = true;
@@ -230,7 +230,7 @@ private:
           if (Status s = saveIfDue(); !s.ok())
             return s;
       }
-      if (g + 1 == groups.size() && !options.probes)
+      if (g + 1 == groups.size() && !options.probes && !options.eigenvalueSteps)
         return {}; // run() saves
       if (Status s = save(); !s.ok())
         return s;
@@ -365,81 +365,60 @@ private:
     return {};
   }
 
+  /// How far the layers of `group` are: all of one group have as many probes.
+  bool isProbed(const std::vector<size_t> &group) const {
+    std::vector<Trace> traces;
+    for (size_t i : group)
+      traces.push_back(result.layers[i].trace);
+    return traces[0].probes >= uint64_t(options.probes) ||
+           areConverged(traces, options.tolerance);
+  }
+  bool hasEigenvalues(const std::vector<size_t> &group) const {
+    return !options.eigenvalueSteps ||
+           std::all_of(group.begin(), group.end(), [&](size_t i) {
+             return result.layers[i].eigenvalueSteps;
+           });
+  }
+
+  /// Probes of an earlier run with other samples are of another Hessian.
+  void settleHessianSamples() {
+    int64_t samples = std::min(options.hessianSamples, result.samples);
+    if (samples != result.hessianSamples)
+      for (LayerSensitivity &layer : result.layers) {
+        layer.trace = {};
+        layer.eigenvalueSteps = 0;
+        layer.eigenvalue = layer.eigenvalueChange = 0;
+      }
+    result.hessianSamples = samples;
+  }
+
   Status computeHessian(const ModelInfo &info) {
-    auto isOpen = [&](const LayerSensitivity &layer) {
-      return layer.trace.probes < uint64_t(options.probes) &&
-             !areConverged({layer.trace}, options.tolerance);
-    };
     // Weights, what is bound of them, a vector, gradients and their sums.
-    std::vector<std::vector<size_t>> groups =
-        plan(5 * sizeof(float), isOpen,
-             [](const LayerSensitivity &l) { return int64_t(l.trace.probes); });
+    // Groups do not depend on how far an earlier run got: what layers of a
+    // group add to each other's probes should not, either.
+    std::vector<std::vector<size_t>> groups = plan(
+        5 * sizeof(float), [](const LayerSensitivity &) { return true; },
+        [](const LayerSensitivity &) { return 0; });
     hessianBegin = Clock::now();
-    for (size_t g = 0; g < groups.size(); ++g) {
+    for (const std::vector<size_t> &group : groups) {
+      if (targets) {
+        settleHessianSamples();
+        if (isProbed(group) && hasEigenvalues(group))
+          continue;
+      }
       Perturbed at;
-      at.group = groups[g];
-      if (Status s = at.program.compile(runner, gradients(at.group, true));
+      at.group = group;
+      if (Status s = at.program.compile(runner, gradients(group, true));
           !s.ok())
         return s;
       if (Status s = openTargets(at.program.inputs(), info); !s.ok())
         return s;
-      if (int64_t samples = std::min(options.hessianSamples, result.samples);
-          samples != result.hessianSamples) {
-        // Probes of an earlier run are of another Hessian.
-        for (LayerSensitivity &layer : result.layers)
-          layer.trace = {};
-        result.hessianSamples = samples;
-      }
-      std::vector<std::vector<float>> v(at.group.size());
-      std::vector<double> steps;
-      for (size_t k = 0; k < at.group.size(); ++k) {
-        const Weight &weight = at.program.weights()[k];
-        if (weight.values.empty() ||
-            weight.name != result.layers[at.group[k]].name)
-          return Status::refused("the weight of layer '" +
-                                 result.layers[at.group[k]].name +
-                                 "' is not a constant of f32");
-        at.outputs.push_back(
-            findPort(at.program.outputs(), kGradientPrefix + weight.name));
-        at.sums.emplace_back(weight.elements());
-        v[k].resize(weight.elements());
-        steps.push_back(
-            differenceStep(weight.values.data(), weight.values.size()));
-      }
-      auto first = uint32_t(result.layers[at.group[0]].trace.probes);
-      auto traces = [&] {
-        std::vector<Trace> all;
-        for (size_t i : at.group)
-          all.push_back(result.layers[i].trace);
-        return all;
-      };
-      hessianTotal =
-          hessianDone + 2 * result.hessianSamples *
-                            (options.probes - first + (first == 0)); // at most
-      for (uint32_t probe = first;
-           probe < options.probes && !areConverged(traces(), options.tolerance);
-           ++probe) {
-        for (size_t k = 0; k < v.size(); ++k)
-          rademacher(options.seed, uint32_t(at.group[k]), probe, v[k].data(),
-                     v[k].size());
-        if (Status s = difference(at, v, steps); !s.ok())
+      settleHessianSamples();
+      if (Status s = probe(at); !s.ok())
+        return s;
+      for (size_t k = 0; k < group.size() && options.eigenvalueSteps; ++k)
+        if (Status s = findEigenvalue(at, k); !s.ok())
           return s;
-        std::vector<double> found;
-        for (size_t k = 0; k < v.size(); ++k) {
-          LayerSensitivity &layer = result.layers[at.group[k]];
-          found.push_back(dot(v[k].data(), at.sums[k].data(), v[k].size()));
-          if (!std::isfinite(found.back()))
-            return Status::refused(
-                "layer '" + layer.name +
-                "': a product with its Hessian is not finite");
-          layer.trace.add(found.back());
-        }
-        if (probe == 0)
-          if (Status s = checkSteps(at, v, steps, found); !s.ok())
-            return s;
-        if (Status s = saveIfDue(); !s.ok())
-          return s;
-      }
     }
     if (options.note)
       for (const LayerSensitivity &layer : result.layers)
@@ -449,6 +428,87 @@ private:
                        std::to_string(layer.trace.standardError()) +
                        "; take its Fisher diagonal instead");
     return {};
+  }
+
+  Status probe(Perturbed &at) {
+    std::vector<std::vector<float>> v(at.group.size());
+    std::vector<double> steps;
+    for (size_t k = 0; k < at.group.size(); ++k) {
+      const Weight &weight = at.program.weights()[k];
+      if (weight.values.empty() ||
+          weight.name != result.layers[at.group[k]].name)
+        return Status::refused("the weight of layer '" +
+                               result.layers[at.group[k]].name +
+                               "' is not a constant of f32");
+      at.outputs.push_back(
+          findPort(at.program.outputs(), kGradientPrefix + weight.name));
+      at.sums.emplace_back(weight.elements());
+      v[k].resize(weight.elements());
+      steps.push_back(
+          differenceStep(weight.values.data(), weight.values.size()));
+    }
+    auto first = uint32_t(result.layers[at.group[0]].trace.probes);
+    hessianTotal =
+        hessianDone + 2 * result.hessianSamples *
+                          (options.probes - first + (first == 0)); // at most
+    for (uint32_t probe = first; !isProbed(at.group); ++probe) {
+      for (size_t k = 0; k < v.size(); ++k)
+        rademacher(options.seed, uint32_t(at.group[k]), probe, v[k].data(),
+                   v[k].size());
+      if (Status s = difference(at, v, steps); !s.ok())
+        return s;
+      std::vector<double> found;
+      for (size_t k = 0; k < v.size(); ++k) {
+        LayerSensitivity &layer = result.layers[at.group[k]];
+        found.push_back(dot(v[k].data(), at.sums[k].data(), v[k].size()));
+        if (!std::isfinite(found.back()))
+          return Status::refused("layer '" + layer.name +
+                                 "': a product with its Hessian is not finite");
+        layer.trace.add(found.back());
+      }
+      if (probe == 0)
+        if (Status s = checkSteps(at, v, steps, found); !s.ok())
+          return s;
+      if (Status s = saveIfDue(); !s.ok())
+        return s;
+    }
+    return {};
+  }
+
+  /// Of the block of layer `k` of the group: the other weights stay as they
+  /// are.
+  Status findEigenvalue(Perturbed &at, size_t k) {
+    LayerSensitivity &layer = result.layers[at.group[k]];
+    if (layer.eigenvalueSteps)
+      return {};
+    const Weight &weight = at.program.weights()[k];
+    // ||v|| is 1, so that a step is as long as those of probes.
+    double step = differenceStep(weight.values.data(), weight.values.size()) *
+                  std::sqrt(double(weight.elements()));
+    std::vector<std::vector<float>> directions(at.group.size());
+    auto product = [&](const std::vector<float> &v, std::vector<float> &hv) {
+      directions[k] = v;
+      Status s = difference(at, directions,
+                            std::vector<double>(at.group.size(), step));
+      hv = at.sums[k];
+      return s;
+    };
+    hessianTotal =
+        hessianDone + 2 * result.hessianSamples * options.eigenvalueSteps;
+    Eigenvalue top;
+    constexpr double kChange = 1e-2; // the gradients of f32 allow no less
+    if (Status s = powerIteration(
+            weight.elements(), options.seed, uint32_t(at.group[k]), kChange,
+            uint32_t(options.eigenvalueSteps), product, top);
+        !s.ok())
+      return s;
+    if (!std::isfinite(top.value))
+      return Status::refused("layer '" + layer.name +
+                             "': a product with its Hessian is not finite");
+    layer.eigenvalue = top.value;
+    layer.eigenvalueChange = top.change;
+    layer.eigenvalueSteps = top.steps;
+    return saveIfDue();
   }
 
   /// With half the step, the first product should be the same within 5 %

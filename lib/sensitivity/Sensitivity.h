@@ -26,8 +26,10 @@ struct SensitivityOptions {
   uint64_t seed = 1;         // of sampled labels and of probes
   uint64_t maxMemory = uint64_t(4) << 30; // bytes of gradients and their sums;
                                           // more layers take several passes
-  int64_t probes = 0;                     // most probes of the Hessian; 0: none
-  int64_t hessianSamples = 128;           // over which the Hessian is the mean
+  int64_t eigenvalueSteps =
+      0; // most steps of power iteration for each layer; 0: no eigenvalues
+  int64_t probes = 0;           // most probes of the Hessian; 0: none
+  int64_t hessianSamples = 128; // over which the Hessian is the mean
   double tolerance =
       0.05; // relative standard error of a trace at which probing stops
   int threads = 0;

@@ -42,6 +42,9 @@ const std::vector<Flag> flagTable = {
      "traces of the Hessian by N probes at most (default: 0, none): 256 is "
      "plenty, as probing ends when\n"
      "all standard errors are small"},
+    {"eigenvalues", "N",
+     "the greatest eigenvalue of each layer's Hessian, by N steps of power "
+     "iteration at most (default: none)"},
     {"hessian-samples", "N",
      "samples over which the Hessian is the mean (default: 128)"},
     {"tolerance", "X",
@@ -142,9 +145,10 @@ bool parseSize(std::string text, uint64_t &bytes) {
 }
 
 Status mergeFiles(const Flags &flags) {
-  for (const char *other : {"loss", "output", "samples", "sample-labels",
-                            "layer", "probes", "hessian-samples", "tolerance",
-                            "seed", "max-memory", "resume", "shape", "threads"})
+  for (const char *other :
+       {"loss", "output", "samples", "sample-labels", "layer", "probes",
+        "eigenvalues", "hessian-samples", "tolerance", "seed", "max-memory",
+        "resume", "shape", "threads"})
     if (flags.has(other))
       return Status::usage(std::string("--merge and --") + other +
                            " exclude each other");
@@ -159,12 +163,18 @@ void print(const std::string &path, const Sensitivity &result) {
               static_cast<long long>(result.samples),
               result.samples ? result.lossSum / double(result.samples) : 0,
               result.layers.size());
-  for (const LayerSensitivity &layer : result.layers)
+  for (const LayerSensitivity &layer : result.layers) {
     if (layer.trace.probes)
       std::printf("  %s: trace %.4g +- %.2g of %llu probes\n",
                   layer.name.c_str(), layer.trace.mean,
                   layer.trace.standardError(),
                   static_cast<unsigned long long>(layer.trace.probes));
+    if (layer.eigenvalueSteps)
+      std::printf("  %s: greatest eigenvalue %.4g after %u steps, the last of "
+                  "which changed it by %.2g %%\n",
+                  layer.name.c_str(), layer.eigenvalue, layer.eigenvalueSteps,
+                  100 * layer.eigenvalueChange);
+  }
 }
 
 Status execute(const Flags &flags) {
@@ -173,6 +183,7 @@ Status execute(const Flags &flags) {
   for (Status s :
        {flags.integer("samples", 1, INT64_MAX, options.samples),
         flags.integer("probes", 1, 1 << 20, options.probes),
+        flags.integer("eigenvalues", 1, 10000, options.eigenvalueSteps),
         flags.integer("hessian-samples", 1, INT64_MAX, options.hessianSamples),
         flags.integer("seed", 0, INT64_MAX, seed),
         flags.number("tolerance", 1e-6, 1, options.tolerance),

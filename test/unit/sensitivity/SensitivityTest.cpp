@@ -155,9 +155,10 @@ TEST_F(SensitivityOf, InterruptedAndResumedIsTheSame) {
   Sensitivity result;
   SensitivityOptions whole = optionsFor("whole"), part = optionsFor("part");
   whole.probes = part.probes = 3;
+  whole.eigenvalueSteps = part.eigenvalueSteps = 2;
   whole.maxMemory = part.maxMemory = 1; // each layer is a group
   whole.saveEvery = 0;
-  for (int64_t at : {5, 40}) {
+  for (int64_t at : {5, 60}) {
     int64_t seen = 0;
     whole.progress = [&, at](const sensitivity::Progress &p) {
       if (p.phase != "compile" && ++seen == at &&
@@ -197,32 +198,60 @@ TEST_F(SensitivityOf, MoreSamplesLaterIsAllAtOnce) {
       << s.message;
 }
 
-// The trace against second differences in double: all probes of one layer of 12
-// elements have a small spread.
-TEST_F(SensitivityOf, TraceIsOfTheHessian) {
+// The trace and the greatest eigenvalue against the Hessian of second
+// differences in double.
+TEST_F(SensitivityOf, TraceAndEigenvalueAreOfTheHessian) {
   Sensitivity result;
   SensitivityOptions options = optionsFor("trace");
   options.probes = 200;
   options.tolerance = 0.02;
+  options.eigenvalueSteps = 100;
   Status s = computeSensitivity(options, result);
   ASSERT_TRUE(s.ok()) << s.message;
   EXPECT_EQ(result.hessianSamples, kSamples);
   for (size_t layer : {0, 1}) {
     std::vector<double> w = w1, v = w2, &by = layer ? v : w;
+    size_t n = by.size();
+    std::vector<double> h(n * n);
+    constexpr double kStep = 1e-3;
+    auto mean = [&](size_t a, double da, size_t b, double db) {
+      std::vector<double> before = by;
+      by[a] += da;
+      by[b] += db;
+      double sum = 0;
+      for (int64_t i = 0; i < kSamples; ++i)
+        sum += loss(i, w, v) / kSamples;
+      by = before;
+      return sum;
+    };
     double trace = 0;
-    for (size_t e = 0; e < by.size(); ++e)
-      for (int64_t i = 0; i < kSamples; ++i) {
-        double x = by[e], here = loss(i, w, v);
-        by[e] = x + 1e-3;
-        double above = loss(i, w, v);
-        by[e] = x - 1e-3;
-        trace += (above + loss(i, w, v) - 2 * here) / 1e-6 / kSamples;
-        by[e] = x;
-      }
+    for (size_t a = 0; a < n; ++a)
+      for (size_t b = 0; b < n; ++b)
+        h[a * n + b] =
+            (mean(a, kStep, b, kStep) - mean(a, kStep, b, -kStep) -
+             mean(a, -kStep, b, kStep) + mean(a, -kStep, b, -kStep)) /
+            (4 * kStep * kStep);
+    for (size_t a = 0; a < n; ++a)
+      trace += h[a * n + a];
     const Trace &found = result.layers[layer].trace;
     EXPECT_GE(found.probes, 16u);
     EXPECT_NEAR(found.mean, trace,
                 4 * found.standardError() + 0.01 * std::abs(trace))
+        << "layer " << layer;
+    Eigenvalue top;
+    auto product = [&](const std::vector<float> &x, std::vector<float> &hx) {
+      for (size_t a = 0; a < n; ++a) {
+        double sum = 0;
+        for (size_t b = 0; b < n; ++b)
+          sum += h[a * n + b] * x[b];
+        hx[a] = float(sum);
+      }
+      return Status();
+    };
+    ASSERT_TRUE(
+        powerIteration(n, 1, uint32_t(layer), 1e-9, 10000, product, top).ok());
+    EXPECT_NEAR(result.layers[layer].eigenvalue, top.value,
+                0.05 * std::abs(top.value))
         << "layer " << layer;
   }
 }

@@ -1,9 +1,11 @@
 // Gradients of whole models against differences of their losses.
 //
-// Along its own direction u = g / |g| a layer's gradient g changes the loss by |g| per unit, and that is far above the
-// rounding of a loss in f32 (2^-24 of some 1 to 10, and what sums before it add): with steps of 1e-3 of the
-// weight's norm the difference is right within a few parts in a hundred of |g| at worst, and a gradient that is wrong
-// anywhere points elsewhere, or has another length. A few single weights, those of the largest gradients, are
+// Along its own direction u = g / |g| a layer's gradient g changes the loss by
+// |g| per unit, and that is far above the rounding of a loss in f32 (2^-24 of
+// some 1 to 10, and what sums before it add): with steps of 1e-3 of the
+// weight's norm the difference is right within a few parts in a hundred of |g|
+// at worst, and a gradient that is wrong anywhere points elsewhere, or has
+// another length. A few single weights, those of the largest gradients, are
 // looked at in the same way.
 #include <gtest/gtest.h>
 
@@ -33,7 +35,8 @@ public:
     if (s.ok())
       s = program.compile(options, gradients);
     if (s.ok())
-      s = targets.open(folder + "/calibration", options, {"cross-entropy"}, program.inputs(), info);
+      s = targets.open(folder + "/calibration", options, {"cross-entropy"},
+                       program.inputs(), info);
     if (s.ok())
       s = targets.set(3, program);
     ASSERT_TRUE(s.ok()) << s.message;
@@ -75,7 +78,8 @@ public:
     for (size_t k = 0; k < program.weights().size(); ++k) {
       int64_t count;
       const float *g = program.output(int(k) + 1, count);
-      ASSERT_EQ(program.outputs()[k + 1].name, kGradientPrefix + program.weights()[k].name);
+      ASSERT_EQ(program.outputs()[k + 1].name,
+                kGradientPrefix + program.weights()[k].name);
       ASSERT_EQ(count, program.weights()[k].elements());
       gradients.emplace_back(g, g + count);
     }
@@ -84,16 +88,23 @@ public:
       SCOPED_TRACE(weight.name);
       std::vector<float> &g = gradients[k], v(g.size());
       double norm = std::sqrt(dot(g.data(), g.data(), g.size()));
-      double size = std::sqrt(dot(weight.values.data(), weight.values.data(), g.size()));
+      double size =
+          std::sqrt(dot(weight.values.data(), weight.values.data(), g.size()));
       ASSERT_GT(norm, 0);
       for (size_t i = 0; i < g.size(); ++i)
         v[i] = float(g[i] / norm);
-      EXPECT_NEAR(slope(weight, v, 1e-3 * size), norm, 0.03 * norm + 1e-6 / (1e-3 * size));
-      size_t most = std::max_element(g.begin(), g.end(), [](float a, float b) { return std::abs(a) < std::abs(b); }) - g.begin();
+      EXPECT_NEAR(slope(weight, v, 1e-3 * size), norm,
+                  0.03 * norm + 1e-6 / (1e-3 * size));
+      size_t most = std::max_element(g.begin(), g.end(),
+                                     [](float a, float b) {
+                                       return std::abs(a) < std::abs(b);
+                                     }) -
+                    g.begin();
       std::vector<float> one(g.size());
       one[most] = 1;
       double step = 1e-2 * size;
-      EXPECT_NEAR(slope(weight, one, step), g[most], 0.05 * std::abs(g[most]) + 2e-6 / step);
+      EXPECT_NEAR(slope(weight, one, step), g[most],
+                  0.05 * std::abs(g[most]) + 2e-6 / step);
     }
   }
 
