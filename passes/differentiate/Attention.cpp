@@ -8,7 +8,8 @@
 //
 //   P = softmax(scale q k^T + mask), o = P v
 //   dv = P^T do                 dP = do v^T
-//   dS = P (dP - rowsum(do o))  dq = scale dS k    dk = scale dS^T q
+//   dS = P (dP - rowsum(do o))  dq = scale dS k    dk = scale dS^T q    dmask =
+//   dS
 //
 // rowsum(P dP) = rowsum(do o) as in Dao et al. 2022, section B.2, equation 4.
 //
@@ -129,10 +130,7 @@ struct AttentionVjp
       return op.emitOpError(
                  "has a derivative for a fixed number of heads only, got ")
              << op.getQ().getType();
-    if (op.getMask() && gradients.needs(op.getMask()))
-      return op.emitOpError(
-          "has no derivative by its mask; only masks that do not depend on "
-          "weights can be differentiated through");
+    bool needsMask = op.getMask() && gradients.needs(op.getMask());
     Value q = groupHeads(t, op.getQ(), groups),
           k = groupHeads(t, op.getK(), groups),
           v = groupHeads(t, op.getV(), groups);
@@ -142,13 +140,29 @@ struct AttentionVjp
       gradients.add(
           op.getV(),
           ungroupHeads(t, t.matmul(t.transposeLast(p), dOut), op.getV()));
-    if (!gradients.needs(op.getQ()) && !gradients.needs(op.getK()))
+    if (!gradients.needs(op.getQ()) && !gradients.needs(op.getK()) &&
+        !needsMask)
       return success();
     Value out = groupHeads(t, op->getResult(0), groups);
     Value dot = t.sumRows({dOut, out}, [](ScalarMath &s, ValueRange a) {
       return s.mul(a[0], a[1]);
     });
     Value dP = t.matmul(dOut, t.transposeLast(v));
+    if (needsMask) {
+      // By the score that the mask is added to; summed over what it is
+      // broadcast to.
+      Value d = t.map({p, dP, dot}, [](ScalarMath &s, ValueRange a) {
+        return s.mul(a[0], s.sub(a[1], a[2]));
+      });
+      SmallVector<OpFoldResult> of = t.sizes(op.getQ());
+      SmallVector<ReassociationIndices> split = {{0}, {1}, {2, 3}, {4}},
+                                        joined = {{0}, {1, 2}, {3}, {4}};
+      d = t.expand(d, split,
+                   {of[0], b.getIndexAttr(groups),
+                    b.getIndexAttr(heads / groups), of[1], t.sizes(d).back()});
+      gradients.add(op.getMask(), t.sumTo(t.collapse(d, joined),
+                                          Tensors::typeOf(op.getMask())));
+    }
     double scale = op.getScale().convertToFloat();
     Value dS = t.map({p, dP, dot}, [&](ScalarMath &s, ValueRange a) {
       return s.mul(s.mul(s.number(scale), a[0]), s.sub(a[1], a[2]));

@@ -308,6 +308,13 @@ TEST_F(Vjp, Attention) {
   check("causal, grouped", {{{b, t, 6, d}}, {{b, t, 2, d}}, {{b, t, 2, d}}},
         composite("attention", attention, "{causal, scale = 0.7 : f32}"),
         {{b, t, 6, d}});
+  for (bool perHead : {false, true}) {
+    std::vector<int64_t> mask = {perHead ? b : 1, perHead ? 4 : 1, s, t};
+    check("a bias", {{{b, s, 4, d}}, {{b, t, 2, d}}, {{b, t, 2, d}}, {mask}},
+          composite("attention", attention + " mask(%d : $D)",
+                    "{causal, scale = 0.7 : f32}"),
+          {{b, s, 4, d}});
+  }
   // Masks of integers, which need no gradient.
   for (bool perHead : {false, true}) {
     int64_t heads = perHead ? 4 : 1, queries = perHead ? s : 1;
