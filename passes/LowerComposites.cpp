@@ -21,6 +21,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/LowerDoubles.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
 
@@ -167,9 +168,6 @@ void lower(sq::RotaryEmbeddingOp op, RewriterBase &rewriter) {
   int64_t size = type.getDimSize(3), half = size / 2;
   bool perElement = angles.getDimSize(2) == size;
 
-  auto element = [&](AffineExpr pair, bool second) {
-    return op.getInterleaved() ? pair * 2 + second : pair + (second ? half : 0);
-  };
   SmallVector<AffineExpr> d = llvm::map_to_vector(
       llvm::seq<unsigned>(4), [&](unsigned i) { return b.getAffineDimExpr(i); });
   AffineExpr batch = angles.getDimSize(0) == 1 ? b.getAffineConstantExpr(0) : d[0];
@@ -192,10 +190,19 @@ void lower(sq::RotaryEmbeddingOp op, RewriterBase &rewriter) {
       return tensor::ExtractSliceOp::create(b, op.getX(), offsets, halfSizes, strides);
     };
     Value own = sliceAt(second), other = sliceAt(!second);
-    AffineMap angle = map({batch, d[1], perElement ? element(d[3], second) : d[3]});
+    AffineMap angle = map({batch, d[1], d[3]});
+    auto angleOf = [&](Value all) -> Value {
+      if (!perElement)
+        return all;
+      SmallVector<OpFoldResult> from(3, b.getIndexAttr(0)), to = tensor::getMixedSizes(b, op.getLoc(), all), by(3, b.getIndexAttr(1));
+      from[2] = b.getIndexAttr(second ? (op.getInterleaved() ? 1 : half) : 0);
+      to[2] = b.getIndexAttr(half);
+      by[2] = strides[3];
+      return tensor::ExtractSliceOp::create(b, all, from, to, by);
+    };
     Value init = tensor::EmptyOp::create(b, halfSizes, type.getElementType());
     Value turned = pointwiseFloat(
-        b, {like(b, own), like(b, other), {op.getCos(), angle}, {op.getSin(), angle}}, init,
+        b, {like(b, own), like(b, other), {angleOf(op.getCos()), angle}, {angleOf(op.getSin()), angle}}, init,
         [&](Floats &f, ValueRange args) {
           Value x = f.mul(args[0], args[2]), y = f.mul(args[1], args[3]);
           return second ? f.add(x, y) : f.sub(x, y);
@@ -223,8 +230,15 @@ struct LowerCompositesPass : sq::impl::LowerCompositesPassBase<LowerCompositesPa
 
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
+    // First, as there is a softmax in what becomes of it.
+    getOperation().walk([&](sq::AttentionOp op) {
+      rewriter.setInsertionPoint(op);
+      sq::lowerDouble(op, rewriter);
+    });
     getOperation().walk([&](Operation *op) {
       rewriter.setInsertionPoint(op);
+      if (sq::lowerDouble(op, rewriter))
+        return;
       if (auto gelu = dyn_cast<sq::GeluOp>(op)) {
         if (bf16 && !gelu.getTolerance() && isReadByLinearOnly(gelu->getResult(0)))
           gelu.setToleranceAttr(rewriter.getF32FloatAttr(kBf16Tolerance));

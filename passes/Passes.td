@@ -45,6 +45,61 @@ def ObservePass : Pass<"sq-observe", "::mlir::ModuleOp"> {
   }];
 }
 
+def DifferentiatePass : Pass<"sq-differentiate", "::mlir::ModuleOp"> {
+  let summary = "make @main the program of a loss and its gradients";
+  let description = [{
+    Reverse-mode differentiation, op by op through `DifferentiableOpInterface` (`dialects/sq/IR/SqInterfaces.td`,
+    models in `passes/differentiate/`). Before: the graph level, as `--sq-onnx-to-graph` leaves it. After: the
+    results of @main are `loss`, a number per sample, and for each weight of linear layers `gradient:` and the
+    layer's name (`#2` for the second of equal name): the gradient of the sum of the losses, summed over layers that
+    share the weight. Other results are gone. Added inputs are `labels` (i64, the output's dims but the last) or
+    `reference` (as the output). canonicalize and cse should follow: most of what was forward only is dead.
+
+    Cheap results are computed a second time (`sq.recompute`) instead of being kept for the backward pass, and the
+    probabilities of attention always are.
+
+    An op without a derivative between a weight and the loss is an error at that op, as are loops, branches,
+    f16 and bf16.
+
+    Options: `loss` is `cross-entropy` (of logits [b, c]; of [b, t, c] the mean over next tokens; default), `kl` (from logits
+    that are given), `mse`, or `given`: no loss, but an input `cotangent:` and the output's name. `output` is
+    the result that is judged (default: the first in floating point). `by` is `weights` (default) or `inputs`: all in floating point.
+    `layers` restricts weights to those of these layers (default: all). `weight-arguments` makes the weights
+    inputs `weight:` and the layer's name, so that they can be perturbed (default: false). `recompute` is as above (default: true).
+
+    ```mlir
+    func.func @main(%x: tensor<?x4xf32>) -> (tensor<?x8xf32> {sq.name = "y"}) {
+      %w = arith.constant dense_resource<w> : tensor<4x8xf32>
+      %0 = sq.linear ins(%x, %w : ...) ... loc("fc")
+      return %0
+    ==>
+    func.func @main(%x: tensor<?x4xf32>, %l: tensor<?xi64> {sq.name = "labels"})
+        -> (tensor<?xf32> {sq.name = "loss"}, tensor<4x8xf32> {sq.name = "gradient:fc"}) {
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect", "::sq::SqDialect"];
+  let options = [
+    Option<"loss", "loss", "std::string", "\"cross-entropy\"", "cross-entropy, kl, mse or given">,
+    Option<"output", "output", "std::string", "", "name of the result that is judged (default: the first in floating point)">,
+    Option<"by", "by", "std::string", "\"weights\"", "weights or inputs">,
+    ListOption<"layers", "layers", "std::string", "names of the layers whose weights count (default: all)">,
+    Option<"weightArguments", "weight-arguments", "bool", "false", "make the weights inputs of the program">,
+    Option<"recompute", "recompute", "bool", "true", "compute cheap results again for the backward pass">,
+  ];
+}
+
+def LowerLossesPass : Pass<"sq-lower-losses", "::mlir::func::FuncOp"> {
+  let summary = "turn losses into loops";
+  let description = [{
+    `sq.cross_entropy`, `sq.kl_divergence` and `sq.squared_error` become `linalg` on [b, n, c], where n is what lies between
+    samples and classes: the greatest logit and the sum of exponentials of each row, then the losses
+    of rows, then their mean. On tensors.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
   let summary = "turn exporters' spellings of one op into that op";
   let description = [{

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,16 @@ constexpr double kMinLayerSqnr = 10;
 
 struct CompileResult;
 
+/// A program of gradients instead of the model: --sq-differentiate of passes/Passes.td, whose options these are.
+struct GradientOptions {
+  std::string loss = "cross-entropy";
+  std::string output;              // empty: the first result in floating point
+  std::string by = "weights";
+  std::vector<std::string> layers; // empty: all
+  bool weightArguments = false;
+  bool recompute = true;
+};
+
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
@@ -81,6 +92,8 @@ struct CompileOptions {
   /// Every tensor whose range calibration gathers becomes an output called "observed:" and its
   /// name (passes/analysis/ObservedValues.h), for sq-calibrate.
   bool observe = false;
+  /// The artifact computes a loss and its gradients, for sq-sensitivity.
+  std::optional<GradientOptions> gradients;
   /// Called with the module as imported, before --shape ("import"), and at graph level, before
   /// what it computes is turned into buffers ("normalise"). It must not be changed.
   std::function<void(const std::string &phase, mlir::ModuleOp module)> inspect;

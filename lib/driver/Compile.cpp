@@ -306,6 +306,18 @@ struct Compiler {
           buildOnnxToGraph(pm);
           if (options.observe)
             pm.addPass(createObservePass());
+          if (options.gradients) {
+            DifferentiatePassOptions pass;
+            pass.loss = options.gradients->loss;
+            pass.output = options.gradients->output;
+            pass.by = options.gradients->by;
+            llvm::append_range(pass.layers, options.gradients->layers);
+            pass.weightArguments = options.gradients->weightArguments;
+            pass.recompute = options.gradients->recompute;
+            pm.addPass(createDifferentiatePass(pass));
+            pm.addPass(createCanonicalizerPass());
+            pm.addPass(createBodyAwareCSEPass());
+          }
           if (options.quant == "int-only") {
             pm.addNestedPass<func::FuncOp>(createIntegerOnlyPass({.stats = options.stats, .rounding = options.rounding}));
             pm.addPass(createCanonicalizerPass());

@@ -43,6 +43,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
+#include "passes/differentiate/Models.h"
 
 using namespace mlir;
 
@@ -60,6 +61,7 @@ void sq::registerDialects(DialectRegistry &registry) {
   tensor::registerBufferizableOpInterfaceExternalModels(registry);
   tensor::registerInferTypeOpInterfaceExternalModels(registry);
   sq::registerBufferizableOpInterfaces(registry);
+  sq::registerDifferentiableOpInterfaces(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   registerGPUDialectTranslation(registry);

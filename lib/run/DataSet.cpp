@@ -12,15 +12,15 @@ namespace sq {
 
 Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input) {
   int64_t rows = tokens.shape[0], columns = tokens.shape[1] - 1;
-  bool isIds = port.name == "input_ids", isPosition = port.name == "position_ids";
-  if (!isIds && !isPosition && port.name.find("mask") == std::string::npos)
+  bool isIds = port.name == "input_ids", isPosition = port.name == "position_ids", isLabel = port.name == "labels";
+  if (!isIds && !isPosition && !isLabel && port.name.find("mask") == std::string::npos)
     return Status::refused("input '" + port.name +
                            "' can neither be made from tokens.npy nor read from its own file");
   if (Status s = input.allocate(port.dtype, {rows, columns}); !s.ok())
     return s;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < columns; ++c) {
-      int64_t value = isIds ? tokens.asInt(r * (columns + 1) + c) : isPosition ? c : 1;
+      int64_t value = isIds || isLabel ? tokens.asInt(r * (columns + 1) + c + isLabel) : isPosition ? c : 1;
       if (!input.setInt(r * columns + c, value))
         return Status::refused("token " + std::to_string(value) + " does not fit " +
                                dtypeName(port.dtype) + " of input '" + port.name + "'");

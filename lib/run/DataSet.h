@@ -1,6 +1,7 @@
 /// Data sets: a folder with one `<input name>.npy` per input, first dimension =
 /// samples. For language models `tokens.npy` [rows, T+1] instead: columns
-/// 0..T-1 are input_ids, positions 0..T-1 where the model has position_ids. Or
+/// 0..T-1 are input_ids, positions 0..T-1 where the model has position_ids, columns 1..T the
+/// labels of a program that takes such. Or
 /// ONNX's test data: folders test_data_set_* of input_0.pb, output_0.pb ...
 #ifndef SQ_LIB_RUN_DATASET_H
 #define SQ_LIB_RUN_DATASET_H

@@ -49,16 +49,42 @@ func.func @rotary(%x: tensor<?x?x2x32xf32>, %c: tensor<1x?x16xf32>, %s: tensor<1
 // -----
 
 // As many angles as elements, pairs side by side.
-// CHECK-DAG: #[[$EVEN:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d3 * 2)>
-// CHECK-DAG: #[[$ODD:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d3 * 2 + 1)>
 // CHECK-LABEL: @interleaved
 // CHECK: tensor.extract_slice %{{.*}}[0, 0, 0, 0] [3, 5, 2, 16] [1, 1, 1, 2]
 // CHECK: tensor.extract_slice %{{.*}}[0, 0, 0, 1] [3, 5, 2, 16] [1, 1, 1, 2]
-// CHECK: linalg.generic {indexing_maps = [{{.*}}, {{.*}}, #[[$EVEN]], #[[$EVEN]], {{.*}}]
-// CHECK: linalg.generic {indexing_maps = [{{.*}}, {{.*}}, #[[$ODD]], #[[$ODD]], {{.*}}]
+// CHECK-COUNT-2: tensor.extract_slice %{{.*}}[0, 0, 0] [3, 5, 16] [1, 1, 2]
+// CHECK: linalg.generic
+// CHECK-COUNT-2: tensor.extract_slice %{{.*}}[0, 0, 1] [3, 5, 16] [1, 1, 2]
+// CHECK: linalg.generic
 func.func @interleaved(%x: tensor<3x5x2x32xf32>, %c: tensor<3x5x32xf32>, %init: tensor<3x5x2x32xf32>) -> tensor<3x5x2x32xf32> {
   %y = sq.rotary_embedding ins(%x, %c, %c : tensor<3x5x2x32xf32>, tensor<3x5x32xf32>, tensor<3x5x32xf32>) outs(%init : tensor<3x5x2x32xf32>) {interleaved} -> tensor<3x5x2x32xf32>
   return %y : tensor<3x5x2x32xf32>
+}
+
+// -----
+
+// The same in halves.
+// CHECK-LABEL: @halves
+// CHECK-COUNT-2: tensor.extract_slice %{{.*}}[0, 0, 0] [3, 5, 16] [1, 1, 1]
+// CHECK-COUNT-2: tensor.extract_slice %{{.*}}[0, 0, 16] [3, 5, 16] [1, 1, 1]
+func.func @halves(%x: tensor<3x5x2x32xf32>, %c: tensor<3x5x32xf32>, %init: tensor<3x5x2x32xf32>) -> tensor<3x5x2x32xf32> {
+  %y = sq.rotary_embedding ins(%x, %c, %c : tensor<3x5x2x32xf32>, tensor<3x5x32xf32>, tensor<3x5x32xf32>) outs(%init : tensor<3x5x2x32xf32>) -> tensor<3x5x2x32xf32>
+  return %y : tensor<3x5x2x32xf32>
+}
+
+// -----
+
+// In double precision there is no kernel: the products stay products, the softmax is loops.
+// CHECK-LABEL: @doubles
+// CHECK: sq.matmul
+// CHECK: linalg.index 3
+// CHECK-NOT: sq.softmax
+// CHECK: math.exp
+// CHECK: sq.matmul
+// CHECK-NOT: sq.attention
+func.func @doubles(%q: tensor<1x5x2x32xf64>, %k: tensor<1x5x1x32xf64>, %init: tensor<1x5x2x32xf64>) -> tensor<1x5x2x32xf64> {
+  %o = sq.attention ins(%q, %k, %k : tensor<1x5x2x32xf64>, tensor<1x5x1x32xf64>, tensor<1x5x1x32xf64>) outs(%init : tensor<1x5x2x32xf64>) {causal, scale = 0.25 : f32} -> tensor<1x5x2x32xf64>
+  return %o : tensor<1x5x2x32xf64>
 }
 
 // -----

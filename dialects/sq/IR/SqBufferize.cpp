@@ -76,6 +76,23 @@ struct WeightModel : BufferizableOpInterface::ExternalModel<WeightModel, sq::Wei
   }
 };
 
+/// The buffer of the value itself: nothing is left of the op.
+struct RecomputeModel : BufferizableOpInterface::ExternalModel<RecomputeModel, sq::RecomputeOp> {
+  bool bufferizesToMemoryRead(Operation *, OpOperand &, const AnalysisState &) const { return false; }
+  bool bufferizesToMemoryWrite(Operation *, OpOperand &, const AnalysisState &) const { return false; }
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &, const AnalysisState &) const {
+    return {{op->getResult(0), BufferRelation::Equivalent}};
+  }
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    FailureOr<Value> buffer = getBuffer(rewriter, op->getOperand(0), options, state);
+    if (failed(buffer))
+      return failure();
+    replaceOpWithBufferizedValues(rewriter, op, *buffer);
+    return success();
+  }
+};
+
 } // namespace
 
 void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
@@ -107,5 +124,6 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     CsrMatmulOp::attachInterface<DpsModel<CsrMatmulOp>>(*context);
     DenseAndSparseMatmulOp::attachInterface<DpsModel<DenseAndSparseMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);
+    RecomputeOp::attachInterface<RecomputeModel>(*context);
   });
 }

@@ -7,6 +7,7 @@
 using namespace mlir;
 
 #include "dialects/sq/IR/SqDialect.cpp.inc"
+#include "dialects/sq/IR/SqInterfaces.cpp.inc"
 
 void sq::SqDialect::initialize() {
   addOperations<

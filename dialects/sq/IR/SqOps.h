@@ -15,6 +15,8 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 
+#include "dialects/sq/IR/SqInterfaces.h"
+
 #include "dialects/sq/IR/SqDialect.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/sq/IR/SqOps.h.inc"

@@ -15,6 +15,7 @@ include "dialects/sq/IR/SqCacheOps.td"
 include "dialects/sq/IR/SqGraphOps.td"
 include "dialects/sq/IR/SqIntegerOps.td"
 include "dialects/sq/IR/SqKernelOps.td"
+include "dialects/sq/IR/SqLossOps.td"
 include "dialects/sq/IR/SqQuantOps.td"
 include "dialects/sq/IR/SqSparseOps.td"
 

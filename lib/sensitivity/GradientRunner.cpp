@@ -1,0 +1,151 @@
+#include "lib/sensitivity/GradientRunner.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+
+#include "codegen/host/HostTarget.h"
+#include "lib/driver/ModelHash.h"
+#include "lib/driver/Shapes.h"
+#include "lib/run/Flags.h"
+#include "passes/GradientProgram.h"
+#include "passes/analysis/TokenInputs.h"
+
+using namespace mlir;
+
+namespace sq::sensitivity {
+namespace {
+
+/// The best level of this CPU that SQ_CPU allows: the runtime takes no other.
+Status chooseLevel(CompileOptions &compile) {
+  std::string level = bestHostLevel();
+  if (level.empty())
+    return Status::lacking(
+        "this CPU lacks AVX2 and FMA, which compiled programs need");
+  if (const char *cap = std::getenv("SQ_CPU"))
+    for (const HostTarget &target : hostTargets()) {
+      if (target.level == level)
+        break;
+      if (target.level == cap)
+        level = cap;
+    }
+  compile.levels = {level};
+  return {};
+}
+
+Status makeOptions(const RunnerOptions &options, CompileOptions &compile) {
+  if (Status s = chooseLevel(compile); !s.ok())
+    return s;
+  compile.threads = options.threads;
+  if (!options.shape.empty())
+    for (const std::string &text : split(options.shape, ','))
+      if (std::string wrong = parseShape(text, compile.shape); !wrong.empty())
+        return Status::usage(wrong);
+  return {};
+}
+
+/// The weights that --sq-differentiate describes on @main.
+std::vector<Weight> weightsOf(func::FuncOp main) {
+  std::vector<Weight> weights;
+  auto described = main->getAttrOfType<ArrayAttr>(kGradientsAttribute);
+  if (!described)
+    return weights;
+  for (DictionaryAttr entry : described.getAsRange<DictionaryAttr>()) {
+    Weight &weight = weights.emplace_back();
+    weight.name = entry.getAs<StringAttr>("name").str();
+    weight.initializer = entry.getAs<StringAttr>("weight").str();
+    for (StringAttr layer :
+         entry.getAs<ArrayAttr>("layers").getAsRange<StringAttr>())
+      weight.layers.push_back(layer.str());
+    auto type =
+        cast<RankedTensorType>(entry.getAs<TypeAttr>("type").getValue());
+    weight.rows = type.getDimSize(0);
+    weight.columns = type.getDimSize(1);
+    auto value = entry.getAs<ElementsAttr>("value");
+    if (!value || !value.getElementType().isF32())
+      continue;
+    weight.values.resize(weight.elements());
+    if (auto resource = dyn_cast<DenseF32ResourceElementsAttr>(value)) {
+      auto values = resource.tryGetAsArrayRef();
+      if (values && int64_t(values->size()) == weight.elements())
+        std::memcpy(weight.values.data(), values->data(),
+                    values->size() * sizeof(float));
+    } else if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
+      llvm::copy(dense.getValues<float>(), weight.values.begin());
+    }
+  }
+  return weights;
+}
+
+} // namespace
+
+Status describeModel(const RunnerOptions &options,
+                     const GradientOptions &gradients, ModelInfo &info) {
+  CompileOptions compile;
+  if (Status s = makeOptions(options, compile); !s.ok())
+    return s;
+  compile.gradients = gradients;
+  compile.emit = "sq";
+  compile.output = "/dev/null";
+  compile.inspect = [&](const std::string &phase, ModuleOp ir) {
+    auto main = ir.lookupSymbol<func::FuncOp>("main");
+    if (main && phase == "import") {
+      info.hash = hashModel(ir);
+      info.tables = tokenInputs(main);
+    } else if (main) {
+      info.weights = weightsOf(main);
+      if (auto classes = main->getAttrOfType<IntegerAttr>(kClassesAttribute))
+        info.classes = classes.getInt();
+    }
+  };
+  CompileResult result = compileFile(options.model, compile);
+  return {result.code, result.code == ExitCode::Done ? "" : result.message};
+}
+
+Status Runner::compile(const RunnerOptions &options,
+                       const std::optional<GradientOptions> &gradients) {
+  CompileOptions compile;
+  if (Status s = makeOptions(options, compile); !s.ok())
+    return s;
+  compile.gradients = gradients;
+  compile.inspect = [&](const std::string &phase, ModuleOp ir) {
+    auto main = ir.lookupSymbol<func::FuncOp>("main");
+    if (main && phase == "normalise")
+      found = weightsOf(main);
+  };
+  CompileResult result = artifact.compile(options.model, std::move(compile));
+  if (result.code != ExitCode::Done)
+    return {result.code, result.message};
+  RunOptions where;
+  where.device = "cpu";
+  if (Status s = module.load(artifact.path().c_str(), where); !s.ok())
+    return s;
+  if (Status s = session.create(module, options.threads); !s.ok())
+    return s;
+  tensors.clear();
+  tensors.resize(module.inputs().size());
+  return {};
+}
+
+Tensor *Runner::input(const std::string &name) {
+  int port = findPort(module.inputs(), name);
+  return port < 0 ? nullptr : &tensors[port];
+}
+
+Status Runner::run() {
+  session.bind(tensors);
+  return session.run();
+}
+
+const float *Runner::output(int index, int64_t &count) const {
+  const DLTensor &view = session.view(index);
+  count = 1;
+  for (int i = 0; i < view.ndim; ++i)
+    count *= view.shape[i];
+  return reinterpret_cast<const float *>(static_cast<const char *>(view.data) +
+                                         view.byte_offset);
+}
+
+} // namespace sq::sensitivity

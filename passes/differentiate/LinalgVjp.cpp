@@ -1,0 +1,429 @@
+//===-- LinalgVjp.cpp - vector-Jacobian products of loops
+//----------------------===//
+//
+// The gradient by an operand runs over the same loops: at each point the
+// derivative of the body times the cotangents, added up over the loops that
+// the operand's map lacks. Broadcasts become sums, and sums broadcasts.
+//
+//===--------------------------------------------------------------------------===//
+
+#include "passes/differentiate/LinalgVjp.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "passes/differentiate/ScalarDerivatives.h"
+#include "passes/differentiate/Tensors.h"
+
+using namespace mlir;
+using namespace sq;
+
+namespace {
+
+/// Loops over what `op` reads (and, where nothing is reduced, over what `outs`
+/// held) and the cotangents.
+struct Points {
+  mutable linalg::LinalgOp op;
+  SmallVector<OpOperand *> read;
+  SmallVector<Value> tensors; // `read`, then cotangents
+  SmallVector<AffineMap> maps;
+  SmallVector<int> cotangentOf; // by result: which of `tensors`, or -1
+
+  Points(linalg::LinalgOp op, ValueRange cotangents) : op(op) {
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (op.isDpsInit(&operand) && op.getNumReductionLoops())
+        continue; // an accumulator: unknown at the point
+      read.push_back(&operand);
+      tensors.push_back(operand.get());
+      maps.push_back(op.getMatchingIndexingMap(&operand));
+    }
+    for (auto [i, cotangent] : llvm::enumerate(cotangents)) {
+      cotangentOf.push_back(cotangent ? int(tensors.size()) : -1);
+      if (!cotangent)
+        continue;
+      tensors.push_back(cotangent);
+      maps.push_back(op.getMatchingIndexingMap(op.getDpsInitOperand(i)));
+    }
+  }
+
+  /// The derivative of the body by `wanted` at a point, of the arguments of a
+  /// new body; null: zero.
+  FailureOr<Value> derivative(ImplicitLocOpBuilder &b, ValueRange args,
+                              Value wanted, std::string &why) const {
+    IRMapping copies;
+    for (auto [operand, arg] : llvm::zip(read, args))
+      copies.map(op.getMatchingBlockArgument(operand), arg);
+    copyBody(b, *op.getBlock(), copies);
+    SmallVector<Value> cotangents;
+    for (int i : cotangentOf)
+      cotangents.push_back(i < 0 ? Value() : args[i]);
+    return differentiateBody(b, *op.getBlock(), copies, cotangents, wanted,
+                             why);
+  }
+};
+
+struct OperandVjp {
+  ImplicitLocOpBuilder &b;
+  linalg::LinalgOp op;
+  ValueRange cotangents;
+  Gradients &gradients;
+
+  LogicalResult refuse(const Twine &why) {
+    return op->emitOpError("cannot be differentiated: ") << why;
+  }
+
+  /// `map` without its zeros, which read dims of 1; fails for what is no
+  /// selection of loops.
+  FailureOr<AffineMap> loopsOf(AffineMap map, RankedTensorType type) {
+    SmallVector<AffineExpr> kept;
+    for (auto [d, expr] : llvm::enumerate(map.getResults())) {
+      auto constant = dyn_cast<AffineConstantExpr>(expr);
+      if (constant && constant.getValue() == 0 && type.getDimSize(d) == 1)
+        continue;
+      if (!isa<AffineDimExpr>(expr) || llvm::is_contained(kept, expr))
+        return failure();
+      kept.push_back(expr);
+    }
+    return AffineMap::get(map.getNumDims(), 0, kept, b.getContext());
+  }
+
+  LogicalResult build(OpOperand &operand) {
+    BlockArgument arg = op.getMatchingBlockArgument(&operand);
+    if (arg.use_empty())
+      return success();
+    auto type = dyn_cast<RankedTensorType>(operand.get().getType());
+    if (!type)
+      return refuse("a scalar operand depends on what it is differentiated by");
+    if (op.isDpsInit(&operand) && op.getNumReductionLoops())
+      return buildAccumulator(operand);
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    FailureOr<AffineMap> loops = loopsOf(map, type);
+    if (failed(loops)) {
+      std::string text;
+      llvm::raw_string_ostream(text) << map;
+      return refuse("operand " + Twine(operand.getOperandNumber()) +
+                    " is read through " + text);
+    }
+    Tensors t{b};
+    Points points(op, cotangents);
+    SmallVector<OpFoldResult> all = t.sizes(operand.get()), kept;
+    for (auto [d, expr] : llvm::enumerate(map.getResults()))
+      if (isa<AffineDimExpr>(expr))
+        kept.push_back(all[d]);
+    SmallVector<utils::IteratorType> iterators;
+    bool isSum = false;
+    for (unsigned d = 0; d < map.getNumDims(); ++d) {
+      isSum |= !loops->isFunctionOfDim(d);
+      iterators.push_back(loops->isFunctionOfDim(d)
+                              ? utils::IteratorType::parallel
+                              : utils::IteratorType::reduction);
+    }
+    Type element = type.getElementType();
+    Value out = isSum ? t.filled(0, kept, element) : t.empty(kept, element);
+    SmallVector<AffineMap> maps = points.maps;
+    maps.push_back(*loops);
+    FailureOr<Value> slope = failure();
+    std::string why;
+    auto generic = linalg::GenericOp::create(
+        b, TypeRange(out.getType()), points.tensors, ValueRange(out), maps,
+        iterators, [&](OpBuilder &o, Location l, ValueRange args) {
+          ImplicitLocOpBuilder ib(l, o);
+          slope = points.derivative(ib, args, arg, why);
+          ScalarMath s{ib, element};
+          Value v = succeeded(slope) && *slope ? *slope : s.number(0);
+          linalg::YieldOp::create(ib, isSum ? s.add(args.back(), v) : v);
+        });
+    if (failed(slope)) {
+      generic.erase();
+      return refuse(why);
+    }
+    if (!*slope) {
+      generic.erase();
+      return success();
+    }
+    // The cotangent as it is, of a sum or a copy.
+    if (auto same = dyn_cast<BlockArgument>(*slope);
+        same && !isSum && same.getOwner() == generic.getBody() &&
+        generic.getIndexingMapsArray()[same.getArgNumber()] == map) {
+      Value g = points.tensors[same.getArgNumber()];
+      generic.erase();
+      gradients.add(operand.get(), t.castTo(g, type));
+      return success();
+    }
+    gradients.add(operand.get(),
+                  t.castTo(withOnes(t, generic.getResult(0), map, all), type));
+    return success();
+  }
+
+  /// The dims of 1 that `map` reads at 0, put back.
+  Value withOnes(Tensors &t, Value v, AffineMap map,
+                 ArrayRef<OpFoldResult> sizes) {
+    int64_t kept = Tensors::rankOf(v), seen = 0;
+    if (kept == int64_t(sizes.size()))
+      return v;
+    SmallVector<ReassociationIndices> groups(kept);
+    for (auto [d, expr] : llvm::enumerate(map.getResults())) {
+      seen += isa<AffineDimExpr>(expr);
+      if (kept)
+        groups[std::max<int64_t>(seen - 1, 0)].push_back(d);
+    }
+    return t.expand(v, groups, sizes);
+  }
+
+  /// What a reduction starts from: the cotangent itself, if it is a sum.
+  LogicalResult buildAccumulator(OpOperand &operand) {
+    unsigned i = operand.getOperandNumber() - op.getNumDpsInputs();
+    if (!cotangents[i])
+      return success();
+    if (failed(checkSum(i)))
+      return failure();
+    gradients.add(operand.get(), cotangents[i]);
+    return success();
+  }
+
+  /// Whether result `i`, reduced, is a sum: the derivative by the accumulator
+  /// is the cotangent.
+  LogicalResult checkSum(unsigned i) {
+    Value accumulator = op.getMatchingBlockArgument(op.getDpsInitOperand(i));
+    Operation *last =
+        op.getBlock()->getTerminator()->getOperand(i).getDefiningOp();
+    bool isSum = accumulator.hasOneUse();
+    // a + b + accumulator, in any order
+    for (Operation *user = isSum ? *accumulator.user_begin() : nullptr;
+         user != last;) {
+      isSum &= isa_and_nonnull<arith::AddFOp>(user) && user->hasOneUse();
+      if (!isSum)
+        break;
+      user = *user->user_begin();
+    }
+    if (!isSum || !isa_and_nonnull<arith::AddFOp>(last))
+      return refuse("it reduces by something other than a sum");
+    return success();
+  }
+};
+
+struct LinalgVjp {
+  static LogicalResult build(linalg::LinalgOp op, ImplicitLocOpBuilder &b,
+                             ValueRange cotangents, Gradients &gradients) {
+    OperandVjp vjp{b, op, cotangents, gradients};
+    if (auto transpose = dyn_cast<linalg::TransposeOp>(op.getOperation())) {
+      Tensors t{b};
+      gradients.add(
+          transpose.getInput(),
+          t.castTo(t.transpose(cotangents[0], invertPermutationVector(
+                                                  transpose.getPermutation())),
+                   transpose.getInput().getType()));
+      return success();
+    }
+    if (op.getNumReductionLoops())
+      for (unsigned i = 0; i < cotangents.size(); ++i)
+        if (cotangents[i] && failed(vjp.checkSum(i)))
+          return failure();
+    for (OpOperand &operand : op->getOpOperands())
+      if (gradients.needs(operand.get()) && failed(vjp.build(operand)))
+        return failure();
+    // What the body reads beside the operands.
+    for (Operation &inner : *op.getBlock())
+      for (OpOperand &operand : inner.getOpOperands()) {
+        Value v = operand.get();
+        if (v.getParentBlock() == op.getBlock() || !gradients.needs(v))
+          continue;
+        auto read = dyn_cast<tensor::ExtractOp>(inner);
+        if (!read || operand.getOperandNumber() != 0)
+          return vjp.refuse("a scalar that its body reads depends on what it "
+                            "is differentiated by");
+        if (failed(buildGatherVjp(b, op, read, cotangents, gradients)))
+          return failure();
+      }
+    return success();
+  }
+};
+
+template <typename Op>
+struct Model : DifferentiableOpInterface::ExternalModel<Model<Op>, Op> {
+  LogicalResult buildVjp(Operation *op, ImplicitLocOpBuilder &b,
+                         ValueRange cotangents, Gradients &gradients) const {
+    return LinalgVjp::build(cast<linalg::LinalgOp>(op), b, cotangents,
+                            gradients);
+  }
+};
+
+template <typename... Ops> void attach(MLIRContext &context) {
+  (Ops::template attachInterface<Model<Ops>>(context), ...);
+}
+
+/// Rows of a tensor that are read whole: the last `t` indices are the last `t`
+/// loops, over all of dims of static size.
+unsigned wholeDims(linalg::LinalgOp op, tensor::ExtractOp read) {
+  auto from = cast<RankedTensorType>(read.getTensor().getType());
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  unsigned whole = 0, most = std::min<size_t>(from.getRank(), ranges.size());
+  for (; whole < most; ++whole) {
+    unsigned d = from.getRank() - 1 - whole, loop = ranges.size() - 1 - whole;
+    auto index = read.getIndices()[d].getDefiningOp<linalg::IndexOp>();
+    if (!index || index.getDim() != loop || from.isDynamicDim(d) ||
+        from.getDimSize(d) != ranges[loop])
+      break;
+  }
+  // Which row it is must be the same for all of its elements.
+  SmallVector<Value> pending(read.getIndices().drop_back(whole));
+  while (!pending.empty()) {
+    Value v = pending.pop_back_val();
+    if (auto arg = dyn_cast<BlockArgument>(v);
+        arg && arg.getOwner() == op.getBlock()) {
+      AffineMap map =
+          op.getMatchingIndexingMap(&op->getOpOperand(arg.getArgNumber()));
+      for (unsigned loop = ranges.size() - whole; loop < ranges.size(); ++loop)
+        if (map.isFunctionOfDim(loop))
+          return 0;
+    } else if (v.getParentBlock() == op.getBlock()) {
+      auto index = v.getDefiningOp<linalg::IndexOp>();
+      if (index && index.getDim() >= ranges.size() - whole)
+        return 0;
+      llvm::append_range(pending, v.getDefiningOp()->getOperands());
+    }
+  }
+  return whole;
+}
+
+} // namespace
+
+LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
+                                 tensor::ExtractOp read, ValueRange cotangents,
+                                 Gradients &gradients) {
+  OperandVjp vjp{b, op, cotangents, gradients};
+  AffineMap identity = b.getMultiDimIdentityMap(op.getNumLoops());
+  for (OpOperand &init : op.getDpsInitsMutable())
+    if (op.getNumReductionLoops() ||
+        op.getMatchingIndexingMap(&init) != identity)
+      return vjp.refuse("it gathers inside of a reduction");
+  Tensors t{b};
+  Value source = read.getTensor();
+  auto type = Tensors::typeOf(source);
+  Type element = type.getElementType();
+  unsigned loops = op.getNumLoops(), whole = wholeDims(op, read);
+  Value like =
+      llvm::find_if(cotangents, [](Value v) { return bool(v); }).operator*();
+
+  // The cotangent of what is read, [loops].
+  Points points(op, cotangents);
+  SmallVector<AffineMap> maps = points.maps;
+  maps.push_back(identity);
+  FailureOr<Value> slope = failure();
+  std::string why;
+  Value out = t.empty(t.sizes(like), element);
+  SmallVector<utils::IteratorType> parallel(loops,
+                                            utils::IteratorType::parallel);
+  auto updates = linalg::GenericOp::create(
+      b, TypeRange(out.getType()), points.tensors, ValueRange(out), maps,
+      parallel, [&](OpBuilder &o, Location l, ValueRange args) {
+        ImplicitLocOpBuilder ib(l, o);
+        slope = points.derivative(ib, args, read.getResult(), why);
+        ScalarMath s{ib, element};
+        linalg::YieldOp::create(ib, succeeded(slope) && *slope ? *slope
+                                                               : s.number(0));
+      });
+  if (failed(slope))
+    return vjp.refuse(why);
+
+  // Which row each is of, [loops but the whole ones]: the first point of a row
+  // says that of all of it.
+  SmallVector<OpFoldResult> rowSizes = t.sizes(like);
+  rowSizes.truncate(loops - whole);
+  SmallVector<Value> tensors;
+  SmallVector<AffineMap> rowMaps;
+  SmallVector<OpOperand *> indexed;
+  for (auto [operand, tensor, map] :
+       llvm::zip(points.read, points.tensors, points.maps)) {
+    SmallVector<AffineExpr> first;
+    for (unsigned d = 0; d < loops; ++d)
+      first.push_back(d < loops - whole ? b.getAffineDimExpr(d)
+                                        : b.getAffineConstantExpr(0));
+    indexed.push_back(operand);
+    tensors.push_back(tensor);
+    rowMaps.push_back(map.replaceDimsAndSymbols(first, {}, loops - whole, 0));
+  }
+  rowMaps.push_back(b.getMultiDimIdentityMap(loops - whole));
+  Value rowOut = t.empty(rowSizes, b.getI64Type());
+  SmallVector<Value> extents;
+  for (unsigned d = 0; d < type.getRank() - whole; ++d)
+    extents.push_back(tensor::DimOp::create(b, source, d));
+  parallel.truncate(loops - whole);
+  Value rows =
+      linalg::GenericOp::create(
+          b, TypeRange(rowOut.getType()), tensors, ValueRange(rowOut), rowMaps,
+          parallel,
+          [&](OpBuilder &o, Location l, ValueRange args) {
+            ImplicitLocOpBuilder ib(l, o);
+            IRMapping copies;
+            for (auto [operand, arg] : llvm::zip(indexed, args))
+              copies.map(op.getMatchingBlockArgument(operand), arg);
+            // The whole loops are at 0.
+            for (auto index : op.getBlock()->getOps<linalg::IndexOp>())
+              if (index.getDim() >= loops - whole)
+                copies.map(index.getResult(),
+                           arith::ConstantIndexOp::create(ib, 0).getResult());
+            for (Operation &inner : op.getBlock()->without_terminator())
+              if (isPure(&inner) && inner.getNumRegions() == 0 &&
+                  !(isa<linalg::IndexOp>(inner) &&
+                    copies.contains(inner.getResult(0))))
+                ib.clone(inner, copies);
+            Value row = arith::ConstantIndexOp::create(ib, 0);
+            for (auto [extent, index] : llvm::zip(extents, read.getIndices()))
+              row = arith::AddIOp::create(
+                  ib, arith::MulIOp::create(ib, row, extent),
+                  copies.lookupOrDefault(index));
+            linalg::YieldOp::create(
+                ib, arith::IndexCastOp::create(ib, ib.getI64Type(), row)
+                        .getResult());
+          })
+          .getResult(0);
+
+  // [1, rows, q] added to [1, n, q].
+  int64_t rank = type.getRank();
+  auto threeDims = [&](Value v, int64_t lead, int64_t all) {
+    OpFoldResult one = b.getIndexAttr(1);
+    if (all == 0)
+      return t.expand(v, {}, {one, one, one});
+    SmallVector<ReassociationIndices> groups;
+    if (lead)
+      groups.push_back(dimRange(0, lead));
+    if (all > lead)
+      groups.push_back(dimRange(lead, all));
+    Value flat = t.collapse(v, groups);
+    SmallVector<OpFoldResult> sizes = t.sizes(flat),
+                              to = {one, lead ? sizes[0] : one,
+                                    all > lead ? sizes.back() : one};
+    SmallVector<ReassociationIndices> back;
+    if (groups.size() == 1)
+      back = {{0, 1, 2}};
+    else
+      back = {{0, 1}, {2}};
+    return t.expand(flat, back, to);
+  };
+  Value zeros = threeDims(t.zerosLike(source), rank - whole, rank);
+  Value flatUpdates = threeDims(updates.getResult(0), loops - whole, loops);
+  Value flatRows = threeDims(rows, loops - whole, loops - whole);
+  SmallVector<ReassociationIndices> two = {{0}, {1, 2}};
+  flatRows = t.collapse(flatRows, two);
+  Value sums = ScatterOp::create(b, TypeRange(zeros.getType()), flatRows,
+                                 flatUpdates, zeros, "add", false)
+                   .getResult()[0];
+  // Back to the shape of the source.
+  SmallVector<OpFoldResult> to = t.sizes(source);
+  if (rank == 0) {
+    gradients.add(source, t.collapse(sums, {}));
+    return success();
+  }
+  Value flat = t.collapse(sums, {{0, 1, 2}});
+  SmallVector<ReassociationIndices> all = {dimRange(0, rank)};
+  gradients.add(source, t.castTo(t.expand(flat, all, to), type));
+  return success();
+}
+
+void sq::registerLinalgVjps(MLIRContext &context) {
+  attach<linalg::GenericOp, linalg::FillOp, linalg::CopyOp, linalg::TransposeOp,
+         linalg::BroadcastOp, linalg::ReduceOp, linalg::MapOp, linalg::MatmulOp,
+         linalg::BatchMatmulOp>(context);
+}

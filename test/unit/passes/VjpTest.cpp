@@ -1,0 +1,539 @@
+// Every vector-Jacobian product against central differences, both in float64,
+// on random shapes.
+//
+// With c the cotangent and x one of the elements, the derivative of f = sum(c *
+// y) is (f(x + h) - f(x - h)) / 2h up to h^2/6 f''' and 2^-53 |f| / h. With h =
+// 2^-17 and values around 1, both are below 1e-9; functions of large
+// derivatives (1/x, log near 0.3) reach some hundred times that. So 1e-6 of the
+// largest gradient is far above the error of the difference, and far below that
+// of a wrong formula.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "codegen/host/HostTarget.h"
+#include "lib/calibration/Samples.h"
+#include "lib/driver/TemporaryArtifact.h"
+#include "lib/run/Module.h"
+
+using namespace sq;
+using sq::calibration::Random;
+
+namespace {
+
+/// An input: floats uniform in [low, high], or integers in [low, high).
+struct In {
+  std::vector<int64_t> shape;
+  double low = -2, high = 2;
+  DType dtype = DType::f64;
+};
+
+struct Program {
+  TemporaryArtifact artifact;
+  Module module;
+  Session session;
+
+  std::string make(const std::string &file,
+                   std::optional<GradientOptions> gradients) {
+    CompileOptions options;
+    options.levels = {bestHostLevel()};
+    options.gradients = std::move(gradients);
+    CompileResult result = artifact.compile(file, options);
+    if (result.code != ExitCode::Done)
+      return result.message;
+    Status s = module.load(artifact.path().c_str());
+    if (s.ok())
+      s = session.create(module, 1);
+    return s.message;
+  }
+
+  /// All outputs of one run.
+  std::vector<Tensor> run(const std::vector<Tensor> &inputs) {
+    session.bind(inputs);
+    Status s = session.run();
+    EXPECT_TRUE(s.ok()) << s.message;
+    std::vector<Tensor> outputs(s.ok() ? module.outputs().size() : 0);
+    for (size_t i = 0; i < outputs.size(); ++i)
+      EXPECT_TRUE(session.output(i, outputs[i]).ok());
+    return outputs;
+  }
+};
+
+class Vjp : public testing::Test {
+protected:
+  Vjp()
+      : file(testing::TempDir() + "sq_vjp_" + std::to_string(getpid()) +
+             ".mlir") {}
+  ~Vjp() override { std::filesystem::remove(file); }
+
+  /// A dim of 1 to 5.
+  int64_t dim(int64_t least = 1) { return least + random.below(5); }
+
+  static std::string typeOf(const In &in) {
+    std::string text = "tensor<";
+    for (int64_t d : in.shape)
+      text += std::to_string(d) + "x";
+    return text + dtypeName(in.dtype) + ">";
+  }
+
+  /// `body` computes %y of %a, %b, ... (of static types %A, %B, ... in the
+  /// text) and has the type `result`.
+  void check(const std::string &what, std::vector<In> ins, std::string body,
+             const In &result) {
+    SCOPED_TRACE(what);
+    std::string arguments;
+    for (size_t i = 0; i < ins.size(); ++i) {
+      std::string name(1, char('a' + i)), type = typeOf(ins[i]), dims;
+      for (size_t d = 0; d < ins[i].shape.size(); ++d)
+        dims += d ? ", \"\"" : "\"\"";
+      arguments += (i ? ", %" : "%") + name + ": " + type + " {sq.name = \"" +
+                   name + "\", sq.dtype = \"" + dtypeName(ins[i].dtype) +
+                   "\", sq.dims = [" + dims +
+                   "], bufferization.writable = false}";
+      replaceAll(body, "$" + std::string(1, char('A' + i)), type);
+    }
+    replaceAll(body, "$Y", typeOf(result));
+    std::string dims;
+    for (size_t d = 0; d < result.shape.size(); ++d)
+      dims += d ? ", \"\"" : "\"\"";
+    std::string text =
+        "func.func @main(" + arguments + ") -> (" + typeOf(result) +
+        " {sq.name = \"y\", sq.dtype = \"f64\", sq.dims = [" + dims +
+        "]}) {\n" + body + "\n  return %y : " + typeOf(result) + "\n}\n";
+    std::ofstream(file) << text;
+    SCOPED_TRACE(text);
+    Program forward, backward;
+    ASSERT_EQ(forward.make(file, std::nullopt), "");
+    GradientOptions gradients;
+    gradients.loss = "given";
+    gradients.by = "inputs";
+    ASSERT_EQ(backward.make(file, gradients), "");
+
+    std::vector<Tensor> inputs;
+    for (In &in : ins)
+      inputs.push_back(fill(in));
+    std::vector<Tensor> y = forward.run(inputs);
+    ASSERT_EQ(y.size(), 1u);
+    In given = result;
+    inputs.push_back(fill(given));
+    std::vector<Tensor> computed = backward.run(inputs);
+    Tensor cotangent = std::move(inputs.back());
+    inputs.pop_back();
+
+    auto value = [&] {
+      std::vector<Tensor> out = forward.run(inputs);
+      double sum = 0;
+      for (int64_t i = 0; i < out[0].numElements(); ++i)
+        sum += out[0].asDouble(i) * cotangent.asDouble(i);
+      return sum;
+    };
+    size_t next = 0;
+    constexpr double kStep = 1.0 / (1 << 17);
+    for (Tensor &input : inputs) {
+      if (!isFloat(input.dtype))
+        continue;
+      ASSERT_LT(next, computed.size());
+      const Tensor &gradient = computed[next];
+      EXPECT_EQ(backward.module.outputs()[next++].name,
+                "gradient:" +
+                    std::string(1, char('a' + (&input - inputs.data()))));
+      ASSERT_EQ(gradient.shape, input.shape);
+      double most = 0, wrong = 0;
+      for (int64_t i = 0; i < input.numElements(); ++i) {
+        double x = input.asDouble(i);
+        input.setDouble(i, x + kStep);
+        double above = value();
+        input.setDouble(i, x - kStep);
+        double below = value();
+        input.setDouble(i, x);
+        double expected = (above - below) / (2 * kStep);
+        most = std::max(most, std::abs(expected));
+        wrong = std::max(wrong, std::abs(expected - gradient.asDouble(i)));
+        ASSERT_TRUE(std::isfinite(gradient.asDouble(i)));
+      }
+      EXPECT_LE(wrong, 1e-6 * std::max(most, 1e-3))
+          << "input " << next << ", gradients up to " << most;
+      EXPECT_GT(most, 0) << "nothing is tested";
+    }
+    EXPECT_EQ(next, computed.size());
+  }
+
+  static void replaceAll(std::string &text, const std::string &from,
+                         const std::string &to) {
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos;
+         at += to.size())
+      text.replace(at, from.size(), to);
+  }
+
+  Tensor fill(const In &in) {
+    Tensor t;
+    EXPECT_TRUE(t.allocate(in.dtype, in.shape).ok());
+    for (int64_t i = 0; i < t.numElements(); ++i) {
+      if (isFloat(in.dtype))
+        t.setDouble(i, in.low + (in.high - in.low) * random.uniform());
+      else
+        t.setInt(i, in.low + random.below(in.high - in.low));
+    }
+    return t;
+  }
+
+  const uint64_t seed = 20261122;
+  Random random{seed};
+  const std::string file;
+};
+
+/// `sq.op ins(%a.. : $A..) outs(%e : $Y) attributes`.
+std::string composite(const std::string &op, const std::string &ins,
+                      const std::string &attributes = "") {
+  return "  %e = tensor.empty() : $Y\n  %y = sq." + op + " " + ins +
+         " outs(%e : $Y) " + attributes + " -> $Y";
+}
+
+TEST_F(Vjp, Linear) {
+  for (int rank = 1; rank <= 3; ++rank) {
+    int64_t b = dim(), s = dim(), k = dim(2), n = dim(2);
+    std::vector<int64_t> x = {k}, y = {n};
+    if (rank > 1)
+      x.insert(x.begin(), s), y.insert(y.begin(), s);
+    if (rank > 2)
+      x.insert(x.begin(), b), y.insert(y.begin(), b);
+    check("bias", {{x}, {{k, n}}, {{n}}},
+          composite("linear", "ins(%a, %b : $A, $B) bias(%c : $C)"), {y});
+    check("transposed", {{x}, {{n, k}}},
+          composite("linear", "ins(%a, %b : $A, $B)", "{transpose_weight}"),
+          {y});
+  }
+}
+
+TEST_F(Vjp, Matmul) {
+  int64_t b = dim(2), h = dim(2), m = dim(), k = dim(), n = dim();
+  check("batched", {{{b, h, m, k}}, {{b, h, k, n}}},
+        composite("matmul", "ins(%a, %b : $A, $B)"), {{b, h, m, n}});
+  check("left broadcast", {{{1, h, m, k}}, {{b, h, k, n}}},
+        composite("matmul", "ins(%a, %b : $A, $B)"), {{b, h, m, n}});
+  check("right broadcast", {{{b, h, m, k}}, {{1, 1, k, n}}},
+        composite("matmul", "ins(%a, %b : $A, $B)"), {{b, h, m, n}});
+}
+
+TEST_F(Vjp, Rows) {
+  int64_t b = dim(), s = dim(), n = dim(3);
+  check("softmax", {{{b, s, n}}}, composite("softmax", "ins(%a : $A)"),
+        {{b, s, n}});
+  check("softmax of a vector", {{{n}}}, composite("softmax", "ins(%a : $A)"),
+        {{n}});
+  check("layer norm", {{{b, s, n}}, {{n}}, {{n}}},
+        composite("layer_norm", "ins(%a, %b : $A, $B) bias(%c : $C)",
+                  "{epsilon = 1.0e-2 : f32}"),
+        {{b, s, n}});
+  check(
+      "layer norm without bias", {{{s, n}}, {{n}}},
+      composite("layer_norm", "ins(%a, %b : $A, $B)", "{epsilon = 0.5 : f32}"),
+      {{s, n}});
+  check(
+      "rms norm", {{{b, s, n}}, {{n}}},
+      composite("rms_norm", "ins(%a, %b : $A, $B)", "{epsilon = 1.0e-2 : f32}"),
+      {{b, s, n}});
+}
+
+TEST_F(Vjp, Activations) {
+  std::vector<int64_t> x = {dim(), dim(), dim()};
+  check("gelu", {{x}}, composite("gelu", "ins(%a : $A)"), {x});
+  check("gelu by tanh", {{x}}, composite("gelu", "ins(%a : $A)", "{tanh}"),
+        {x});
+  check("silu", {{x}}, composite("silu", "ins(%a : $A)"), {x});
+  check("swiglu", {{x}, {x}}, composite("silu", "ins(%a : $A) up(%b : $B)"),
+        {x});
+  check("sigmoid gelu", {{x}, {x}},
+        composite("silu", "ins(%a : $A) up(%b : $B)", "{alpha = 1.702 : f32}"),
+        {x});
+}
+
+// The angles are integers to the function's eyes: they are made of them, so
+// that no gradient is asked for.
+TEST_F(Vjp, RotaryEmbedding) {
+  int64_t b = dim(), s = dim(), h = dim(), half = dim(1);
+  for (int64_t angles : {half, 2 * half})
+    for (const char *interleaved : {"", "{interleaved}"}) {
+      In table = {{1, s, angles}, -3, 4, DType::i64};
+      std::string body = R"(  %f = tensor.empty() : tensor<1xSxHxf64>
+  %cos = linalg.generic {indexing_maps = [#m, #m], iterator_types = ["parallel", "parallel", "parallel"]} ins(%b : $B) outs(%f : tensor<1xSxHxf64>) {
+  ^bb0(%in: i64, %out: f64):
+    %0 = arith.sitofp %in : i64 to f64
+    %1 = math.cos %0 : f64
+    linalg.yield %1 : f64
+  } -> tensor<1xSxHxf64>
+  %sin = linalg.generic {indexing_maps = [#m, #m], iterator_types = ["parallel", "parallel", "parallel"]} ins(%c : $C) outs(%f : tensor<1xSxHxf64>) {
+  ^bb0(%in: i64, %out: f64):
+    %0 = arith.sitofp %in : i64 to f64
+    %1 = math.sin %0 : f64
+    linalg.yield %1 : f64
+  } -> tensor<1xSxHxf64>
+)";
+      replaceAll(body, "#m", "affine_map<(d0, d1, d2) -> (d0, d1, d2)>");
+      replaceAll(body, "SxH", std::to_string(s) + "x" + std::to_string(angles));
+      std::string type = "tensor<1x" + std::to_string(s) + "x" +
+                         std::to_string(angles) + "xf64>";
+      // Two tables: halves of one need not be equal.
+      check("rotary", {{{b, s, h, 2 * half}}, table, table},
+            body + composite("rotary_embedding",
+                             "ins(%a, %cos, %sin : $A, " + type + ", " + type +
+                                 ")",
+                             interleaved),
+            {{b, s, h, 2 * half}});
+    }
+}
+
+TEST_F(Vjp, Embedding) {
+  int64_t b = dim(), s = dim(), n = dim();
+  check(
+      "two tables",
+      {{{b, s}, 0, 7, DType::i64}, {{s}, 0, 3, DType::i64}, {{7, n}}, {{3, n}}},
+      composite("embedding", "ins(%a, %b : $A, $B) tables(%c, %d : $C, $D)"),
+      {{b, s, n}});
+}
+
+TEST_F(Vjp, Attention) {
+  int64_t b = dim(), s = dim(), t = s + dim(), d = dim();
+  std::string attention = "ins(%a, %b, %c : $A, $B, $C)";
+  check("plain", {{{b, s, 3, d}}, {{b, t, 3, d}}, {{b, t, 3, d}}},
+        composite("attention", attention, "{scale = 0.5 : f32}"),
+        {{b, s, 3, d}});
+  check("causal, with a past", {{{b, s, 2, d}}, {{b, t, 2, d}}, {{b, t, 2, d}}},
+        composite("attention", attention, "{causal, scale = 0.7 : f32}"),
+        {{b, s, 2, d}});
+  check("causal, grouped", {{{b, t, 6, d}}, {{b, t, 2, d}}, {{b, t, 2, d}}},
+        composite("attention", attention, "{causal, scale = 0.7 : f32}"),
+        {{b, t, 6, d}});
+  for (bool perHead : {false, true}) {
+    std::vector<int64_t> mask = {perHead ? b : 1, perHead ? 4 : 1, s, t};
+    check("a bias", {{{b, s, 4, d}}, {{b, t, 2, d}}, {{b, t, 2, d}}, {mask}},
+          composite("attention", attention + " mask(%d : $D)",
+                    "{causal, scale = 0.7 : f32}"),
+          {{b, s, 4, d}});
+  }
+  // Masks of integers, which need no gradient.
+  for (bool perHead : {false, true}) {
+    int64_t heads = perHead ? 4 : 1, queries = perHead ? s : 1;
+    std::string mask = "tensor<" + std::to_string(b) + "x" +
+                       std::to_string(heads) + "x" + std::to_string(queries) +
+                       "x" + std::to_string(t) + "xf64>";
+    std::string body = "  %f = tensor.empty() : " + mask + R"(
+  %mask = linalg.generic {indexing_maps = [#m, #m], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%d : $D) outs(%f : )" +
+                       mask + R"() {
+  ^bb0(%in: i64, %out: f64):
+    %0 = arith.sitofp %in : i64 to f64
+    linalg.yield %0 : f64
+  } -> )" + mask + "\n";
+    replaceAll(body, "#m", "affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>");
+    check("mask",
+          {{{b, s, 4, d}},
+           {{b, t, 2, d}},
+           {{b, t, 2, d}},
+           {{b, heads, queries, t}, -2, 3, DType::i64}},
+          body + composite("attention",
+                           attention + " mask(%mask : " + mask + ")",
+                           "{scale = 0.7 : f32}"),
+          {{b, s, 4, d}});
+  }
+}
+
+TEST_F(Vjp, Losses) {
+  int64_t b = dim(2), s = dim(2), c = dim(3);
+  check("classes", {{{b, c}}, {{b}, 0, double(c), DType::i64}},
+        composite("cross_entropy", "ins(%a, %b : $A, $B)"), {{b}});
+  // -1: some of the labels do not count.
+  check("next tokens", {{{b, s, c}}, {{b, s}, -1, double(c), DType::i64}},
+        composite("cross_entropy", "ins(%a, %b : $A, $B)"), {{b}});
+  // The reference is of integers: it has no derivative.
+  std::string body = R"(  %f = tensor.empty() : $A
+  %r = linalg.generic {indexing_maps = [#m, #m], iterator_types = ["parallel", "parallel", "parallel"]} ins(%b : $B) outs(%f : $A) {
+  ^bb0(%in: i64, %out: f64):
+    %0 = arith.sitofp %in : i64 to f64
+    linalg.yield %0 : f64
+  } -> $A
+)";
+  replaceAll(body, "#m", "affine_map<(d0, d1, d2) -> (d0, d1, d2)>");
+  for (const char *op : {"kl_divergence", "squared_error"})
+    check(op, {{{b, s, c}}, {{b, s, c}, -3, 4, DType::i64}},
+          body + composite(op, "ins(%a, %r : $A, $A)"), {{b}});
+}
+
+/// A loop of the body `text`, of %x and %z, over two tensors through `maps`.
+std::string loop(const std::string &maps, const std::string &iterators,
+                 const std::string &text, bool sums = false) {
+  return std::string(
+             "  %n = tensor.empty() : $Y\n  %zero = arith.constant 0.25 : "
+             "f64\n  %e = linalg.fill ins(%zero : f64) outs(%n : $Y) -> $Y\n") +
+         "  %y = linalg.generic {indexing_maps = [" + maps +
+         "], iterator_types = [" + iterators +
+         "]} ins(%a, %b : $A, $B) outs(%e : $Y) {\n" +
+         "  ^bb0(%x: f64, %z: f64, %out: f64):\n" + text +
+         (sums ? "    %sum = arith.addf %v, %out : f64\n    linalg.yield %sum "
+                 ": f64\n"
+               : "    linalg.yield %v : f64\n") +
+         "  } -> $Y";
+}
+
+TEST_F(Vjp, ScalarFunctions) {
+  int64_t n = dim(8);
+  std::string map = "affine_map<(d0) -> (d0)>";
+  std::string same = map + ", " + map + ", " + map;
+  auto body = [](const std::string &op) {
+    return "    %v = " + op + " : f64\n";
+  };
+  for (const char *op :
+       {"arith.addf %x, %z", "arith.subf %x, %z", "arith.mulf %x, %z",
+        "arith.divf %x, %z", "arith.maximumf %x, %z", "arith.minimumf %x, %z",
+        "arith.maxnumf %x, %z", "arith.minnumf %x, %z", "math.powf %x, %z"})
+    check(op, {{{n}, 0.3, 2}, {{n}, 0.3, 2}},
+          loop(same, "\"parallel\"", body(op)), {{n}});
+  for (const char *op :
+       {"arith.negf", "math.absf", "math.exp", "math.exp2", "math.expm1",
+        "math.log", "math.log2", "math.log10", "math.log1p", "math.sqrt",
+        "math.rsqrt", "math.sin", "math.cos", "math.tan", "math.sinh",
+        "math.cosh", "math.tanh", "math.atan", "math.erf"})
+    check(op, {{{n}, 0.3, 1.2}, {{n}}},
+          loop(same, "\"parallel\"",
+               "    %u = " + std::string(op) + " %x : f64\n" +
+                   body("arith.addf %u, %z")),
+          {{n}});
+  for (const char *op : {"math.asin", "math.acos"})
+    check(op, {{{n}, -0.9, 0.9}, {{n}}},
+          loop(same, "\"parallel\"",
+               "    %u = " + std::string(op) + " %x : f64\n" +
+                   body("arith.addf %u, %z")),
+          {{n}});
+  check("copysign", {{{n}}, {{n}}},
+        loop(same, "\"parallel\"",
+             "    %u = math.copysign %x, %z : f64\n    %w = math.fma %u, %z, "
+             "%x : f64\n" +
+                 body("arith.addf %w, %z")),
+        {{n}});
+  check("select", {{{n}}, {{n}}},
+        loop(same, "\"parallel\"",
+             "    %c = arith.cmpf ogt, %x, %zero : f64\n    %w = arith.mulf "
+             "%x, %z : f64\n    %v = arith.select %c, %w, %z : f64\n"),
+        {{n}});
+  check("a chain with a floor", {{{n}}, {{n}}},
+        loop(same, "\"parallel\"",
+             "    %u = math.floor %x : f64\n    %w = arith.subf %x, %u : f64\n "
+             "   %t = arith.mulf %w, %w : f64\n" +
+                 body("arith.mulf %t, %z")),
+        {{n}});
+  check(
+      "what was there before", {{{n}}, {{n}}},
+      loop(same, "\"parallel\"",
+           "    %u = arith.mulf %x, %out : f64\n" + body("arith.addf %u, %z")),
+      {{n}});
+}
+
+TEST_F(Vjp, Loops) {
+  int64_t m = dim(2), n = dim(2), k = dim(2);
+  std::string product = "    %v = arith.mulf %x, %z : f64\n",
+              p2 = "\"parallel\", \"parallel\"";
+  check("broadcast", {{{m, n}}, {{n}}},
+        loop("affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, "
+             "affine_map<(i, j) -> (i, j)>",
+             p2, product),
+        {{m, n}});
+  check("dims of 1, and a transposed operand", {{{m, 1}}, {{n, m}}},
+        loop("affine_map<(i, j) -> (i, 0)>, affine_map<(i, j) -> (j, i)>, "
+             "affine_map<(i, j) -> (i, j)>",
+             p2, product),
+        {{m, n}});
+  check("a number for all", {{{}}, {{n, m}}},
+        loop("affine_map<(i, j) -> ()>, affine_map<(i, j) -> (j, i)>, "
+             "affine_map<(i, j) -> (i, j)>",
+             p2, product),
+        {{m, n}});
+  check("sum", {{{m, n}}, {{n}}},
+        loop("affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, "
+             "affine_map<(i, j) -> (i)>",
+             "\"parallel\", \"reduction\"", product, true),
+        {{m}});
+  check("sum in front", {{{m, n}}, {{m}}},
+        loop("affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>, "
+             "affine_map<(i, j) -> (j)>",
+             "\"reduction\", \"parallel\"", product, true),
+        {{n}});
+  check("contraction", {{{m, k}}, {{k, n}}},
+        loop("affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, "
+             "j)>, affine_map<(i, j, k) -> (i, j)>",
+             "\"parallel\", \"parallel\", \"reduction\"", product, true),
+        {{m, n}});
+  check("linalg.matmul", {{{m, k}}, {{k, n}}, {{m, n}}},
+        "  %y = linalg.matmul ins(%a, %b : $A, $B) outs(%c : $C) -> $Y",
+        {{m, n}});
+  check("linalg.transpose", {{{m, k, n}}},
+        "  %e = tensor.empty() : $Y\n  %y = linalg.transpose ins(%a : $A) "
+        "outs(%e : $Y) permutation = [2, 0, 1]",
+        {{n, m, k}});
+}
+
+TEST_F(Vjp, Gathers) {
+  int64_t b = dim(2), s = dim(3), n = dim(2), r = dim(2);
+  // Rows: of each sample one, as a pooled model takes its first token.
+  std::string rows = R"(  %e = tensor.empty() : $Y
+  %y = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%b : $B) outs(%e : $Y) {
+  ^bb0(%at: i64, %out: f64):
+    %i = linalg.index 0 : index
+    %k = arith.index_cast %at : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %a[%i, %k, %j] : $A
+    %w = arith.mulf %v, %v : f64
+    linalg.yield %w : f64
+  } -> $Y)";
+  check("rows", {{{b, s, n}}, {{b}, 0, double(s), DType::i64}}, rows, {{b, n}});
+  // Elements, some of them often: the cotangents are added up.
+  std::string elements = R"(  %e = tensor.empty() : $Y
+  %y = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%b : $B) outs(%e : $Y) {
+  ^bb0(%at: i64, %out: f64):
+    %k = arith.index_cast %at : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %a[%k, %j] : $A
+    linalg.yield %v : f64
+  } -> $Y)";
+  check("elements", {{{s, r}}, {{b, r}, 0, double(s), DType::i64}}, elements,
+        {{b, r}});
+}
+
+TEST_F(Vjp, Movement) {
+  auto number = [](int64_t x) { return std::to_string(x); };
+  int64_t m = dim(2), n = dim(3);
+  check("a slice", {{{m, 2 * n}}},
+        "  %y = tensor.extract_slice %a[1, 1] [" + number(m - 1) + ", " +
+            number(n) + "] [1, 2] : $A to $Y",
+        {{m - 1, n}});
+  check("a slice of less rank", {{{m, n}}},
+        "  %y = tensor.extract_slice %a[1, 0] [1, " + number(n) +
+            "] [1, 1] : $A to $Y",
+        {{n}});
+  check("an inserted slice", {{{m, n}}, {{m + 1, n + 2}}},
+        "  %y = tensor.insert_slice %a into %b[1, 1] [" + number(m) + ", " +
+            number(n) + "] [1, 1] : $A into $B",
+        {{m + 1, n + 2}});
+  check("reshapes", {{{m, 2 * n}}},
+        "  %0 = tensor.expand_shape %a [[0], [1, 2]] output_shape [" +
+            number(m) + ", 2, " + number(n) + "] : $A into tensor<" +
+            number(m) + "x2x" + number(n) +
+            "xf64>\n  %y = tensor.collapse_shape %0 [[0, 1], [2]] : tensor<" +
+            number(m) + "x2x" + number(n) + "xf64> into $Y",
+        {{2 * m, n}});
+  check("concatenation", {{{m, n}}, {{m, 2}}},
+        "  %y = tensor.concat dim(1) %a, %b : ($A, $B) -> $Y", {{m, n + 2}});
+  check("a cast", {{{m, n}}},
+        "  %0 = tensor.cast %a : $A to tensor<?x?xf64>\n  %y = tensor.cast %0 "
+        ": tensor<?x?xf64> to $Y",
+        {{m, n}});
+  check("twice the same", {{{m, n}}},
+        "  %e = tensor.empty() : $Y\n  %0 = sq.gelu ins(%a : $A) outs(%e : $Y) "
+        "-> $Y\n  %1 = sq.softmax ins(%a : $A) outs(%e : $Y) -> $Y\n"
+        "  %y = sq.silu ins(%0 : $Y) up(%1 : $Y) outs(%e : $Y) -> $Y",
+        {{m, n}});
+}
+
+} // namespace

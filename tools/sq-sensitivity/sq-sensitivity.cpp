@@ -1,0 +1,248 @@
+//===-- sq-sensitivity.cpp - how much a loss depends on each weight
+//-----------===//
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include "lib/run/Flags.h"
+#include "lib/run/Module.h"
+#include "lib/sensitivity/Sensitivity.h"
+
+using namespace sq;
+using namespace sq::sensitivity;
+
+namespace {
+
+const std::vector<Flag> flagTable = {
+    {"o", "FILE", "the sensitivity file (also -o FILE); a whole one or none"},
+    {"loss", "NAME",
+     "cross-entropy (default; of a language model the mean over next tokens), "
+     "mse, or for the\n"
+     "Hessian alone kl (from the model's own output)"},
+    {"output", "NAME",
+     "the result that is judged (default: the first in floating point)"},
+    {"samples", "N",
+     "use the first N samples (default: all); a sample is one row, one "
+     "sequence"},
+    {"sample-labels", nullptr,
+     "labels from the model's own softmax although the data has some; without "
+     "labels that is\n"
+     "done anyway (of mse: targets are the output plus N(0, 1))"},
+    {"layer", "NAME",
+     "only this linear layer; may be repeated (default: all with constant "
+     "weights)",
+     true},
+    {"probes", "N",
+     "traces of the Hessian by N probes at most (default: 0, none): 256 is "
+     "plenty, as probing ends when\n"
+     "all standard errors are small"},
+    {"eigenvalues", "N",
+     "the greatest eigenvalue of each layer's Hessian, by N steps of power "
+     "iteration at most (default: none)"},
+    {"hessian-samples", "N",
+     "samples over which the Hessian is the mean (default: 128)"},
+    {"tolerance", "X",
+     "relative standard error of a trace at which probing ends (default: "
+     "0.05)"},
+    {"seed", "N", "of sampled labels and of probes (default: 1)"},
+    {"max-memory", "SIZE",
+     "of gradients and their sums (default: 4G); layers that do not fit take a "
+     "pass of their own"},
+    {"resume", nullptr,
+     "go on where the file stops, which is written every ten seconds; the "
+     "result has the\n"
+     "same bytes as that of one go. Starts when there is none"},
+    {"merge", nullptr,
+     "join files of one model and loss: sq-sensitivity --merge A B ... -o C"},
+    {"shape", "NAME=LO..HI,...",
+     "ranges of symbolic dims, as sq-compile --shape takes them"},
+    {"threads", "N",
+     "threads to use (default: all that affinity and cgroup allow)"},
+    {"progress", "auto|plain|json|none",
+     "gradients done and time left on stderr; auto: when it is a terminal"},
+};
+
+constexpr const char *usageText =
+    "Measures how much a loss depends on each weight of a model's linear "
+    "layers: the diagonal of\n"
+    "the Fisher information (sums of squared gradients, one sample at a time), "
+    "and the trace of each\n"
+    "layer's Hessian. The gradients are sq's own, compiled as any program. "
+    "Mixed precision and codebooks\n"
+    "read the result.\n\n"
+    "Usage: sq-sensitivity MODEL DIR -o FILE [flags]\n"
+    "       sq-sensitivity --merge FILE FILE... -o FILE\n\n"
+    "  sq-sensitivity lm/model.onnx lm/calibration -o lm.sensitivity "
+    "--samples=32\n"
+    "  sq-sensitivity model.onnx data -o model.sensitivity --probes=256 "
+    "--resume\n\n"
+    "DIR is a data set as sq-calibrate takes it: <input name>.npy per input "
+    "and labels.npy (integers, one\n"
+    "per row of logits; negative ones do not count), or tokens.npy [rows, T+1] "
+    "of a language model, whose\n"
+    "labels are its columns 1..T.\n\n"
+    "Exit codes: 0 done; 1 model or data were refused (an op without a "
+    "derivative is named); 2 usage;\n"
+    "3 the machine lacks something; 70 a defect of sq.\n";
+
+/// Lines on stderr, a few a second at most.
+class ProgressLines {
+public:
+  explicit ProgressLines(bool json) : json(json) {}
+
+  void operator()(const Progress &p) {
+    auto now = std::chrono::steady_clock::now();
+    bool isNew = p.phase != phase || (p.total && p.done == p.total);
+    if (!isNew && now - last < std::chrono::milliseconds(500))
+      return;
+    last = now;
+    phase = p.phase;
+    if (json) {
+      llvm::json::Object object{{"phase", p.phase},
+                                {"done", p.done},
+                                {"total", p.total},
+                                {"seconds", p.seconds}};
+      if (p.done)
+        object["seconds_left"] = p.left;
+      llvm::errs() << llvm::formatv("{0}\n",
+                                    llvm::json::Value(std::move(object)));
+    } else if (p.total) {
+      llvm::errs() << llvm::formatv(
+          "{0} [{1,6}/{2}] {3,7:f1} s{4}\n", p.phase, p.done, p.total,
+          p.seconds,
+          p.done ? llvm::formatv(", {0:f1} s left", p.left).str() : "");
+    } else {
+      llvm::errs() << llvm::formatv("{0}\n", p.phase);
+    }
+  }
+
+private:
+  bool json;
+  std::string phase;
+  std::chrono::steady_clock::time_point last;
+};
+
+/// Bytes, or a number with K, M or G, of 1024.
+bool parseSize(std::string text, uint64_t &bytes) {
+  int shift = 0;
+  for (auto [suffix, bits] :
+       {std::pair('K', 10), std::pair('M', 20), std::pair('G', 30)})
+    if (!text.empty() && text.back() == suffix)
+      shift = bits;
+  if (shift)
+    text.pop_back();
+  int64_t number;
+  if (!parseInteger(text, 1, INT64_MAX >> 30, number))
+    return false;
+  bytes = uint64_t(number) << shift;
+  return true;
+}
+
+Status mergeFiles(const Flags &flags) {
+  for (const char *other :
+       {"loss", "output", "samples", "sample-labels", "layer", "probes",
+        "eigenvalues", "hessian-samples", "tolerance", "seed", "max-memory",
+        "resume", "shape", "threads"})
+    if (flags.has(other))
+      return Status::usage(std::string("--merge and --") + other +
+                           " exclude each other");
+  if (flags.positional().size() < 2)
+    return Status::usage(
+        "--merge takes two sensitivity files or more; --help explains");
+  return mergeSensitivity(flags.positional(), flags.get("o"));
+}
+
+void print(const std::string &path, const Sensitivity &result) {
+  std::printf("%s: %lld samples, mean loss %.6g, %zu layers\n", path.c_str(),
+              static_cast<long long>(result.samples),
+              result.samples ? result.lossSum / double(result.samples) : 0,
+              result.layers.size());
+  for (const LayerSensitivity &layer : result.layers) {
+    if (layer.trace.probes)
+      std::printf("  %s: trace %.4g +- %.2g of %llu probes\n",
+                  layer.name.c_str(), layer.trace.mean,
+                  layer.trace.standardError(),
+                  static_cast<unsigned long long>(layer.trace.probes));
+    if (layer.eigenvalueSteps)
+      std::printf("  %s: greatest eigenvalue %.4g after %u steps, the last of "
+                  "which changed it by %.2g %%\n",
+                  layer.name.c_str(), layer.eigenvalue, layer.eigenvalueSteps,
+                  100 * layer.eigenvalueChange);
+  }
+}
+
+Status execute(const Flags &flags) {
+  SensitivityOptions options;
+  int64_t threads = 0, seed = 1;
+  for (Status s :
+       {flags.integer("samples", 1, INT64_MAX, options.samples),
+        flags.integer("probes", 1, 1 << 20, options.probes),
+        flags.integer("eigenvalues", 1, 10000, options.eigenvalueSteps),
+        flags.integer("hessian-samples", 1, INT64_MAX, options.hessianSamples),
+        flags.integer("seed", 0, INT64_MAX, seed),
+        flags.number("tolerance", 1e-6, 1, options.tolerance),
+        flags.integer("threads", 1, 1024, threads)})
+    if (!s.ok())
+      return s;
+  std::string style = flags.get("progress", "auto");
+  if (style != "auto" && style != "plain" && style != "json" && style != "none")
+    return Status::usage("--progress=" + style +
+                         " is none of auto, plain, json, none");
+  options.output = flags.get("o");
+  if (options.output.empty())
+    return Status::usage("-o FILE is missing; --help explains");
+  if (flags.has("merge")) {
+    if (Status s = mergeFiles(flags); !s.ok())
+      return s;
+    SensitivityFile merged;
+    if (Status s = merged.open(options.output); !s.ok())
+      return s;
+    print(options.output, merged.head());
+    return {};
+  }
+  if (flags.positional().size() != 2)
+    return Status::usage(
+        "expected a MODEL and a folder of data; --help explains");
+  options.model = flags.positional()[0];
+  options.data = flags.positional()[1];
+  if (flags.has("loss"))
+    options.loss = flags.get("loss");
+  options.target = flags.get("output");
+  options.layers = flags.all("layer");
+  options.sampleLabels = flags.has("sample-labels");
+  options.seed = seed;
+  if (flags.has("max-memory") &&
+      !parseSize(flags.get("max-memory"), options.maxMemory))
+    return Status::usage("--max-memory=" + flags.get("max-memory") +
+                         " is no size; give bytes, or a number with K, M or G");
+  options.threads = static_cast<int>(threads);
+  options.resume = flags.has("resume");
+  options.shape = flags.get("shape");
+  options.note = [](const std::string &note) {
+    std::fprintf(stderr, "sq-sensitivity: %s\n", note.c_str());
+  };
+  if (style == "plain" || style == "json" ||
+      (style == "auto" && llvm::sys::Process::StandardErrIsDisplayed()))
+    options.progress = ProgressLines(style == "json");
+  Sensitivity result;
+  if (Status s = computeSensitivity(options, result); !s.ok())
+    return s;
+  print(options.output, result);
+  return {};
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  Flags flags(flagTable);
+  int code;
+  if (flags.start("sq-sensitivity", usageText, argc, argv, code))
+    return code;
+  return report("sq-sensitivity", execute(flags));
+}
