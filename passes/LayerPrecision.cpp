@@ -8,11 +8,16 @@
 using namespace mlir;
 using namespace sq;
 
-Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers) {
+Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
+                                 bool forWeights) {
   if (path.empty())
     return {};
   if (Status status = Plan::read(path, plan); !status.ok())
     return status;
+  for (const Plan::Line &line : plan.lines)
+    if (isOfWeights(line.precision) == !forWeights && line.precision != LayerPrecision::F32)
+      return Status::refused(llvm::formatv("{0}:{1}: {2} is for {3}", path, line.number, precisionName(line.precision),
+                                           forWeights ? "--quant=int8, not for --weights" : "--weights, not for --quant"));
   std::vector<LayerNames> names;
   for (const auto &[op, layer] : layers)
     names.push_back(layer.names());

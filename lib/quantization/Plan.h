@@ -20,9 +20,15 @@
 
 namespace sq {
 
-enum class LayerPrecision { F32, Int8 };
+/// Those from Lut2 on are of weights only (sq-compile --weights): tables (lut), uniform groups rounded to nearest (rtn) or with
+/// feedback of errors (gptq), of 2, 3 or 4 bits.
+enum class LayerPrecision { F32, Int8, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Gptq2, Gptq3, Gptq4 };
 
-/// "f32", "int8".
+/// Bits of a code; 0 for F32 and Int8, which have none.
+int weightBits(LayerPrecision precision);
+inline bool isOfWeights(LayerPrecision precision) { return weightBits(precision) != 0; }
+
+/// "f32", "int8", "lut4", ...
 llvm::StringRef precisionName(LayerPrecision precision);
 std::optional<LayerPrecision> findPrecision(llvm::StringRef name);
 
