@@ -72,11 +72,15 @@ public:
     made.sensitive = taken.sensitive;
     made.outliers = taken.outliers;
     const double *channels = !way.weighted || input.power.empty() ? nullptr : input.power.data();
-    if (way.refined) // what feedback leaves of an error is what counts
+    bool byElement = way.weighted && sensitivities;
+    if (way.refined) {
+      // What feedback leaves of an error is what counts; sensitivities choose the sparse weights only.
       channels = input.moments->feedback.remaining().data();
+      byElement = false;
+    }
     made.sensitivity = !way.weighted ? "none" : sensitivities ? "fisher" : channels ? "act2" : "none";
     if (scheme.isTable())
-      fitTables(made, weight.data(), {way.weighted && sensitivities ? nullptr : channels, way.weighted ? sensitivities : nullptr},
+      fitTables(made, weight.data(), {byElement ? nullptr : channels, byElement ? sensitivities : nullptr},
                 taken.removed, options.threads);
     else
       fitUniform(made, weight.data(), way.refined ? channels : nullptr, /*search=*/way.refined, options.threads);
@@ -107,7 +111,7 @@ private:
   GridFormat format() const {
     GridFormat format;
     format.bits = weightBits(scheme.precision);
-    format.kind = scheme.isTable() ? GridKind::Table : GridKind::Uniform;
+    format.kind = scheme.isTable() ? GridKind::Table : scheme.isSymmetric() ? GridKind::Symmetric : GridKind::Uniform;
     format.group = scheme.isTable() ? 0 : scheme.group;
     constexpr double kMostBits = 0.1; // of a table, a weight
     bool isLarge = 16.0 * (1 << format.bits) > kMostBits * k;
@@ -130,7 +134,7 @@ Status sq::compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
                          const LayerInput &input, const float *sensitivities, const CompressOptions &options,
                          CompressedLayer &result) {
   Attempts attempts(weight, n, k, scheme, input, sensitivities, options);
-  bool isPlain = !scheme.isTable() && !scheme.isGptq();
+  bool isPlain = !scheme.isTable() && !scheme.isGptq(); // nothing to fit
   Way asked{scheme.isTable() ? options.outliers : 0, scheme.isTable(), input.moments && options.refine && !isPlain};
   if (Status s = attempts.attempt(asked, result); !s.ok())
     return s;

@@ -180,7 +180,7 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     `outliers` percent of the weights lie beside the codes in 16 bits. Where `stats` have second moments of `x`, codes and
     tables are fitted to them (`rounding=gptq`, lib/quantizer/Refine.h); with `rounding=nearest` the mean squares of
     the channels only weight the k-means. `rtn4` and `gptq4` are even grids of groups of 128 (`gptq4-g64`: 64) input channels,
-    rounded to nearest or with feedback of errors.
+    rounded to nearest or with feedback of errors; `sym4` has groups of 32 without a minimum, as llama.cpp's Q4_0.
 
     Where `stats` have rows that were held back (sq-calibrate --hold-back), by them a table fitted as asked for is compared with
     one without outliers, without refinement and without weighting, and the best of these is taken. A bias takes up what
@@ -200,7 +200,7 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"weights", "weights", "std::string", /*default=*/"\"lut4\"",
-           "lut2, lut3, lut4; rtn2, rtn3, rtn4, gptq2, gptq3, gptq4, with -gN behind for groups of N (default: lut4)">,
+           "lut2, lut3, lut4; rtn2, rtn3, rtn4, gptq2, gptq3, gptq4, sym2, sym3, sym4, with -gN behind for groups of N (default: lut4)">,
     Option<"outliers", "outliers", "std::string", /*default=*/"\"0%\"",
            "weights in 16 bits beside the codes of lut, in percent of all (default: 0%)">,
     Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate (default: none)">,

@@ -28,7 +28,8 @@ static constexpr std::pair<StringRef, LayerPrecision> kPrecisions[] = {
     {"int8", LayerPrecision::Int8},   {"f32", LayerPrecision::F32},     {"lut2", LayerPrecision::Lut2},
     {"lut3", LayerPrecision::Lut3},   {"lut4", LayerPrecision::Lut4},   {"rtn2", LayerPrecision::Rtn2},
     {"rtn3", LayerPrecision::Rtn3},   {"rtn4", LayerPrecision::Rtn4},   {"gptq2", LayerPrecision::Gptq2},
-    {"gptq3", LayerPrecision::Gptq3}, {"gptq4", LayerPrecision::Gptq4}};
+    {"gptq3", LayerPrecision::Gptq3}, {"gptq4", LayerPrecision::Gptq4},
+    {"sym2", LayerPrecision::Sym2},   {"sym3", LayerPrecision::Sym3},   {"sym4", LayerPrecision::Sym4}};
 
 int sq::weightBits(LayerPrecision precision) {
   switch (precision) {
@@ -38,14 +39,17 @@ int sq::weightBits(LayerPrecision precision) {
   case LayerPrecision::Lut2:
   case LayerPrecision::Rtn2:
   case LayerPrecision::Gptq2:
+  case LayerPrecision::Sym2:
     return 2;
   case LayerPrecision::Lut3:
   case LayerPrecision::Rtn3:
   case LayerPrecision::Gptq3:
+  case LayerPrecision::Sym3:
     return 3;
   case LayerPrecision::Lut4:
   case LayerPrecision::Rtn4:
   case LayerPrecision::Gptq4:
+  case LayerPrecision::Sym4:
     return 4;
   }
   llvm_unreachable("all precisions have bits");

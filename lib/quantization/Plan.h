@@ -20,9 +20,9 @@
 
 namespace sq {
 
-/// Those from Lut2 on are of weights only (sq-compile --weights): tables (lut), uniform groups rounded to nearest (rtn) or with
-/// feedback of errors (gptq), of 2, 3 or 4 bits.
-enum class LayerPrecision { F32, Int8, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Gptq2, Gptq3, Gptq4 };
+/// Those from Lut2 on are of weights only (sq-compile --weights), of 2, 3 or 4 bits: tables (lut), uniform groups rounded to nearest
+/// (rtn) or with feedback of errors (gptq), and groups without a minimum, as llama.cpp's Q4_0 (sym).
+enum class LayerPrecision { F32, Int8, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Gptq2, Gptq3, Gptq4, Sym2, Sym3, Sym4 };
 
 /// Bits of a code; 0 for F32 and Int8, which have none.
 int weightBits(LayerPrecision precision);

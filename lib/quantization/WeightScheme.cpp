@@ -11,9 +11,11 @@ std::string sq::parseWeightScheme(StringRef text, WeightScheme &scheme) {
   std::optional<LayerPrecision> found = findPrecision(name);
   if (!found || !isOfWeights(*found))
     return "'" + text.str() + "' is no way to store weights; lut2, lut3, lut4 (tables), rtn2, rtn3, rtn4, gptq2, gptq3, gptq4 (groups of 128; "
-           "gptq4-g64: of 64)";
+           "gptq4-g64: of 64), sym2, sym3, sym4 (groups of 32, symmetric)";
   scheme = {};
   scheme.precision = *found;
+  if (scheme.isSymmetric())
+    scheme.group = WeightScheme::kSymmetricGroup;
   if (name.size() == text.size())
     return "";
   if (scheme.isTable())

@@ -9,11 +9,12 @@
 namespace sq {
 
 struct WeightScheme {
-  static constexpr int64_t kGroup = 128;
+  static constexpr int64_t kGroup = 128, kSymmetricGroup = 32;
   LayerPrecision precision = LayerPrecision::Lut4;
-  int64_t group = kGroup; // input channels with one scale and minimum, of rtn and gptq
+  int64_t group = kGroup; // input channels with one scale (and minimum, but for sym), of all but lut
 
   bool isTable() const { return precision >= LayerPrecision::Lut2 && precision <= LayerPrecision::Lut4; }
+  bool isSymmetric() const { return precision >= LayerPrecision::Sym2; }
   bool isGptq() const { return precision >= LayerPrecision::Gptq2 && precision <= LayerPrecision::Gptq4; }
 };
 

@@ -34,6 +34,13 @@ CompressedWeight CompressedWeight::make(GridFormat format, int64_t n,
   return w;
 }
 
+uint16_t CompressedWeight::entryF16(int64_t row, int code) const {
+  int64_t at = row * levels() + code;
+  return format.entries == EntryType::F16
+             ? table[at]
+             : toF16(numerics::decodeF16(scales[row]) * entries[at]);
+}
+
 void CompressedWeight::readLevels(int64_t row, int64_t group, float *to) const {
   int64_t at = row * groups() + group;
   float scale = scales.empty() ? 1 : numerics::decodeF16(scales[at]);
@@ -41,9 +48,7 @@ void CompressedWeight::readLevels(int64_t row, int64_t group, float *to) const {
   for (int c = 0; c < levels(); ++c)
     switch (format.kind) {
     case GridKind::Table:
-      to[c] = format.entries == EntryType::F16
-                  ? float(numerics::decodeF16(table[row * levels() + c]))
-                  : scale * entries[row * levels() + c];
+      to[c] = numerics::decodeF16(entryF16(row, c));
       break;
     case GridKind::Uniform: {
       float step = scale * c; // exact: 11 bits by 4

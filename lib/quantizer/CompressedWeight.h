@@ -20,8 +20,8 @@ enum class GridKind : uint8_t {
              // llama.cpp)
 };
 
-/// Of tables. Bytes have a scale for each row, and are its entries divided by
-/// that.
+/// Of tables. Bytes have a scale for each row; an entry is f16(scale * byte),
+/// so that kernels need to know tables of f16 only.
 enum class EntryType : uint8_t { F16, I8 };
 
 struct GridFormat {
@@ -78,6 +78,8 @@ struct CompressedWeight {
     return format.kind == GridKind::Table || !format.group ? k : format.group;
   }
 
+  /// Of tables: the entry that a code stands for, as bits of f16.
+  uint16_t entryF16(int64_t row, int code) const;
   /// All levels of a group, ascending but for Symmetric with a negative scale,
   /// exact in f32 up to one rounding.
   void readLevels(int64_t row, int64_t group, float *levels) const;

@@ -75,7 +75,7 @@ struct Options {
   cl::opt<std::string> weights{"weights", cl::cat(category), cl::value_desc("lut4|rtn4|gptq4|..."),
          cl::desc("weights of linear layers in 2 to 4 bits: lut4, lut3, lut2 with a table for each output channel; rtn4, rtn3, rtn2 "
                   "in groups of 128 with a scale, rounded to nearest; gptq4, gptq3, gptq2 the same, so that others take over "
-                  "the error; rtn4-g64: groups of 64. With --calib tables and codes are fitted to what layers read. The "
+                  "the error; sym4, sym3, sym2 in groups of 32 without a minimum; rtn4-g64: groups of 64. With --calib tables and codes are fitted to what layers read. The "
                   "artifact holds them decoded: it computes the same, but is no smaller yet")};
   cl::opt<std::string> outliers{"outliers", cl::cat(category), cl::value_desc("PERCENT"), cl::init("0%"),
          cl::desc("with --weights=lut...: the share of a weight that keeps 16 bits beside the codes, such as 0.45%")};

@@ -156,8 +156,8 @@ TEST(CompressedWeight, EntriesOfBytes) {
     EXPECT_NEAR(step, largest / 127, 1e-3 * step);
     EXPECT_EQ(std::max<int>(-bytes.entries.front(), bytes.entries.back()), 127);
     for (int c = 0; c < 1 << bits; ++c)
-      EXPECT_NEAR(got[c], wanted[c], step * 0.56)
-          << "half a step, and both have f16 in them";
+      EXPECT_NEAR(got[c], wanted[c], step * 0.63)
+          << "half a step, and roundings to f16 of 127 steps";
     double best = test::weightedError(row.w, row.f, decoded(half));
     EXPECT_LT(test::weightedError(row.w, row.f, decoded(bytes)),
               (bits == 4 ? 1.3 : 1.05) * best);
