@@ -77,6 +77,7 @@ struct CompressWeightsPass : sq::impl::CompressWeightsPassBase<CompressWeightsPa
     sq::PrecisionPolicy policy;
     if (sq::Status status = policy.readPlan(plan, layers, /*forWeights=*/true); !status.ok())
       return fail(status.message);
+    options.rounds = roundsFor(layers);
     std::vector<sq::LayerDecision> decisions;
     std::string refused;
     for (auto &[op, decision] : layers) {
@@ -88,6 +89,16 @@ struct CompressWeightsPass : sq::impl::CompressWeightsPassBase<CompressWeightsPa
     if (!refused.empty())
       return fail(refused);
     sq::setLayerDecisions(func, decisions);
+  }
+
+  /// Rounds of refinement: as many as help where the model is small, but no more than take some minutes: a round is
+  /// k n columns of length k, some times, and 1e12 of them about 160 s on two cores.
+  static int roundsFor(ArrayRef<std::pair<sq::LinearOp, sq::LayerDecision>> layers) {
+    constexpr double kWork = 2e12, kMost = 8;
+    double work = 1;
+    for (const auto &[op, layer] : layers)
+      work += double(layer.shape.n) * layer.shape.k * layer.shape.k;
+    return std::clamp(kWork / work, 1.0, kMost);
   }
 
   /// Compresses the weight, or says in `decision` why not.

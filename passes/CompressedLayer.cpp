@@ -140,22 +140,32 @@ Status sq::compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
     return s;
   if (!input.heldBack || !scheme.isTable())
     return {};
-  std::vector<std::pair<Way, const char *>> simpler;
-  if (asked.outliers > 0)
-    simpler.emplace_back(Way{0, asked.weighted, asked.refined}, "without outliers");
-  if (asked.refined)
-    simpler.emplace_back(Way{asked.outliers, asked.weighted, false}, "without refinement");
-  simpler.emplace_back(Way{asked.outliers, false, false}, "with unweighted tables");
   double before = *result.error;
-  for (auto &[way, name] : simpler) {
-    CompressedLayer other;
-    if (Status s = attempts.attempt(way, other); !s.ok())
-      return s;
+  // Keeps what is better on the rows that were held back.
+  auto compare = [&](CompressedLayer &other, const char *name) {
     if (*other.error >= *result.error)
-      continue;
+      return;
     result = std::move(other);
     result.chosen = llvm::formatv("{0}, as rows that were held back have an error of {1:e2} then, {2:e2} as asked for", name,
                                   *result.error, before);
-  }
+  };
+  CompressedLayer plain, other;
+  if (Status s = attempts.attempt({asked.outliers, true, false}, plain); !s.ok())
+    return s;
+  double unrefined = *plain.error;
+  if (asked.refined)
+    compare(plain, "without refinement");
+  if (Status s = attempts.attempt({asked.outliers, false, false}, other); !s.ok())
+    return s;
+  compare(other, "with unweighted tables");
+  if (asked.outliers == 0)
+    return {};
+  // Refinement takes long: without outliers only where they seem to do no good.
+  if (Status s = attempts.attempt({0, true, false}, other); !s.ok())
+    return s;
+  if (asked.refined && *other.error < unrefined)
+    if (Status s = attempts.attempt({0, true, true}, other); !s.ok())
+      return s;
+  compare(other, "without outliers");
   return {};
 }

@@ -10,8 +10,13 @@
 using namespace sq;
 using namespace sq::quantizer;
 
-static constexpr int64_t kColumns =
-    64; // output channels that are refined together
+/// Output channels that are refined together. Many of them are worth packing a
+/// large H for; few leave work for all threads where there are not many.
+static constexpr int64_t kMostColumns = 256, kFewColumns = 64;
+static int64_t columnsAtOnce(int64_t n) {
+  return n >= 8 * kMostColumns ? kMostColumns : kFewColumns;
+}
+
 static constexpr int64_t kBlock =
     64; // input channels whose changes reach the others in one product
 
@@ -42,7 +47,7 @@ bool InputMoments::prepare(const double *moments, int64_t channels,
 double InputMoments::error(const float *wanted, const float *got, int64_t n,
                            int threads) const {
   std::vector<double> sums(n);
-  parallelFor(n, kColumns, threads, [&](int64_t from, int64_t to) {
+  parallelFor(n, columnsAtOnce(n), threads, [&](int64_t from, int64_t to) {
     int64_t count = to - from;
     std::vector<float> errors(k * count), products(k * count);
     for (int64_t c = 0; c < count; ++c)
@@ -155,7 +160,7 @@ private:
     const float *middle = middles.data() + g * (count - 1) * n,
                 *row = levels.data() + g * count * n;
     // As integers of the size of a float, so that it becomes vectors.
-    int32_t found[kColumns] = {};
+    int32_t found[kMostColumns] = {};
     for (int64_t t = 0; t + 1 < count; ++t)
       for (int64_t c = 0; c < n; ++c)
         found[c] += values[c] > middle[t * n + c];
@@ -344,7 +349,8 @@ private:
     findGradient();
   }
 
-  static constexpr double kEnough = 1e-8; // of the residual's square
+  static constexpr double kEnough =
+      1e-4; // of the residual's square: codes change next
 
   CompressedWeight &weight;
   const InputMoments &moments;
@@ -362,7 +368,7 @@ void quantizer::refine(CompressedWeight &weight, const float *wanted,
                        const std::vector<uint8_t> &removed,
                        const RefineOptions &options) {
   std::vector<float> kept(removed.empty() ? 0 : weight.n * weight.k);
-  parallelFor(weight.n, kColumns, options.threads,
+  parallelFor(weight.n, columnsAtOnce(weight.n), options.threads,
               [&](int64_t from, int64_t to) {
                 Slice slice(weight, wanted, moments, removed, from, to - from);
                 slice.roundWithFeedback();
