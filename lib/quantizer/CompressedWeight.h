@@ -98,7 +98,7 @@ struct CompressedWeight {
   /// 16 and a column of 16 (k <= 65536) or 32, and 32 a row.
   BitCount bits() const;
   double bitsPerWeight() const {
-    return n * k ? double(bits().total()) / double(n * k) : 0;
+    return n > 0 && k > 0 ? double(bits().total()) / double(n * k) : 0;
   }
 
   /// The code of each element of `wanted` [n][k]: that of the nearest level, of

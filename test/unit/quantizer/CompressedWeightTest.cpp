@@ -285,3 +285,43 @@ TEST(CompressedWeight, F16) {
   EXPECT_EQ(pair.a, 0.0999755859375);
   EXPECT_EQ(pair.b, 0.300048828125);
 }
+
+// What is stored gives the same floats as what was made: words of codes, tables
+// in f16, and rows of the sparse part, put together by hand.
+TEST(CompressedWeight, StoredPartsGiveTheSameBits) {
+  test::Random random(11);
+  for (int bits : {2, 3, 4})
+    for (EntryType entries : {EntryType::F16, EntryType::I8}) {
+      int64_t n = 7, k = 77;
+      std::vector<float> w(n * k);
+      for (float &x : w)
+        x = random.real() * std::exp(random.real());
+      Extraction taken;
+      ASSERT_TRUE(
+          extract(w.data(), nullptr, n, k, {0, 3, {}}, taken).ok());
+      CompressedWeight weight =
+          CompressedWeight::make({GridKind::Table, bits, entries}, n, k);
+      fitTables(weight, w.data(), {}, taken.removed, 1);
+      weight.assignNearest(w.data());
+      weight.takeSparse(w.data(), taken.removed);
+      std::vector<uint32_t> words = packCodes(weight.codes.data(), n, k, bits);
+      std::vector<uint8_t> codes = unpackCodes(words.data(), n, k, bits);
+      std::vector<float> dense(n * k), sparse(n * k), got = decoded(weight);
+      for (int64_t i = 0; i < n * k; ++i)
+        dense[i] = numerics::decodeF16(weight.entryF16(i / k, codes[i]));
+      for (int64_t r = 0; r < n; ++r)
+        for (uint32_t e = weight.sparse.starts[r];
+             e < weight.sparse.starts[r + 1]; ++e)
+          sparse[r * k + weight.sparse.columns[e]] =
+              numerics::decodeF16(weight.sparse.values[e]);
+      for (int64_t i = 0; i < n * k; ++i)
+        ASSERT_EQ(got[i], dense[i] + sparse[i]);
+      // All that is counted is there, and nothing else.
+      EXPECT_EQ(weight.bits().codes, n * k * bits);
+      int64_t perRow = entries == EntryType::F16 ? 16 * (1 << bits)
+                                                 : 8 * (1 << bits) + 16;
+      EXPECT_EQ(weight.bits().tables, n * perRow);
+      EXPECT_EQ(weight.bits().sparse,
+                32 * int64_t(weight.sparse.values.size()) + 32 * n);
+    }
+}
