@@ -1,4 +1,5 @@
-//===-- CompressedLayer.cpp - a weight in few bits ----------------------------===//
+//===-- CompressedLayer.cpp - a weight in few bits
+//----------------------------===//
 
 #include "passes/CompressedLayer.h"
 
@@ -10,23 +11,28 @@
 using namespace sq;
 using namespace sq::quantizer;
 
-LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k, bool centred, double damping) {
+LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
+                       bool centred, double damping) {
   if (!found || found->isEmpty())
     return;
   if (int64_t(found->channels()) == k)
     for (int64_t r = 0; r < k; ++r) {
       means.push_back(found->channelMean(r));
-      power.push_back(found->channelPower(r) - (centred ? means[r] * means[r] : 0));
+      power.push_back(found->channelPower(r) -
+                      (centred ? means[r] * means[r] : 0));
     }
-  auto prepare = [&](const calibration::Moments &from, std::optional<InputMoments> &to) {
+  auto prepare = [&](const calibration::Moments &from,
+                     std::optional<InputMoments> &to) {
     if (from.isEmpty() || int64_t(from.channels()) != k)
       return;
-    std::vector<double> matrix = centred ? from.covariance() : from.secondMoments();
+    std::vector<double> matrix =
+        centred ? from.covariance() : from.secondMoments();
     to.emplace();
     if (to->prepare(matrix.data(), k, damping))
       return;
     to.reset();
-    problem = "the second moments of its input are all 0 or not finite; its weight is fitted without them";
+    problem = "the second moments of its input are all 0 or not finite; its "
+              "weight is fitted without them";
   };
   prepare(found->moments, moments);
   if (moments)
@@ -36,12 +42,16 @@ LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k, bool ce
 std::string sq::describe(const CompressedWeight &weight) {
   std::string text;
   if (weight.format.kind == GridKind::Table)
-    text = llvm::formatv("tables of {0} {1}", weight.levels(), weight.format.entries == EntryType::F16 ? "f16" : "bytes");
+    text = llvm::formatv("tables of {0} {1}", weight.levels(),
+                         weight.format.entries == EntryType::F16 ? "f16"
+                                                                 : "bytes");
   else
     text = llvm::formatv("groups of {0}", weight.groupSize());
   if (int64_t taken = weight.sensitive + weight.outliers)
-    text += llvm::formatv(", {0:f2} % sparse ({1} by sensitivity, {2} by magnitude)", 100.0 * taken / (weight.n * weight.k),
-                          weight.sensitive, weight.outliers);
+    text += llvm::formatv(
+        ", {0:f2} % sparse ({1} by sensitivity, {2} by magnitude)",
+        100.0 * taken / (weight.n * weight.k), weight.sensitive,
+        weight.outliers);
   return text;
 }
 
@@ -55,39 +65,52 @@ struct Way {
 
 class Attempts {
 public:
-  Attempts(const std::vector<float> &weight, int64_t n, int64_t k, const WeightScheme &scheme, const LayerInput &input,
+  Attempts(const std::vector<float> &weight, int64_t n, int64_t k,
+           const WeightScheme &scheme, const LayerInput &input,
            const float *sensitivities, const CompressOptions &options)
-      : weight(weight), n(n), k(k), scheme(scheme), input(input), sensitivities(sensitivities), options(options) {}
+      : weight(weight), n(n), k(k), scheme(scheme), input(input),
+        sensitivities(sensitivities), options(options) {}
 
   Status attempt(const Way &way, CompressedLayer &result) const {
     result.weight = CompressedWeight::make(format(), n, k);
     CompressedWeight &made = result.weight;
     Extraction taken;
     OutlierShares shares = outlierShares(way.outliers, sensitivities);
-    if (Status s = extract(weight.data(), sensitivities, n, k, {shares.sensitive, shares.outliers, {}}, taken); !s.ok())
+    if (Status s = extract(weight.data(), sensitivities, n, k,
+                           {shares.sensitive, shares.outliers, {}}, taken);
+        !s.ok())
       return s;
     bool isSparse = taken.sensitive + taken.outliers > 0;
     if (!isSparse)
       taken.removed.clear();
     made.sensitive = taken.sensitive;
     made.outliers = taken.outliers;
-    const double *channels = !way.weighted || input.power.empty() ? nullptr : input.power.data();
+    const double *channels =
+        !way.weighted || input.power.empty() ? nullptr : input.power.data();
     bool byElement = way.weighted && sensitivities;
     if (way.refined) {
-      // What feedback leaves of an error is what counts; sensitivities choose the sparse weights only.
+      // What feedback leaves of an error is what counts; sensitivities choose
+      // the sparse weights only.
       channels = input.moments->feedback.remaining().data();
       byElement = false;
     }
-    made.sensitivity = !way.weighted ? "none" : sensitivities ? "fisher" : channels ? "act2" : "none";
+    made.sensitivity = !way.weighted   ? "none"
+                       : sensitivities ? "fisher"
+                       : channels      ? "act2"
+                                       : "none";
     if (scheme.isTable())
-      fitTables(made, weight.data(), {byElement ? nullptr : channels, byElement ? sensitivities : nullptr},
-                taken.removed, options.threads);
+      fitTables(
+          made, weight.data(),
+          {byElement ? nullptr : channels, byElement ? sensitivities : nullptr},
+          taken.removed, options.threads);
     else
-      fitUniform(made, weight.data(), way.refined ? channels : nullptr, /*search=*/way.refined, options.threads);
+      fitUniform(made, weight.data(), way.refined ? channels : nullptr,
+                 /*search=*/way.refined, options.threads);
     if (way.refined) {
       RefineOptions refinement;
       refinement.threads = options.threads;
-      refinement.rounds = scheme.isTable() ? options.rounds : 0; // GPTQ as it is known
+      refinement.rounds =
+          scheme.isTable() ? options.rounds : 0; // GPTQ as it is known
       refine(made, weight.data(), *input.moments, taken.removed, refinement);
     } else {
       made.assignNearest(weight.data());
@@ -96,12 +119,15 @@ public:
     }
     result.decoded.resize(n * k);
     made.decode(result.decoded.data());
-    const std::optional<InputMoments> &by = input.heldBack ? input.heldBack : input.moments;
+    const std::optional<InputMoments> &by =
+        input.heldBack ? input.heldBack : input.moments;
     result.error.reset();
     if (by) {
       std::vector<float> nothing(n * k);
-      double power = by->error(weight.data(), nothing.data(), n, options.threads);
-      double lost = by->error(weight.data(), result.decoded.data(), n, options.threads);
+      double power =
+          by->error(weight.data(), nothing.data(), n, options.threads);
+      double lost =
+          by->error(weight.data(), result.decoded.data(), n, options.threads);
       result.error = power > 0 ? lost / power : 0;
     }
     return {};
@@ -111,12 +137,16 @@ private:
   GridFormat format() const {
     GridFormat format;
     format.bits = weightBits(scheme.precision);
-    format.kind = scheme.isTable() ? GridKind::Table : scheme.isSymmetric() ? GridKind::Symmetric : GridKind::Uniform;
+    format.kind = scheme.isTable()       ? GridKind::Table
+                  : scheme.isSymmetric() ? GridKind::Symmetric
+                                         : GridKind::Uniform;
     format.group = scheme.isTable() ? 0 : scheme.group;
     constexpr double kMostBits = 0.1; // of a table, a weight
     bool isLarge = 16.0 * (1 << format.bits) > kMostBits * k;
-    bool ofBytes = options.tables == "int8" || (options.tables == "auto" && isLarge);
-    format.entries = scheme.isTable() && ofBytes ? EntryType::I8 : EntryType::F16;
+    bool ofBytes =
+        options.tables == "int8" || (options.tables == "auto" && isLarge);
+    format.entries =
+        scheme.isTable() && ofBytes ? EntryType::I8 : EntryType::F16;
     return format;
   }
 
@@ -130,12 +160,15 @@ private:
 
 } // namespace
 
-Status sq::compressLayer(const std::vector<float> &weight, int64_t n, int64_t k, const WeightScheme &scheme,
-                         const LayerInput &input, const float *sensitivities, const CompressOptions &options,
+Status sq::compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
+                         const WeightScheme &scheme, const LayerInput &input,
+                         const float *sensitivities,
+                         const CompressOptions &options,
                          CompressedLayer &result) {
   Attempts attempts(weight, n, k, scheme, input, sensitivities, options);
   bool isPlain = !scheme.isTable() && !scheme.isGptq(); // nothing to fit
-  Way asked{scheme.isTable() ? options.outliers : 0, scheme.isTable(), input.moments && options.refine && !isPlain};
+  Way asked{scheme.isTable() ? options.outliers : 0, scheme.isTable(),
+            input.moments && options.refine && !isPlain};
   if (Status s = attempts.attempt(asked, result); !s.ok())
     return s;
   if (!input.heldBack || !scheme.isTable())
@@ -146,16 +179,19 @@ Status sq::compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
     if (*other.error >= *result.error)
       return;
     result = std::move(other);
-    result.chosen = llvm::formatv("{0}, as rows that were held back have an error of {1:e2} then, {2:e2} as asked for", name,
-                                  *result.error, before);
+    result.chosen = llvm::formatv("{0}, as rows that were held back have an "
+                                  "error of {1:e2} then, {2:e2} as asked for",
+                                  name, *result.error, before);
   };
   CompressedLayer plain, other;
-  if (Status s = attempts.attempt({asked.outliers, true, false}, plain); !s.ok())
+  if (Status s = attempts.attempt({asked.outliers, true, false}, plain);
+      !s.ok())
     return s;
   double unrefined = *plain.error;
   if (asked.refined)
     compare(plain, "without refinement");
-  if (Status s = attempts.attempt({asked.outliers, false, false}, other); !s.ok())
+  if (Status s = attempts.attempt({asked.outliers, false, false}, other);
+      !s.ok())
     return s;
   compare(other, "with unweighted tables");
   if (asked.outliers == 0)

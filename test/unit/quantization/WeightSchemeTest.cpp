@@ -22,10 +22,14 @@ TEST(WeightScheme, Names) {
   EXPECT_EQ(scheme.group, 32);
   EXPECT_TRUE(scheme.isSymmetric());
   EXPECT_FALSE(scheme.isGptq() || scheme.isTable());
-  for (const char *wrong : {"", "int8", "f32", "lut1", "rtn5", "gptq4g64", "-g64", "lut4 "})
+  for (const char *wrong :
+       {"", "int8", "f32", "lut1", "rtn5", "gptq4g64", "-g64", "lut4 "})
     EXPECT_NE(parseWeightScheme(wrong, scheme), "") << wrong;
-  for (const char *wrong : {"gptq4-g", "gptq4-gx", "gptq4-g7", "gptq4-g-64", "rtn4-g65537"})
-    EXPECT_EQ(parseWeightScheme(wrong, scheme), "'" + std::string(wrong) + "': a group has 8 to 65536 input channels");
+  for (const char *wrong :
+       {"gptq4-g", "gptq4-gx", "gptq4-g7", "gptq4-g-64", "rtn4-g65537"})
+    EXPECT_EQ(parseWeightScheme(wrong, scheme),
+              "'" + std::string(wrong) +
+                  "': a group has 8 to 65536 input channels");
 }
 
 TEST(WeightScheme, Bits) {
@@ -45,7 +49,8 @@ TEST(WeightScheme, Shares) {
   EXPECT_EQ(percent, 0.45);
   EXPECT_EQ(parseShare("100", percent), "");
   EXPECT_EQ(percent, 100);
-  for (const char *wrong : {"", "%", "1%%", "-0.1%", "100.5%", "nan", "inf", "x"})
+  for (const char *wrong :
+       {"", "%", "1%%", "-0.1%", "100.5%", "nan", "inf", "x"})
     EXPECT_NE(parseShare(wrong, percent), "") << wrong;
   EXPECT_EQ(outlierShares(0.45, true).sensitive, 0.05);
   EXPECT_NEAR(outlierShares(0.45, true).outliers, 0.4, 1e-12);

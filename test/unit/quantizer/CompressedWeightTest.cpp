@@ -297,8 +297,7 @@ TEST(CompressedWeight, StoredPartsGiveTheSameBits) {
       for (float &x : w)
         x = random.real() * std::exp(random.real());
       Extraction taken;
-      ASSERT_TRUE(
-          extract(w.data(), nullptr, n, k, {0, 3, {}}, taken).ok());
+      ASSERT_TRUE(extract(w.data(), nullptr, n, k, {0, 3, {}}, taken).ok());
       CompressedWeight weight =
           CompressedWeight::make({GridKind::Table, bits, entries}, n, k);
       fitTables(weight, w.data(), {}, taken.removed, 1);
@@ -318,8 +317,8 @@ TEST(CompressedWeight, StoredPartsGiveTheSameBits) {
         ASSERT_EQ(got[i], dense[i] + sparse[i]);
       // All that is counted is there, and nothing else.
       EXPECT_EQ(weight.bits().codes, n * k * bits);
-      int64_t perRow = entries == EntryType::F16 ? 16 * (1 << bits)
-                                                 : 8 * (1 << bits) + 16;
+      int64_t perRow =
+          entries == EntryType::F16 ? 16 * (1 << bits) : 8 * (1 << bits) + 16;
       EXPECT_EQ(weight.bits().tables, n * perRow);
       EXPECT_EQ(weight.bits().sparse,
                 32 * int64_t(weight.sparse.values.size()) + 32 * n);
