@@ -216,6 +216,14 @@ struct CompressWeightsPass
     weight = sq::floatsOf(op.getWeight());
     if (weight.empty() || (op.getBias() && sq::floatsOf(op.getBias()).empty()))
       return "its weight or bias is not constant, or not finite";
+    // Tables, scales and sparse values are f16, whose numbers are 2^-24 apart
+    // at least.
+    constexpr float kLargest = 65504, kSmallest = 0x1p-17f;
+    float largest = 0;
+    for (float w : weight)
+      largest = std::max(largest, std::fabs(w));
+    if (largest > kLargest || (largest > 0 && largest < kSmallest))
+      return "its weights are too large or too small for f16 (65504, 7.6e-06)";
     return nullptr;
   }
 

@@ -21,22 +21,26 @@ LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
       power.push_back(found->channelPower(r) -
                       (centred ? means[r] * means[r] : 0));
     }
-  auto prepare = [&](const calibration::Moments &from,
-                     std::optional<InputMoments> &to) {
+  auto matrixOf = [&](const calibration::Moments &from) {
     if (from.isEmpty() || int64_t(from.channels()) != k)
-      return;
-    std::vector<double> matrix =
-        centred ? from.covariance() : from.secondMoments();
-    to.emplace();
-    if (to->prepare(matrix.data(), k, damping))
-      return;
-    to.reset();
+      return std::vector<double>();
+    return centred ? from.covariance() : from.secondMoments();
+  };
+  std::vector<double> matrix = matrixOf(found->moments);
+  if (matrix.empty())
+    return;
+  moments.emplace();
+  if (!moments->prepare(matrix.data(), k, damping)) {
+    moments.reset();
     problem = "the second moments of its input are all 0 or not finite; its "
               "weight is fitted without them";
-  };
-  prepare(found->moments, moments);
-  if (moments)
-    prepare(found->heldBack, heldBack);
+    return;
+  }
+  matrix = matrixOf(found->heldBack);
+  if (matrix.empty())
+    return;
+  heldBack.emplace();
+  heldBack->prepareError(matrix.data(), k);
 }
 
 std::string sq::describe(const CompressedWeight &weight) {
@@ -69,7 +73,14 @@ public:
            const WeightScheme &scheme, const LayerInput &input,
            const float *sensitivities, const CompressOptions &options)
       : weight(weight), n(n), k(k), scheme(scheme), input(input),
-        sensitivities(sensitivities), options(options) {}
+        sensitivities(sensitivities), options(options),
+        judge(input.heldBack  ? &*input.heldBack
+              : input.moments ? &*input.moments
+                              : nullptr) {
+    if (judge)
+      power = judge->error(weight.data(), std::vector<float>(n * k).data(), n,
+                           options.threads);
+  }
 
   Status attempt(const Way &way, CompressedLayer &result) const {
     result.weight = CompressedWeight::make(format(), n, k);
@@ -119,17 +130,13 @@ public:
     }
     result.decoded.resize(n * k);
     made.decode(result.decoded.data());
-    const std::optional<InputMoments> &by =
-        input.heldBack ? input.heldBack : input.moments;
     result.error.reset();
-    if (by) {
-      std::vector<float> nothing(n * k);
-      double power =
-          by->error(weight.data(), nothing.data(), n, options.threads);
-      double lost =
-          by->error(weight.data(), result.decoded.data(), n, options.threads);
-      result.error = power > 0 ? lost / power : 0;
-    }
+    if (judge)
+      result.error = power > 0
+                         ? judge->error(weight.data(), result.decoded.data(), n,
+                                        options.threads) /
+                               power
+                         : 0;
     return {};
   }
 
@@ -156,6 +163,8 @@ private:
   const LayerInput &input;
   const float *sensitivities;
   const CompressOptions &options;
+  const InputMoments *judge; // rows that errors are of
+  double power = 0;          // of the result on these
 };
 
 } // namespace

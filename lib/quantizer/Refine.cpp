@@ -20,9 +20,17 @@ static int64_t columnsAtOnce(int64_t n) {
 static constexpr int64_t kBlock =
     64; // input channels whose changes reach the others in one product
 
+void InputMoments::prepareError(const double *moments, int64_t channels) {
+  k = channels;
+  matrix.resize(k * k);
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t j = i; j < k; ++j)
+      matrix[i * k + j] = matrix[j * k + i] = moments[i * k + j];
+}
+
 bool InputMoments::prepare(const double *moments, int64_t channels,
                            double damping) {
-  k = channels;
+  prepareError(moments, channels);
   double sum = 0;
   for (int64_t i = 0; i < k; ++i)
     sum += moments[i * k + i];
@@ -30,11 +38,8 @@ bool InputMoments::prepare(const double *moments, int64_t channels,
   std::vector<double> noise(k, extra);
   if (!feedback.prepare(moments, k, noise.data()))
     return false;
-  matrix.resize(k * k);
   for (int64_t i = 0; i < k; ++i)
-    for (int64_t j = i; j < k; ++j)
-      matrix[i * k + j] = matrix[j * k + i] =
-          moments[i * k + j] + (i == j ? extra : 0);
+    matrix[i * k + i] = moments[i * k + i] + extra;
   order.resize(k);
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {

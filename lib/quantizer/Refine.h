@@ -26,6 +26,8 @@ public:
   /// upper triangle is read. The share `damping` of the mean of its diagonal is
   /// added to it. False where that has no factor: NaN, infinities, all 0.
   bool prepare(const double *moments, int64_t k, double damping);
+  /// Only what error() needs, as `moments` are.
+  void prepareError(const double *moments, int64_t k);
 
   int64_t channels() const { return k; }
   /// e^T H e, damping included, summed over the rows of `wanted` - `got`, both

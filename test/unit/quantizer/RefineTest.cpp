@@ -202,3 +202,16 @@ TEST(Refine, MomentsWithoutFactor) {
   std::vector<double> thin = {4, 0, 2, 0, 0, 0, 2, 0, 1};
   EXPECT_TRUE(input.prepare(thin.data(), 3, 0.01));
 }
+
+// Without damping, and without any factor: what rows that were held back are
+// for, of which there may be fewer than channels.
+TEST(Refine, ErrorOfFewRows) {
+  std::vector<double> moments = {4, 2, 2, 1}; // of x = (2, 1) alone
+  InputMoments input;
+  input.prepareError(moments.data(), 2);
+  std::vector<float> w = {1, 2, 0, 0}, got = {0.5f, 3, 0, 0};
+  EXPECT_NEAR(input.error(w.data(), got.data(), 2, 1), 0, 1e-6)
+      << "2 * 0.5 - 1 * 1";
+  got = {0, 2, 0, 1};
+  EXPECT_NEAR(input.error(w.data(), got.data(), 2, 1), 4 + 1, 1e-5);
+}
