@@ -46,9 +46,9 @@ struct Csr {
 
 /// How much it takes, in bits.
 struct BitCount {
-  int64_t codes = 0, tables = 0,
-          sparse = 0; // tables: with scales and minima; sparse: with columns
-                      // and row starts
+  int64_t codes = 0;
+  int64_t tables = 0; // with scales and minima
+  int64_t sparse = 0; // with columns and row starts
   int64_t total() const { return codes + tables + sparse; }
 };
 
@@ -56,17 +56,17 @@ struct BitCount {
 struct CompressedWeight {
   GridFormat format;
   int64_t n = 0, k = 0;
-  std::vector<uint8_t>
-      codes; // [n][k], one a byte; see BitStream.h for how they are stored
+  /// [n][k], one a byte; BitStream.h has them as they are stored.
+  std::vector<uint8_t> codes;
   std::vector<uint16_t> table;  // of f16 entries: [n][2^bits], ascending
   std::vector<int8_t> entries;  // of bytes: [n][2^bits], ascending
   std::vector<uint16_t> scales; // f16: [n] of tables of bytes, [n][groups]
   std::vector<uint16_t> minima; // f16: [n][groups] of Uniform
   Csr sparse; // what is to be added to the levels of the codes
 
-  int64_t sensitive = 0, outliers = 0; // weights that were taken out, before
-                                       // what is 0 in f16 was dropped
-  std::string sensitivity;             // that decided: "none", "act2", "fisher"
+  /// Weights that were taken out, before what is 0 in f16 was dropped.
+  int64_t sensitive = 0, outliers = 0;
+  std::string sensitivity; // that decided: "none", "act2", "fisher"
 
   int levels() const { return 1 << format.bits; }
   /// Of a row: 1 for tables.

@@ -55,15 +55,15 @@ private:
   };
   std::vector<Point> points;
   std::vector<double> distinct; // values as they are
-  std::vector<double> x,
-      s; // [m]: distinct values less the mean, sums of their weights
-  std::vector<double> mass, first,
-      second; // [m + 1]: sums of s, s x, s x^2 of what is in front
+  std::vector<double> x;        // [m]: these less their mean
+  std::vector<double> s;        // [m]: sums of weights
+  /// [m + 1]: sums of s, s x, s x^2 of what is in front.
+  std::vector<double> mass, first, second;
   std::vector<double> before, now; // [m + 1]: D_(c-1), D_c
-  std::vector<int32_t> splits;     // [centroids][m + 1]: where the last of c
-                                   // clusters of the first j begins
-  std::vector<int64_t> ends;       // [centroids + 1]: of the clusters
-  double scale = 1;                // of the weights
+  /// [centroids][m + 1]: where the last of c clusters of the first j begins.
+  std::vector<int32_t> splits;
+  std::vector<int64_t> ends; // [centroids + 1]: of the clusters
+  double scale = 1;          // of the weights
 };
 
 } // namespace sq::quantizer
