@@ -126,6 +126,13 @@ void sq::setLayerDecisions(func::FuncOp main, ArrayRef<LayerDecision> layers) {
       writer.add("zero", layer.input->zero);
       writer.add("alpha", layer.input->alpha);
     }
+    if (layer.compressed) {
+      writer.add("format", StringRef(layer.compressed->format));
+      writer.add("bits", layer.compressed->bitsPerWeight);
+      writer.add("bytes", layer.compressed->bytes);
+      writer.add("sparse", layer.compressed->sparse);
+      writer.add("error", layer.compressed->error);
+    }
     if (layer.isGiven)
       writer.list.set("given", b.getUnitAttr());
     writer.add("sqnr", layer.sqnr);
@@ -154,6 +161,9 @@ std::vector<LayerDecision> sq::layerDecisions(func::FuncOp main) {
     layer.why = reader.text("why");
     if (auto scale = reader.real("scale"))
       layer.input = InputRange{*reader.real("low"), *reader.real("high"), *scale, reader.integer("zero"), reader.real("alpha")};
+    if (auto bits = reader.real("bits"))
+      layer.compressed = CompressedSize{reader.text("format"), *bits, reader.integer("bytes"), reader.integer("sparse"),
+                                        reader.real("error").value_or(0)};
     layer.isGiven = entry.contains("given");
     layer.sqnr = reader.real("sqnr");
     layer.predicted = reader.times("predicted");
@@ -195,6 +205,8 @@ std::string sq::planText(ArrayRef<LayerDecision> layers) {
     std::string why = llvm::formatv("{0} x {1}", layer.shape.k, layer.shape.n);
     if (layer.sqnr)
       why += llvm::formatv(", {0:f1} dB expected", *layer.sqnr);
+    if (layer.compressed)
+      why += llvm::formatv(", {0:f3} bits a weight, {1}", layer.compressed->bitsPerWeight, layer.compressed->format);
     if (!layer.why.empty())
       why += "; " + layer.why;
     text += planLine(layer.name, layer.precision, why);

@@ -19,6 +19,15 @@ struct InputRange {
   std::optional<double> alpha; // share of a channel's size that the weight takes over; none: channels stay as they are
 };
 
+/// What --sq-compress-weights made of a layer's weight.
+struct CompressedSize {
+  std::string format;      // in words: "tables of 16 bytes", "groups of 128"
+  double bitsPerWeight = 0; // all counted
+  int64_t bytes = 0;
+  int64_t sparse = 0; // weights beside the codes
+  double error = 0;   // of the layer's result, as a share of its power, where there are moments
+};
+
 struct LayerDecision {
   std::string name;               // of its first ONNX node; "#2" for the second layer of equal name
   std::vector<std::string> nodes; // that it was made of
@@ -27,6 +36,7 @@ struct LayerDecision {
   LayerPrecision precision = LayerPrecision::F32;
   std::string why; // it stays in float, or is not in float although it might be; empty: nothing to say
   std::optional<InputRange> input; // none as well where each row has its own
+  std::optional<CompressedSize> compressed;
   bool isGiven = false;            // the model had it in 8 bits already
   std::optional<double> sqnr; // expected, in dB
   std::optional<LayerTimes> predicted, measured;

@@ -8,16 +8,23 @@
 using namespace mlir;
 using namespace sq;
 
-Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers) {
+Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
+                                 bool forWeights) {
   if (path.empty())
     return {};
   if (Status status = Plan::read(path, plan); !status.ok())
     return status;
   std::string message;
-  for (const Plan::Line &line : plan.lines)
-    if (!line.isPlain() || (line.precision != LayerPrecision::F32 && line.precision != LayerPrecision::Int8))
-      message += llvm::formatv("{0}{1}:{2}: {3} is not for --quant=int8, which makes layers int8 or leaves them in f32",
-                               message.empty() ? "" : "\n", plan.path(), line.number, line.text());
+  for (const Plan::Line &line : plan.lines) {
+    // What --weights makes is its own business, but for what a line cannot say yet.
+    bool isMade = line.precision == LayerPrecision::F32 || (forWeights ? isOfWeights(line.precision) : line.precision == LayerPrecision::Int8);
+    if (forWeights && (line.precision == LayerPrecision::Rtn6 || line.precision == LayerPrecision::Rtn8))
+      isMade = false;
+    if (!isMade || !line.isPlain())
+      message += llvm::formatv("{0}{1}:{2}: {3} is not for {4}", message.empty() ? "" : "\n", plan.path(), line.number, line.text(),
+                               forWeights ? "--weights, which makes weights of 2, 3 or 4 bits with the groups and outliers of its flags or leaves them in f32"
+                                          : "--quant=int8, which makes layers int8 or leaves them in f32");
+  }
   if (!message.empty())
     return Status::refused(message);
   std::vector<LayerNames> names;

@@ -11,8 +11,10 @@ public:
   double minSqnr = 0;            // in dB
   std::optional<LevelCost> cost; // none: times are not compared unless they were measured
 
-  /// Reads the plan, unless `path` is empty; `layers` are those of the model.
-  Status readPlan(const std::string &path, llvm::ArrayRef<std::pair<LinearOp, LayerDecision>> layers);
+  /// Reads the plan, unless `path` is empty; `layers` are those of the model. `forWeights`: it may say f32 and what
+  /// isOfWeights, else f32 and int8.
+  Status readPlan(const std::string &path, llvm::ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
+                  bool forWeights = false);
   /// Takes the times that were measured from the function.
   void takeTimes(mlir::func::FuncOp main);
 

@@ -227,6 +227,49 @@ def RaiseAttentionPass : Pass<"sq-raise-attention", "::mlir::func::FuncOp"> {
     "::mlir::linalg::LinalgDialect", "::mlir::arith::ArithDialect"];
 }
 
+def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
+  let summary = "weights of linear layers to 2, 3 or 4 bits";
+  let description = [{
+    The constant f32 weight of each `sq.linear` becomes codes of 2 to 4 bits. With `weights=lut4` (`lut3`, `lut2`) each output
+    channel has a table of 16 (8, 4) entries, found by exact weighted k-means (lib/quantizer/WeightedKMeans.h), and
+    `outliers` percent of the weights lie beside the codes in 16 bits. Where `stats` have second moments of `x`, codes and
+    tables are fitted to them (`rounding=gptq`, lib/quantizer/Refine.h); with `rounding=nearest` the mean squares of
+    the channels only weight the k-means. `rtn4` and `gptq4` are even grids of groups of 128 (`gptq4-g64`: 64) input channels,
+    rounded to nearest or with feedback of errors; `sym4` has groups of 32 without a minimum, as llama.cpp's Q4_0.
+
+    Where `stats` have rows that were held back (sq-calibrate --hold-back), by them a table fitted as asked for is compared with
+    one without outliers, without refinement and without weighting, and the best of these is taken. A bias takes up what
+    the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`.
+
+    The codes are decoded again: the constant is replaced by a dense f32 one of the same shape, with the numbers that the codes stand for. So the program computes what
+    it would with codes, but saves no memory yet. The attribute `sq.layers` of the function holds for each layer
+    its bits a weight with everything counted, bytes, and error.
+
+    ```mlir
+    %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..
+    ==>
+    %y = sq.linear ins(%x, %decoded : tensor<?x64xf32>, tensor<64x8xf32>) ..
+    ```
+
+    Running it twice compresses the decoded weights again, which loses more.
+  }];
+  let options = [
+    Option<"weights", "weights", "std::string", /*default=*/"\"lut4\"",
+           "lut2, lut3, lut4; rtn2, rtn3, rtn4, gptq2, gptq3, gptq4, sym2, sym3, sym4, with -gN behind for groups of N (default: lut4)">,
+    Option<"outliers", "outliers", "std::string", /*default=*/"\"0%\"",
+           "weights in 16 bits beside the codes of lut, in percent of all (default: 0%)">,
+    Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate (default: none)">,
+    Option<"tables", "tables", "std::string", /*default=*/"\"auto\"",
+           "entries: f16; int8, with a scale for each table; auto (default): int8 where f16 takes more than 0.1 bits a weight">,
+    Option<"rounding", "rounding", "std::string", /*default=*/"\"gptq\"",
+           "gptq (default): fitted to second moments where stats have them; nearest">,
+    Option<"plan", "plan", "std::string", /*default=*/"\"\"",
+           "file with the scheme of layers, `PATTERN = f32|lut4|...` a line (lib/quantization/Plan.h)">,
+    Option<"threads", "threads", "int", /*default=*/"0", "to use (default: 0, all cores); the result does not depend on it">
+  ];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
+}
+
 def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
   let summary = "linear layers and tables of embeddings to 8 bits, from calibration";
   let description = [{

@@ -170,6 +170,7 @@ private:
     stats.orderSeed = options.seed;
     stats.batch = options.batch;
     stats.momentRows = momentRows;
+    stats.holdBack = options.holdBack;
     // What all products may take; a file holds less than 2 GiB, and half of each matrix.
     constexpr int64_t kMost = int64_t(1) << 30;
     int64_t bytes = 0;
@@ -177,8 +178,11 @@ private:
       TensorStats &kept = stats.tensors.emplace_back(tensor.name, TensorStats(tensor.channels)).second;
       if (!tensor.hasMoments)
         continue;
-      if (int64_t more = tensor.channels * tensor.channels * sizeof(float); bytes + more <= kMost) {
+      int64_t matrices = options.holdBack ? 2 : 1;
+      if (int64_t more = matrices * tensor.channels * tensor.channels * sizeof(float); bytes + more <= kMost) {
         kept.moments = Moments(tensor.channels);
+        if (options.holdBack)
+          kept.heldBack = Moments(tensor.channels);
         bytes += more;
       } else if (options.note) {
         options.note("'" + tensor.name + "': its second moments would take more than the 1 GiB for all of them; the "
@@ -195,7 +199,8 @@ private:
     if (Status s = checkModel(earlier, options.output, stats.model); !s.ok())
       return s;
     bool isSame = earlier.tensors.size() == stats.tensors.size() && earlier.orderSeed == stats.orderSeed &&
-                  earlier.batch == stats.batch && earlier.momentRows == stats.momentRows;
+                  earlier.batch == stats.batch && earlier.momentRows == stats.momentRows &&
+                  earlier.holdBack == stats.holdBack;
     for (size_t i = 0; isSame && i < stats.tensors.size(); ++i)
       isSame = earlier.tensors[i].first == stats.tensors[i].first &&
                earlier.tensors[i].second.channels() == stats.tensors[i].second.channels() &&
@@ -213,7 +218,7 @@ private:
     }
     if (!isSame || position != earlier.position || hash != earlier.dataHash)
       return Status::refused("'" + options.output +
-                             "' was made of other samples, or with another --seed, --batch, --moments or --shape; remove it, or "
+                             "' was made of other samples, or with another --seed, --batch, --moments, --hold-back or --shape; remove it, or "
                              "leave --resume away to start again");
     earlier.source = stats.source;
     stats = std::move(earlier);
@@ -363,14 +368,18 @@ private:
     forEachTensor([&](size_t i) {
       TensorStats &tensor = stats.tensors[i].second;
       tensor.add(elements[i].data, elements[i].count, seen[i]);
+      bool isHeldBack = options.holdBack && nextRun % options.holdBack == size_t(options.holdBack) - 1;
       if (int64_t channels = tensor.moments.channels())
-        tensor.moments.add(elements[i].data, elements[i].count / channels, momentRows * number, phase);
+        (isHeldBack ? tensor.heldBack : tensor.moments).add(elements[i].data, elements[i].count / channels, momentRows * number, phase);
     });
     return {};
   }
 
   void flushMoments() {
-    forEachTensor([&](size_t i) { stats.tensors[i].second.moments.flush(); });
+    forEachTensor([&](size_t i) { 
+      stats.tensors[i].second.moments.flush();
+      stats.tensors[i].second.heldBack.flush();
+    });
   }
 
   size_t countOf(const Watched &tensor, const std::vector<Tensor> &inputs) const {

@@ -27,6 +27,9 @@ struct CalibrateOptions {
   /// Rows of a sample whose products weights of linear layers are rounded by; 0: none. Made-up samples have
   /// none by default: how their channels hang together is not how those of real ones do.
   std::optional<int64_t> momentRows;
+  /// The rows of every so-manieth run go to second moments of their own, by which weights are not rounded but
+  /// ways to round them compared; 0: of none. 1 would leave none for the others.
+  int64_t holdBack = 0;
   bool resume = false;           // go on where options.output stops
   double saveEvery = 10;         // seconds after which what there is so far is written
   std::string shape;             // as sq-compile --shape

@@ -48,3 +48,12 @@ std::vector<double> Moments::covariance() const {
       result[i * width + j] = (products[i * width + j] - sums[i] * sums[j] / rows) / rows;
   return result;
 }
+
+std::vector<double> Moments::secondMoments() const {
+  size_t width = channels();
+  std::vector<double> result(width * width);
+  for (size_t i = 0; i < width && rows; ++i)
+    for (size_t j = i; j < width; ++j)
+      result[i * width + j] = double(products[i * width + j]) / rows;
+  return result;
+}

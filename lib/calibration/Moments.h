@@ -28,6 +28,9 @@ public:
   /// [channels][channels], of which the upper triangle counts: E[(x - E x)(x - E x)^T].
   std::vector<double> covariance() const;
 
+  /// The same with E[x x^T]: what matters where no bias takes up the mean of an error.
+  std::vector<double> secondMoments() const;
+
   uint64_t rows = 0;           // that are added
   std::vector<double> sums;    // of x, by channel
   std::vector<float> products; // of x_i x_j, [i][j]; only j >= i counts

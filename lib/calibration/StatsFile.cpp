@@ -40,24 +40,24 @@ bool isFinite(const std::vector<float> &values) {
 }
 
 /// An empty string, or why nothing can have such moments. Files of before there were any have none.
-std::string readMoments(const file::Tensor &from, TensorStats &to) {
+std::string readMoments(uint64_t rows, const flatbuffers::Vector<double> *sums, const flatbuffers::Vector<float> *products,
+                        const TensorStats &of, Moments &to) {
   const char *wrong = "has second moments that contradict each other";
-  if (!from.moment_sums() || !from.moment_products())
-    return from.moment_sums() || from.moment_products() || from.moment_rows() ? wrong : "";
-  size_t channels = from.moment_sums()->size();
-  if (channels != to.channels() || from.moment_products()->size() != channels * (channels + 1) / 2 ||
-      from.moment_rows() > to.elements)
+  if (!sums || !products)
+    return sums || products || rows ? wrong : "";
+  size_t channels = sums->size();
+  if (channels != of.channels() || products->size() != channels * (channels + 1) / 2 || rows > of.elements)
     return wrong;
-  to.moments = Moments(channels);
-  to.moments.rows = from.moment_rows();
-  to.moments.sums = vectorOf(*from.moment_sums());
-  const uint8_t *packed = from.moment_products()->Data();
+  to = Moments(channels);
+  to.rows = rows;
+  to.sums = vectorOf(*sums);
+  const uint8_t *packed = products->Data();
   for (size_t i = 0; i < channels; ++i) {
-    std::memcpy(to.moments.products.data() + i * channels + i, packed, (channels - i) * sizeof(float));
+    std::memcpy(to.products.data() + i * channels + i, packed, (channels - i) * sizeof(float));
     packed += (channels - i) * sizeof(float);
   }
-  bool areFinite = std::all_of(to.moments.sums.begin(), to.moments.sums.end(), [](double x) { return std::isfinite(x); });
-  return areFinite && isFinite(to.moments.products) ? "" : "has second moments that are not finite";
+  bool areFinite = std::all_of(to.sums.begin(), to.sums.end(), [](double x) { return std::isfinite(x); });
+  return areFinite && isFinite(to.products) ? "" : "has second moments that are not finite";
 }
 
 /// The upper triangle.
@@ -103,7 +103,11 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
   for (uint64_t count : bins)
     if (__builtin_add_overflow(sum, count, &sum))
       return "has a histogram out of its bounds";
-  if (std::string wrong = readMoments(from, to); !wrong.empty())
+  if (std::string wrong = readMoments(from.moment_rows(), from.moment_sums(), from.moment_products(), to, to.moments);
+      !wrong.empty())
+    return wrong;
+  if (std::string wrong = readMoments(from.held_rows(), from.held_sums(), from.held_products(), to, to.heldBack);
+      !wrong.empty())
     return wrong;
   if (sum != to.elements)
     return "has " + std::to_string(to.elements) + " elements, but " + std::to_string(sum) + " in its histogram";
@@ -129,23 +133,28 @@ std::string serialize(const Stats &stats) {
     auto bins = builder.CreateVector(std::vector<uint64_t>(first, last));
     auto channelMin = builder.CreateVector(t.channelMin), channelMax = builder.CreateVector(t.channelMax);
     auto channelSum = builder.CreateVector(t.channelSum), channelSquares = builder.CreateVector(t.channelSquares);
-    flatbuffers::Offset<flatbuffers::Vector<double>> momentSums;
-    flatbuffers::Offset<flatbuffers::Vector<float>> momentProducts;
+    flatbuffers::Offset<flatbuffers::Vector<double>> momentSums, heldSums;
+    flatbuffers::Offset<flatbuffers::Vector<float>> momentProducts, heldProducts;
     if (t.moments.channels()) {
       momentSums = builder.CreateVector(t.moments.sums);
       momentProducts = builder.CreateVector(packedProducts(t.moments));
     }
+    if (t.heldBack.channels()) {
+      heldSums = builder.CreateVector(t.heldBack.sums);
+      heldProducts = builder.CreateVector(packedProducts(t.heldBack));
+    }
     tensors.push_back(file::CreateTensor(builder, nameOffset, t.elements, t.runs, t.min, t.max, t.firstMin, t.firstMax,
                                          t.averageMin, t.averageMax, t.histogram.exponent,
                                          static_cast<uint32_t>(first - counts.begin()), bins, channelMin, channelMax,
-                                         channelSum, channelSquares, t.moments.rows, momentSums, momentProducts));
+                                         channelSum, channelSquares, t.moments.rows, momentSums, momentProducts,
+                                         t.heldBack.rows, heldSums, heldProducts));
   }
   auto producer = builder.CreateString("sq 0.1.0");
   auto source = builder.CreateString(stats.source);
   auto all = builder.CreateVector(tensors);
   builder.Finish(file::CreateStats(builder, producer, stats.model.low, stats.model.high, source, stats.orderSeed,
                                    stats.batch, stats.samples, stats.leftOut, stats.position, stats.dataHash,
-                                   stats.isComplete, all, stats.momentRows),
+                                   stats.isComplete, all, stats.momentRows, stats.holdBack),
                  file::StatsIdentifier());
   Header header;
   std::memcpy(header.magic, kMagic, sizeof kMagic);
@@ -188,8 +197,10 @@ Status parseStats(const uint8_t *data, size_t size, const std::string &what, Sta
   stats.orderSeed = from.order_seed();
   stats.dataHash = from.data_hash();
   stats.isComplete = from.complete();
-  const uint64_t counts[] = {from.batch(), from.samples(), from.left_out(), from.position(), from.moment_rows()};
-  int64_t *fields[] = {&stats.batch, &stats.samples, &stats.leftOut, &stats.position, &stats.momentRows};
+  const uint64_t counts[] = {from.batch(), from.samples(), from.left_out(), from.position(), from.moment_rows(),
+                             from.hold_back()};
+  int64_t *fields[] = {&stats.batch, &stats.samples, &stats.leftOut, &stats.position, &stats.momentRows,
+                       &stats.holdBack};
   for (size_t i = 0; i < std::size(counts); ++i) {
     if (counts[i] > kMostSamples)
       return Status::refused(what + " is not a sound stats file: it counts " + std::to_string(counts[i]) + " samples");
@@ -261,6 +272,9 @@ Status merge(Stats &stats, const std::string &path, const Stats &other, const st
   if (stats.momentRows != other.momentRows)
     return Status::refused("'" + path + "' and '" + otherPath + "' were made with different --moments: " +
                            std::to_string(stats.momentRows) + " and " + std::to_string(other.momentRows));
+  if (stats.holdBack != other.holdBack)
+    return Status::refused("'" + path + "' and '" + otherPath + "' were made with different --hold-back: " +
+                           std::to_string(stats.holdBack) + " and " + std::to_string(other.holdBack));
   for (size_t i = 0; i < stats.tensors.size(); ++i)
     stats.tensors[i].second.merge(other.tensors[i].second);
   stats.source += "; " + other.source;

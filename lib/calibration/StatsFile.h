@@ -29,6 +29,7 @@ struct Stats {
   int64_t samples = 0;    // that count
   int64_t leftOut = 0;    // for NaN or infinity
   int64_t momentRows = 0; // a sample gives to moments, at most
+  int64_t holdBack = 0;   // the rows of each so-manieth run are held back from them; 0: of none
   int64_t position = 0;   // how many samples of the source were looked at
   uint64_t dataHash = 0;  // of them, in their order
   bool isComplete = true; // false: calibration was interrupted, --resume goes on

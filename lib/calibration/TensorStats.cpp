@@ -182,7 +182,8 @@ void TensorStats::add(const float *values, size_t count, const Observation &seen
 }
 
 bool TensorStats::merge(const TensorStats &other) {
-  if (channels() != other.channels() || moments.channels() != other.moments.channels())
+  if (channels() != other.channels() || moments.channels() != other.moments.channels() ||
+      heldBack.channels() != other.heldBack.channels())
     return false;
   if (other.isEmpty())
     return true;
@@ -205,6 +206,7 @@ bool TensorStats::merge(const TensorStats &other) {
   }
   histogram.merge(other.histogram);
   moments.merge(other.moments);
+  heldBack.merge(other.heldBack);
   elements += other.elements;
   runs += other.runs;
   return true;

@@ -87,6 +87,7 @@ public:
   std::vector<double> channelSum, channelSquares;
   Histogram histogram;
   Moments moments; // of some rows; no channels: not kept
+  Moments heldBack; // of rows that `moments` does not have, for choices between what was fitted to that; no channels: not kept
 };
 
 } // namespace sq::calibration

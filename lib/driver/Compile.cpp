@@ -272,6 +272,22 @@ struct Compiler {
     return {};
   }
 
+  /// Weights of linear layers to few bits.
+  CompileResult compressWeights(ModuleOp module) {
+    CompressWeightsPassOptions pass;
+    pass.weights = options.weights;
+    pass.outliers = options.outliers;
+    pass.tables = options.tables;
+    pass.stats = options.stats;
+    pass.rounding = options.rounding;
+    pass.plan = options.plan;
+    pass.threads = options.threads;
+    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass)); })))
+      return fail(ExitCode::Refused, "the weights could not be compressed");
+    layers = layerDecisions(*module.getOps<func::FuncOp>().begin());
+    return {};
+  }
+
   /// Last of all, so that it is there only when the rest is.
   CompileResult writePlan(CompileResult done) {
     if (done.code != ExitCode::Done || options.emitPlan.empty())
@@ -333,6 +349,9 @@ struct Compiler {
       return fail(ExitCode::Refused, "the model cannot have a cache");
     if (options.quant == "int8")
       if (CompileResult r = quantize(*module); r.code != ExitCode::Done)
+        return r;
+    if (!options.weights.empty())
+      if (CompileResult r = compressWeights(*module); r.code != ExitCode::Done)
         return r;
     if (options.quant == "int-only")
       layers = layerDecisions(*module->getOps<func::FuncOp>().begin());

@@ -136,7 +136,25 @@ LayerText sq::describe(const LayerDecision &layer) {
   text.predicted = both(layer.predicted);
   text.measured = both(layer.measured);
   text.why = layer.why;
+  if (layer.compressed)
+    text.range = formatv("{0:f3} bits: {1}", layer.compressed->bitsPerWeight, layer.compressed->format);
   return text;
+}
+
+std::string sq::precisionSummary(ArrayRef<LayerDecision> layers) {
+  size_t bytes = count_if(layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
+  size_t compressed = 0;
+  double stored = 0, weights = 0;
+  for (const LayerDecision &layer : layers)
+    if (layer.compressed) {
+      ++compressed;
+      stored += layer.compressed->bytes;
+      weights += double(layer.shape.k) * layer.shape.n;
+    }
+  if (!compressed)
+    return formatv("{0} of {1} in int8", bytes, layers.size());
+  return formatv("weights of {0} of {1} compressed, {2:f3} bits a weight, {3}", compressed, layers.size(), 8 * stored / weights,
+                 withUnit(stored, "B"));
 }
 
 MemoryUse Report::use(const DimChoice &dims) const {
@@ -261,6 +279,16 @@ json::Value inputOf(const std::optional<InputRange> &input) {
                       {"alpha", input->alpha ? json::Value(*input->alpha) : json::Value(nullptr)}};
 }
 
+json::Value compressedOf(const std::optional<CompressedSize> &weight) {
+  if (!weight)
+    return nullptr;
+  return json::Object{{"format", weight->format},
+                      {"bits_per_weight", weight->bitsPerWeight},
+                      {"bytes", weight->bytes},
+                      {"sparse", weight->sparse},
+                      {"relative_error", weight->error}};
+}
+
 json::Array layersOf(const Report &report) {
   json::Array layers;
   for (auto [layer, kernel] : zip(report.layers, report.layerKernels))
@@ -274,6 +302,7 @@ json::Array layersOf(const Report &report) {
                                   {"why", layer.why},
                                   {"input", inputOf(layer.input)},
                                   {"expected_sqnr_db", layer.sqnr ? json::Value(*layer.sqnr) : json::Value(nullptr)},
+                                  {"compressed", compressedOf(layer.compressed)},
                                   {"predicted", timesOf(layer.predicted)},
                                   {"measured", timesOf(layer.measured)},
                                   {"kernel", kernel < 0 ? json::Value(nullptr) : json::Value(kernel)}});

@@ -61,11 +61,14 @@ void writeReportJson(const Report &report, llvm::raw_ostream &os);
 /// One file without scripts or references to others.
 void writeReportHtml(const Report &report, llvm::raw_ostream &os);
 
-/// "int8", with the columns of the precision table as a person reads them: the same in text and in HTML.
+/// "int8", with the columns of the precision table as a person reads them: the same in text and in HTML. `range` is that of
+/// the input, or what a compressed weight is made of.
 struct LayerText {
   std::string precision, range, sqnr, predicted, measured, why;
 };
 LayerText describe(const LayerDecision &layer);
+/// "3 of 4 in int8", or the bits a weight and the bytes of those that were compressed.
+std::string precisionSummary(llvm::ArrayRef<LayerDecision> layers);
 
 /// "-": text to stdout; .json, .html, .txt by suffix.
 bool isReportName(llvm::StringRef path);

@@ -53,12 +53,11 @@ struct Page {
   void layers() {
     if (report.layers.empty())
       return;
-    size_t bytes = count_if(report.layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
-    os << formatv("<h2>Precision</h2><p>{0} of {1} linear layers in int8. SQNR is what 8 bits are expected to leave of "
+    os << formatv("<h2>Precision</h2><p>Linear layers: {0}. SQNR is what few bits are expected to leave of "
                   "the layer's result, range what its input is rounded in, times are int8 / f32 of one thread.</p>"
                   "<table id=precision><thead><tr><th>layer<th class=n>k x n<th>precision<th>range of input<th class=n>SQNR dB"
                   "<th class=n>rows<th class=n>predicted<th class=n>measured<th>kernel<th>why</tr></thead><tbody>\n",
-                  bytes, report.layers.size());
+                  precisionSummary(report.layers));
     for (auto [layer, kernel] : zip(report.layers, report.layerKernels)) {
       LayerText text = describe(layer);
       os << formatv("<tr class={0}><td><code>{1}</code><td class=n>{2} x {3}<td>{4}<td>{5}<td class=n>{6}<td class=n>{7}"

@@ -32,8 +32,7 @@ std::string kernelLabel(const Report &report, int index) {
 void writeLayers(const Report &report, raw_ostream &os) {
   if (report.layers.empty())
     return;
-  size_t bytes = count_if(report.layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
-  os << formatv("\nPrecision of linear layers: {0} of {1} in int8{2}\n", bytes, report.layers.size(),
+  os << formatv("\nPrecision of linear layers: {0}{1}\n", precisionSummary(report.layers),
                 any_of(report.layers, [](const LayerDecision &l) { return l.predicted || l.measured; })
                     ? "; times int8 / f32, one thread"
                     : "");

@@ -40,7 +40,9 @@ static constexpr Known kPrecisions[] = {
     {LayerPrecision::Int8, "int8", 8}, {LayerPrecision::F32, "f32", 32}, {LayerPrecision::Bf16, "bf16", 16},
     {LayerPrecision::Lut2, "lut2", 2}, {LayerPrecision::Lut3, "lut3", 3}, {LayerPrecision::Lut4, "lut4", 4},
     {LayerPrecision::Rtn2, "rtn2", 2}, {LayerPrecision::Rtn3, "rtn3", 3}, {LayerPrecision::Rtn4, "rtn4", 4},
-    {LayerPrecision::Rtn6, "rtn6", 6}, {LayerPrecision::Rtn8, "rtn8", 8}};
+    {LayerPrecision::Rtn6, "rtn6", 6}, {LayerPrecision::Rtn8, "rtn8", 8}, {LayerPrecision::Gptq2, "gptq2", 2},
+    {LayerPrecision::Gptq3, "gptq3", 3}, {LayerPrecision::Gptq4, "gptq4", 4}, {LayerPrecision::Sym2, "sym2", 2},
+    {LayerPrecision::Sym3, "sym3", 3}, {LayerPrecision::Sym4, "sym4", 4}};
 
 static const Known &known(LayerPrecision precision) {
   for (const Known &entry : kPrecisions)

@@ -22,9 +22,12 @@
 
 namespace sq {
 
-/// Int8: products of bytes. Lut: codes into a table for each output channel, Rtn: codes on an even grid for each group of
-/// inputs, both only of the weight.
-enum class LayerPrecision { F32, Int8, Bf16, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Rtn6, Rtn8 };
+/// Int8: products of bytes. Those from Lut2 on are of weights only (sq-compile --weights): tables for each output channel (Lut),
+/// uniform groups of inputs rounded to nearest (Rtn) or with feedback of errors (Gptq), and groups without a minimum, as
+/// llama.cpp's Q4_0 (Sym).
+enum class LayerPrecision { F32, Int8, Bf16, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Rtn6, Rtn8, Gptq2, Gptq3, Gptq4, Sym2, Sym3, Sym4 };
+
+inline bool isOfWeights(LayerPrecision precision) { return precision >= LayerPrecision::Lut2; }
 
 /// "f32", "int8", "bf16", "lut2" ...
 llvm::StringRef precisionName(LayerPrecision precision);

@@ -33,6 +33,9 @@ const std::vector<Flag> flagTable = {
     {"moments", "N",
      "rows of a sample (default: 32, made-up ones 0: none), evenly spread, whose products are summed\n"
      "for each input of linear layers: what weights are rounded by"},
+    {"hold-back", "N",
+     "keep the rows of every Nth run apart (N from 2 on; default: 0, of none): by these sq-compile\n"
+     "--weights compares what it fitted to the others"},
     {"resume", nullptr,
      "go on where the stats file stops, which is written every ten seconds; the\n"
      "result has the same bytes as that of one go. Starts when there is none"},
@@ -72,7 +75,7 @@ std::string countText(int64_t count, const char *what) {
 
 Status mergeFiles(const Flags &flags, Stats &stats) {
   const std::vector<std::string> &paths = flags.positional();
-  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "moments", "resume", "shape", "threads"})
+  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "moments", "hold-back", "resume", "shape", "threads"})
     if (flags.has(other))
       return Status::usage(std::string("--merge and --") + other + " exclude each other");
   if (paths.size() < 2)
@@ -122,10 +125,11 @@ private:
 
 Status execute(const Flags &flags) {
   CalibrateOptions options;
-  int64_t threads = 0, seed = 1, synthetic = 0, moments = 0;
+  int64_t threads = 0, seed = 1, synthetic = 0, moments = 0, holdBack = 0;
   for (Status s : {flags.integer("samples", 1, INT64_MAX, options.samples), flags.integer("batch", 1, INT32_MAX, options.batch),
                    flags.integer("seed", 0, INT64_MAX, seed), flags.integer("synthetic", 1, INT64_MAX, synthetic),
-                   flags.integer("threads", 1, 1024, threads), flags.integer("moments", 0, INT32_MAX, moments)})
+                   flags.integer("threads", 1, 1024, threads), flags.integer("moments", 0, INT32_MAX, moments),
+                   flags.integer("hold-back", 2, INT32_MAX, holdBack)})
     if (!s.ok())
       return s;
   std::string style = flags.get("progress", "auto");
@@ -162,6 +166,7 @@ Status execute(const Flags &flags) {
     options.seed = seed;
     if (flags.has("moments"))
       options.momentRows = moments;
+    options.holdBack = holdBack;
     options.resume = flags.has("resume");
     options.shape = flags.get("shape");
     options.note = [](const std::string &note) { std::fprintf(stderr, "sq-calibrate: %s\n", note.c_str()); };

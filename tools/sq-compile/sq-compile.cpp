@@ -22,6 +22,7 @@
 #include "lib/driver/Report.h"
 #include "lib/driver/Shapes.h"
 #include "lib/measure/MeasureLayers.h"
+#include "lib/quantization/WeightScheme.h"
 
 using namespace llvm;
 using sq::ExitCode;
@@ -72,6 +73,16 @@ struct Options {
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
          cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
+  cl::opt<std::string> weights{"weights", cl::cat(category), cl::value_desc("lut4|rtn4|gptq4|..."),
+         cl::desc("weights of linear layers in 2 to 4 bits: lut4, lut3, lut2 with a table for each output channel; rtn4, rtn3, rtn2 "
+                  "in groups of 128 with a scale, rounded to nearest; gptq4, gptq3, gptq2 the same, so that others take over "
+                  "the error; sym4, sym3, sym2 in groups of 32 without a minimum; rtn4-g64: groups of 64. With --calib tables and codes are fitted to what layers read. The "
+                  "artifact holds them decoded: it computes the same, but is no smaller yet")};
+  cl::opt<std::string> outliers{"outliers", cl::cat(category), cl::value_desc("PERCENT"), cl::init("0%"),
+         cl::desc("with --weights=lut...: the share of a weight that keeps 16 bits beside the codes, such as 0.45%")};
+  cl::opt<std::string> tables{"tables", cl::cat(category), cl::value_desc("auto|f16|int8"), cl::init("auto"),
+         cl::desc("entries of the tables of --weights=lut...: f16; int8, with a scale for each table; auto (default): int8 "
+                  "where f16 takes more than 0.1 bits a weight")};
   cl::opt<std::string> plan{"plan", cl::cat(category), cl::value_desc("FILE"),
          cl::desc("the precision of linear layers with --quant=int8, as lines PATTERN = int8|f32; a pattern is a name "
                   "of --emit-plan or a glob (*attention*), the last line that matches counts. It goes before "
@@ -155,6 +166,11 @@ static sq::Status calibrateOn(const std::string &folder, const Options &cli, std
   options.output = stats;
   if (cli.rounding == "nearest")
     options.momentRows = 0;
+  if (!cli.weights.empty()) {
+    // Weights are all there is to fit: by every row, and compared by those of every eighth sample.
+    options.momentRows = INT32_MAX;
+    options.holdBack = 8;
+  }
   options.threads = cli.threads;
   options.shape = join(cli.shapes, ",");
   options.note = [](const std::string &text) { errs() << text << '\n'; };
@@ -276,8 +292,27 @@ int main(int argc, char **argv) {
   if (!cli.quant.empty() && cli.calib.empty() && !isDynamic)
     return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
                  "sq-calibrate --synthetic or --activations=dynamic do without samples");
-  if (cli.quant.empty() && !cli.calib.empty())
-    return usage("--calib is of use with --quant only");
+  if (cli.quant.empty() && cli.weights.empty() && !cli.calib.empty())
+    return usage("--calib is of use with --quant and --weights only");
+  if (!cli.weights.empty()) {
+    sq::WeightScheme scheme;
+    double percent = 0;
+    if (std::string wrong = sq::parseWeightScheme(cli.weights, scheme); !wrong.empty())
+      return usage("--weights: " + wrong);
+    if (std::string wrong = sq::parseShare(cli.outliers, percent); !wrong.empty())
+      return usage("--outliers: " + wrong);
+    if (!cli.quant.empty())
+      return usage("--weights and --quant exclude each other");
+    if (scheme.isGptq() && cli.calib.empty())
+      return usage("--weights=" + cli.weights + " needs --calib=DIR, samples, or a file that sq-calibrate wrote");
+    if (cli.tables != "auto" && cli.tables != "f16" && cli.tables != "int8")
+      return usage("--tables=" + cli.tables + " is not known; auto, f16 or int8");
+    for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.outliers, &cli.tables})
+      if (option->getNumOccurrences() && !scheme.isTable())
+        return usage("--" + option->ArgStr + " is for --weights=lut...");
+  } else if (cli.outliers.getNumOccurrences() || cli.tables.getNumOccurrences()) {
+    return usage("--outliers and --tables are for --weights=lut...");
+  }
   if (!cli.quant.empty() && !options.cuda.empty())
     return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
   if (cli.emit == "qdq-onnx" && cli.quant.empty())
@@ -286,12 +321,18 @@ int main(int argc, char **argv) {
     return usage("--emit=qdq-onnx reads the model twice; give a file, not standard input");
   if (cli.rounding != "gptq" && cli.rounding != "nearest")
     return usage("--rounding=" + cli.rounding + " is not known; gptq or nearest");
-  if (cli.quant.empty() && cli.rounding.getNumOccurrences())
-    return usage("--rounding is of use with --quant only");
+  if (cli.quant.empty() && cli.weights.empty() && cli.rounding.getNumOccurrences())
+    return usage("--rounding is of use with --quant and --weights only");
   options.quant = cli.quant;
   options.rounding = cli.rounding;
   options.activations = cli.activations;
-  for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.plan, &cli.emitPlan, &cli.minSqnr, &cli.measure})
+  options.weights = cli.weights;
+  options.outliers = cli.outliers;
+  options.tables = cli.tables;
+  for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.plan, &cli.emitPlan})
+    if (option->getNumOccurrences() && cli.quant != "int8" && cli.weights.empty())
+      return usage("--" + option->ArgStr + " is for --quant=int8 and --weights");
+  for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.minSqnr, &cli.measure})
     if (option->getNumOccurrences() && cli.quant != "int8")
       return usage("--" + option->ArgStr + " is for --quant=int8");
   if (!std::isfinite(cli.minSqnr))

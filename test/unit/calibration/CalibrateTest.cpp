@@ -120,3 +120,39 @@ TEST(Random, Distribution) {
   EXPECT_NEAR(sum / kDraws, 0, 5 / 316.0);
   EXPECT_NEAR(squares / kDraws, 1, 5 * 1.42 / 316.0);
 }
+
+// Of 40 samples of 3 rows every fourth is held back; together the two have what there is, interrupted and resumed or not.
+TEST_F(Calibrate, RowsThatAreHeldBack) {
+  CalibrateOptions options = optionsFor("all", {"a", "b"});
+  options.momentRows = 3;
+  Stats all, held, resumed;
+  ASSERT_TRUE(calibrate(options, all).ok());
+  ASSERT_TRUE(all.find("x"));
+  EXPECT_EQ(all.find("x")->heldBack.channels(), 0u);
+  CalibrateOptions second = optionsFor("held", {"a", "b"});
+  second.momentRows = 3;
+  second.holdBack = 4;
+  second.saveEvery = 0;
+  second.progress = [&](const Progress &p) {
+    if (p.phase == "calibrate" && p.done == 22)
+      std::filesystem::copy_file(second.output, root + "partial");
+  };
+  ASSERT_TRUE(calibrate(second, held).ok());
+  const TensorStats &whole = *all.find("x"), &parts = *held.find("x");
+  EXPECT_EQ(whole.moments.rows, 120u);
+  EXPECT_EQ(parts.moments.rows, 90u);
+  EXPECT_EQ(parts.heldBack.rows, 30u);
+  for (size_t i = 0; i < whole.moments.products.size(); ++i)
+    EXPECT_NEAR(parts.moments.products[i] + parts.heldBack.products[i], whole.moments.products[i], 1e-3);
+  CalibrateOptions third = second;
+  third.progress = nullptr;
+  third.output = root + "partial";
+  third.resume = true;
+  ASSERT_TRUE(calibrate(third, resumed).ok());
+  EXPECT_EQ(contentOf(third.output), contentOf(second.output));
+  third.holdBack = 0;
+  Status refused = calibrate(third, resumed);
+  EXPECT_NE(refused.message.find("was made of other samples, or with another --seed, --batch, --moments, --hold-back or --shape"),
+            std::string::npos)
+      << refused.message;
+}

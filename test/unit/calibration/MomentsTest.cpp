@@ -25,7 +25,7 @@ TEST(Moments, CovarianceOfAllRows) {
   moments.add(x.data(), kRows, kRows, 0.5);
   moments.flush();
   ASSERT_EQ(moments.rows, uint64_t(kRows));
-  std::vector<double> found = moments.covariance(), mean(kChannels);
+  std::vector<double> found = moments.covariance(), raw = moments.secondMoments(), mean(kChannels);
   for (int64_t t = 0; t < kRows; ++t)
     for (int64_t i = 0; i < kChannels; ++i)
       mean[i] += x[t * kChannels + i] / double(kRows);
@@ -36,6 +36,7 @@ TEST(Moments, CovarianceOfAllRows) {
         expected += (x[t * kChannels + i] - mean[i]) * (x[t * kChannels + j] - mean[j]) / kRows;
       // A sum of 700 products of about 10 in floats, some 1e-7 of it lost with each.
       EXPECT_NEAR(found[i * kChannels + j], expected, 1e-4);
+      EXPECT_NEAR(raw[i * kChannels + j], expected + mean[i] * mean[j], 1e-4);
     }
 }
 

@@ -36,6 +36,11 @@ Stats example() {
   read.moments.add(rows, 2, 2, 0);
   read.moments.flush();
   stats.momentRows = 2;
+  const float others[] = {3, 1};
+  read.heldBack = Moments(2);
+  read.heldBack.add(others, 1, 1, 0);
+  read.heldBack.flush();
+  stats.holdBack = 3;
   stats.tensors.emplace_back("never run", TensorStats());
   return stats;
 }
@@ -72,6 +77,11 @@ TEST(StatsFile, RoundTrip) {
   EXPECT_EQ(moments.products[0], 1.25f);
   EXPECT_EQ(moments.products[1], 0.0f);
   EXPECT_EQ(moments.products[3], 20.0f);
+  EXPECT_EQ(read.holdBack, 3);
+  const Moments &heldBack = read.find("fc")->heldBack;
+  EXPECT_EQ(heldBack.rows, 1u);
+  EXPECT_EQ(heldBack.sums, (std::vector<double>{3, 1}));
+  EXPECT_EQ(heldBack.products[1], 3.0f);
   EXPECT_EQ(read.find("x")->moments.channels(), 0u);
 }
 
@@ -147,6 +157,9 @@ TEST(StatsFile, Merge) {
   other = example();
   other.momentRows = 0;
   EXPECT_EQ(merge(stats, "a", other, "b").message, "'a' and 'b' were made with different --moments: 2 and 0");
+  other = example();
+  other.holdBack = 0;
+  EXPECT_EQ(merge(stats, "a", other, "b").message, "'a' and 'b' were made with different --hold-back: 3 and 0");
 }
 
 TEST(StatsFile, OtherModel) {

@@ -1,0 +1,244 @@
+//===-- CompressWeights.cpp - weights of linear layers in 2 to 4 bits
+//---------===//
+//
+// Tables of few entries for each output channel with outliers beside them
+// (SqueezeLLM, arXiv 2306.07629), by exact k-means, and fitted to the second
+// moments of what the layer reads (lib/quantizer/Refine.h); or even grids in
+// groups, rounded to nearest or with feedback of errors (GPTQ, Frantar et al.
+// 2022).
+//
+//===--------------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include "dialects/sq/IR/SqOps.h"
+#include "lib/calibration/StatsFile.h"
+#include "passes/CompressedLayer.h"
+#include "passes/LayerPrecision.h"
+#include "passes/Passes.h"
+#include "passes/QuantizedWeight.h"
+#include "passes/analysis/ObservedValues.h"
+
+#include <cmath>
+
+namespace sq {
+#define GEN_PASS_DEF_COMPRESSWEIGHTSPASS
+#include "passes/Passes.h.inc"
+} // namespace sq
+
+using namespace mlir;
+using sq::calibration::TensorStats;
+
+namespace {
+
+/// [rows][columns] to [columns][rows].
+std::vector<float> transposed(const std::vector<float> &from, int64_t rows,
+                              int64_t columns) {
+  constexpr int64_t kBlock = 32; // of both, in the cache
+  std::vector<float> to(from.size());
+  for (int64_t r = 0; r < rows; r += kBlock)
+    for (int64_t c = 0; c < columns; c += kBlock)
+      for (int64_t i = r; i < std::min(rows, r + kBlock); ++i)
+        for (int64_t j = c; j < std::min(columns, c + kBlock); ++j)
+          to[j * rows + i] = from[i * columns + j];
+  return to;
+}
+
+struct CompressWeightsPass
+    : sq::impl::CompressWeightsPassBase<CompressWeightsPass> {
+  using CompressWeightsPassBase::CompressWeightsPassBase;
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    sq::WeightScheme scheme;
+    sq::CompressOptions options;
+    if (std::string wrong = sq::parseWeightScheme(weights, scheme);
+        !wrong.empty())
+      return fail(wrong);
+    if (std::string wrong = sq::parseShare(outliers, options.outliers);
+        !wrong.empty())
+      return fail(wrong);
+    if (tables != "auto" && tables != "f16" && tables != "int8")
+      return fail("there are no tables of '" + tables + "'; auto, f16, int8");
+    if (std::string wrong = sq::checkRounding(rounding); !wrong.empty())
+      return fail(wrong);
+    options.tables = tables;
+    options.refine = rounding == "gptq";
+    options.threads = threads;
+    sq::calibration::Stats read;
+    if (!stats.empty())
+      if (sq::Status status = sq::calibration::readStats(stats, read);
+          !status.ok())
+        return fail(status.message);
+    if (scheme.isGptq() && stats.empty())
+      return fail(weights + " needs second moments of what layers read, in a "
+                            "file of sq-calibrate (stats=)");
+    DenseMap<Value, const TensorStats *> observed;
+    for (const sq::ObservedValue &value : sq::observedValues(func))
+      if (const TensorStats *found = read.find(value.name))
+        observed[value.value] = found;
+    auto layers = sq::linearLayers(func);
+    sq::PrecisionPolicy policy;
+    if (sq::Status status = policy.readPlan(plan, layers, /*forWeights=*/true);
+        !status.ok())
+      return fail(status.message);
+    options.rounds = roundsFor(layers);
+    std::vector<sq::LayerDecision> decisions;
+    std::string refused;
+    for (auto &[op, decision] : layers) {
+      const TensorStats *found =
+          observed.lookup(sq::throughReshapes(op.getX()));
+      if (sq::Status status =
+              compress(op, decision, found, scheme, options, policy);
+          !status.ok())
+        refused += (refused.empty() ? "" : "\n") + status.message;
+      decisions.push_back(decision);
+    }
+    if (!refused.empty())
+      return fail(refused);
+    sq::setLayerDecisions(func, decisions);
+  }
+
+  /// Rounds of refinement: as many as help where the model is small, but no
+  /// more than take some minutes: a round is k n columns of length k, some
+  /// times, and 1e12 of them about 160 s on two cores.
+  static int
+  roundsFor(ArrayRef<std::pair<sq::LinearOp, sq::LayerDecision>> layers) {
+    constexpr double kWork = 2e12, kMost = 8;
+    double work = 1;
+    for (const auto &[op, layer] : layers)
+      work += double(layer.shape.n) * layer.shape.k * layer.shape.k;
+    return std::clamp(kWork / work, 1.0, kMost);
+  }
+
+  /// Compresses the weight, or says in `decision` why not.
+  sq::Status compress(sq::LinearOp op, sq::LayerDecision &decision,
+                      const TensorStats *found, sq::WeightScheme scheme,
+                      const sq::CompressOptions &options,
+                      const sq::PrecisionPolicy &policy) {
+    if (const sq::Plan::Line *planned = policy.planned(decision)) {
+      if (planned->precision == sq::LayerPrecision::F32) {
+        decision.why = "the plan says so";
+        return {};
+      }
+      scheme.precision = planned->precision;
+    }
+    std::vector<float> weight;
+    const char *why = whyFloat(op, weight);
+    if (!why && scheme.isGptq() && (!found || found->moments.isEmpty()))
+      why = "the statistics have no second moments of its input";
+    if (why) {
+      decision.why = why;
+      emitWarning(op.getLoc(), "stays in float: ") << why;
+      return policy.refuse(decision, scheme.precision, why);
+    }
+    auto type = cast<RankedTensorType>(op.getWeight().getType());
+    int64_t k = type.getDimSize(op.getTransposeWeight() ? 1 : 0),
+            n = type.getDimSize(op.getTransposeWeight() ? 0 : 1);
+    if (!op.getTransposeWeight())
+      weight = transposed(weight, k, n);
+    bool hasBias = op.getBias() != nullptr;
+    if (!input || inputOf != found || inputWidth != k ||
+        inputCentred != hasBias) {
+      input =
+          std::make_shared<sq::LayerInput>(found, k, hasBias, options.damping);
+      inputOf = found;
+      inputWidth = k;
+      inputCentred = hasBias;
+    }
+    if (!input->problem.empty())
+      emitWarning(op.getLoc(), input->problem);
+    sq::CompressedLayer layer;
+    if (sq::Status status = sq::compressLayer(weight, n, k, scheme, *input,
+                                              nullptr, options, layer);
+        !status.ok())
+      return status;
+    decision.precision = scheme.precision;
+    decision.why = layer.chosen;
+    decision.compressed = sq::CompressedSize{
+        sq::describe(layer.weight), layer.weight.bitsPerWeight(),
+        (layer.weight.bits().total() + 7) / 8,
+        int64_t(layer.weight.sparse.columns.size()), layer.error.value_or(0)};
+    if (layer.error && *layer.error > 0)
+      decision.sqnr = -10 * std::log10(*layer.error);
+    rewrite(op, weight, layer, n, k);
+    return {};
+  }
+
+  /// The decoded weight in the place of the old one; the bias takes up what
+  /// that does to the mean of a result.
+  void rewrite(sq::LinearOp op, const std::vector<float> &weight,
+               const sq::CompressedLayer &layer, int64_t n, int64_t k) {
+    OpBuilder b(op);
+    auto constant = [&](Type type, const std::vector<float> &values,
+                        Location at) {
+      AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
+          ArrayRef(reinterpret_cast<const char *>(values.data()),
+                   values.size() * sizeof(float)),
+          /*align=*/64);
+      return arith::ConstantOp::create(
+          b, at,
+          DenseResourceElementsAttr::get(cast<ShapedType>(type), "decoded",
+                                         std::move(blob)));
+    };
+    if (op.getBias() && !input->means.empty()) {
+      std::vector<float> bias = sq::floatsOf(op.getBias());
+      for (int64_t r = 0; r < n; ++r) {
+        double lost = 0;
+        for (int64_t c = 0; c < k; ++c)
+          lost += input->means[c] *
+                  (double(weight[r * k + c]) - layer.decoded[r * k + c]);
+        bias[r] += lost;
+      }
+      op.getBiasMutable().assign(
+          constant(op.getBias().getType(), bias, op.getBias().getLoc()));
+    }
+    op.getWeightMutable().assign(constant(op.getWeight().getType(),
+                                          op.getTransposeWeight()
+                                              ? layer.decoded
+                                              : transposed(layer.decoded, n, k),
+                                          op.getWeight().getLoc()));
+  }
+
+  /// Null when nothing keeps the weight from being compressed; it is in
+  /// `weight` then.
+  static const char *whyFloat(sq::LinearOp op, std::vector<float> &weight) {
+    auto f32 = [](Value v) {
+      return !v || getElementTypeOrSelf(v.getType()).isF32();
+    };
+    if (!f32(op.getX()) || !f32(op.getWeight()) || !f32(op.getBias()) ||
+        !f32(op.getOuts()))
+      return "it is not of f32";
+    weight = sq::floatsOf(op.getWeight());
+    if (weight.empty() || (op.getBias() && sq::floatsOf(op.getBias()).empty()))
+      return "its weight or bias is not constant, or not finite";
+    // Tables, scales and sparse values are f16, whose numbers are 2^-24 apart
+    // at least.
+    constexpr float kLargest = 65504, kSmallest = 0x1p-17f;
+    float largest = 0;
+    for (float w : weight)
+      largest = std::max(largest, std::fabs(w));
+    if (largest > kLargest || (largest > 0 && largest < kSmallest))
+      return "its weights are too large or too small for f16 (65504, 7.6e-06)";
+    return nullptr;
+  }
+
+  void fail(const std::string &message) {
+    emitError(UnknownLoc::get(&getContext()),
+              message); // not the function's doing
+    signalPassFailure();
+  }
+
+  // Of the layer before: those that read one value lie together, and its factor
+  // takes time.
+  std::shared_ptr<const sq::LayerInput> input;
+  const TensorStats *inputOf = nullptr;
+  int64_t inputWidth = 0;
+  bool inputCentred = false;
+};
+
+} // namespace

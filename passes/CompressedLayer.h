@@ -1,0 +1,68 @@
+/// A constant weight of a linear layer in few bits, fitted to what calibration
+/// saw.
+#ifndef SQ_PASSES_COMPRESSEDLAYER_H
+#define SQ_PASSES_COMPRESSEDLAYER_H
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/calibration/TensorStats.h"
+#include "lib/quantization/WeightScheme.h"
+#include "lib/quantizer/CompressedWeight.h"
+#include "lib/quantizer/Refine.h"
+
+namespace sq {
+
+/// How weights are compressed, for all layers alike.
+struct CompressOptions {
+  double outliers = 0; // percent of a weight in 16 bits beside its codes
+  bool refine = true;  // codes and tables by second moments, where the
+                       // statistics have them
+  std::string tables;  // entries: "f16", "int8"; "auto": bytes where f16 takes
+                       // more than 0.1 bits a weight
+  double damping =
+      0.01;       // of second moments, as a share of the mean of their diagonal
+  int rounds = 8; // of tables and codes, at most
+  int threads = 0; // 0: all cores
+};
+
+/// Second moments of what some layers read; made once for all of them.
+struct LayerInput {
+  std::vector<double> power; // mean squares by channel; empty: unknown
+  std::vector<double> means; // by channel; empty: unknown
+  std::optional<quantizer::InputMoments> moments,
+      heldBack;        // none: not known, or without a factor
+  std::string problem; // why there are none although the statistics have some
+
+  /// `found` may be null. With `centred` the moments are those about the mean:
+  /// a bias takes up the rest.
+  LayerInput(const calibration::TensorStats *found, int64_t k, bool centred,
+             double damping);
+};
+
+struct CompressedLayer {
+  quantizer::CompressedWeight weight;
+  std::vector<float> decoded;  // [n][k]
+  std::optional<double> error; // of the result, as a share of its power, by
+                               // rows that were held back where there are any
+  std::string
+      chosen; // what was preferred to what was asked for; empty: nothing
+};
+
+/// Compresses `weight` [n][k]. Where rows were held back, what was asked for is
+/// compared by them with what is simpler (no outliers, no refinement,
+/// unweighted tables); the better one is taken. `sensitivities` [n][k] may be
+/// null.
+Status compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
+                     const WeightScheme &scheme, const LayerInput &input,
+                     const float *sensitivities, const CompressOptions &options,
+                     CompressedLayer &result);
+
+/// "tables of 16 bytes", "groups of 128".
+std::string describe(const quantizer::CompressedWeight &weight);
+
+} // namespace sq
+
+#endif

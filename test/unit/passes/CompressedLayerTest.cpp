@@ -1,0 +1,145 @@
+#include "passes/CompressedLayer.h"
+
+#include "test/support/Random.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace sq;
+
+namespace {
+
+constexpr int64_t kN = 24, kK = 48;
+
+/// Rows whose channels hang together by `mix`, for moments.
+calibration::Moments momentsOf(int64_t rows, double mix, unsigned seed) {
+  test::Random random(seed);
+  std::vector<float> x(rows * kK);
+  for (int64_t t = 0; t < rows; ++t) {
+    double common = random.real();
+    for (int64_t i = 0; i < kK; ++i)
+      x[t * kK + i] = mix * common * (i % 3 - 1) + random.real() + 0.5;
+  }
+  calibration::Moments moments(kK);
+  moments.add(x.data(), rows, rows, 0);
+  moments.flush();
+  return moments;
+}
+
+calibration::TensorStats statsOf(const calibration::Moments &moments,
+                                 const calibration::Moments &heldBack) {
+  calibration::TensorStats stats(kK);
+  stats.elements = moments.rows * kK;
+  for (int64_t i = 0; i < kK; ++i) {
+    stats.channelSum[i] = moments.sums[i];
+    stats.channelSquares[i] = moments.products[i * kK + i];
+  }
+  stats.moments = moments;
+  stats.heldBack = heldBack;
+  return stats;
+}
+
+std::vector<float> weightOf(unsigned seed) {
+  test::Random random(seed);
+  std::vector<float> weight(kN * kK);
+  for (float &w : weight)
+    w = random.real() * std::exp(0.5 * random.real());
+  return weight;
+}
+
+CompressedLayer compressed(const std::vector<float> &weight, const char *scheme,
+                           const LayerInput &input, double outliers,
+                           const float *sensitivities = nullptr) {
+  WeightScheme parsed;
+  EXPECT_EQ(parseWeightScheme(scheme, parsed), "");
+  CompressOptions options;
+  options.outliers = outliers;
+  options.tables = "f16";
+  options.threads = 1;
+  CompressedLayer layer;
+  Status status = compressLayer(weight, kN, kK, parsed, input, sensitivities,
+                                options, layer);
+  EXPECT_TRUE(status.ok()) << status.message;
+  EXPECT_TRUE(layer.weight.verify().ok());
+  return layer;
+}
+
+} // namespace
+
+// What was asked for holds on rows like those it was fitted to.
+TEST(CompressedLayer, RefinementIsKeptWhereItHolds) {
+  calibration::TensorStats stats =
+      statsOf(momentsOf(2000, 2, 1), momentsOf(500, 2, 2));
+  LayerInput input(&stats, kK, /*centred=*/false, 0.01);
+  ASSERT_TRUE(input.moments && input.heldBack);
+  std::vector<float> weight = weightOf(3);
+  CompressedLayer layer = compressed(weight, "lut3", input, 2);
+  EXPECT_EQ(layer.chosen, "");
+  EXPECT_EQ(layer.weight.outliers, kN * kK * 2 / 100);
+  EXPECT_EQ(
+      describe(layer.weight),
+      "tables of 8 f16, 2.00 % sparse (0 by sensitivity, 23 by magnitude)");
+  CompressedLayer groups = compressed(weight, "rtn3", input, 0);
+  ASSERT_TRUE(layer.error && groups.error);
+  EXPECT_LT(*layer.error, 0.5 * *groups.error);
+  EXPECT_EQ(describe(groups.weight), "groups of 128");
+  CompressedLayer gptq = compressed(weight, "gptq3", input, 0);
+  EXPECT_LT(*gptq.error, 0.8 * *groups.error);
+}
+
+// Two rows say little about 48 channels: what is fitted to them is worse than
+// nothing for others.
+TEST(CompressedLayer, RefinementIsDroppedWhereItDoesNotHold) {
+  calibration::TensorStats stats =
+      statsOf(momentsOf(2, 0, 1), momentsOf(500, 0, 2));
+  LayerInput input(&stats, kK, /*centred=*/false, 0.01);
+  CompressedLayer layer = compressed(weightOf(3), "lut3", input, 0);
+  EXPECT_TRUE(layer.chosen.find("without refinement, as rows that were held "
+                                "back have an error of ") == 0 ||
+              layer.chosen.find("with unweighted tables, as rows that were "
+                                "held back have an error of ") == 0)
+      << layer.chosen;
+}
+
+// Without statistics there are the weights alone; with a bias the mean of the
+// input does not count.
+TEST(CompressedLayer, Inputs) {
+  LayerInput nothing(nullptr, kK, false, 0.01);
+  EXPECT_FALSE(nothing.moments || nothing.heldBack);
+  CompressedLayer plain = compressed(weightOf(4), "lut4", nothing, 0);
+  EXPECT_FALSE(plain.error);
+  EXPECT_EQ(plain.weight.sensitivity, "none");
+  calibration::TensorStats stats = statsOf(momentsOf(2000, 1, 1), {});
+  LayerInput centred(&stats, kK, true, 0.01), raw(&stats, kK, false, 0.01);
+  EXPECT_NEAR(raw.power[5] - centred.power[5], raw.means[5] * raw.means[5],
+              1e-6);
+  EXPECT_FALSE(raw.heldBack);
+  EXPECT_EQ(compressed(weightOf(4), "lut4", raw, 0).weight.sensitivity, "act2");
+  calibration::Moments zeros(kK);
+  zeros.rows = 7;
+  calibration::TensorStats dead = statsOf(zeros, {});
+  LayerInput unknown(&dead, kK, false, 0.01);
+  EXPECT_FALSE(unknown.moments);
+  EXPECT_EQ(unknown.problem, "the second moments of its input are all 0 or not "
+                             "finite; its weight is fitted without them");
+}
+
+// Sensitivities of single weights choose 0.05 % of them, and weight what is not
+// refined.
+TEST(CompressedLayer, Sensitivities) {
+  std::vector<float> sensitivities(kN * kK, 1);
+  sensitivities[77] = 1e6f;
+  LayerInput nothing(nullptr, kK, false, 0.01);
+  std::vector<float> weight = weightOf(5);
+  CompressedLayer layer =
+      compressed(weight, "lut2", nothing, 0.1, sensitivities.data());
+  EXPECT_EQ(layer.weight.sensitivity, "fisher");
+  EXPECT_EQ(layer.weight.sensitive, 0) << "0.05 % of 1152 is less than one";
+  EXPECT_NEAR(layer.decoded[77], weight[77], 2e-3 * std::fabs(weight[77]))
+      << "it draws an entry to itself";
+  std::vector<float> unweighted =
+      compressed(weight, "lut2", nothing, 0.1).decoded;
+  EXPECT_GT(std::fabs(unweighted[77] - weight[77]),
+            std::fabs(layer.decoded[77] - weight[77]));
+}
