@@ -11,15 +11,22 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/TypeUtilities.h"
 
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/StatsFile.h"
+#include "lib/quantizer/BitStream.h"
+#include "lib/quantizer/WeightedKMeans.h"
+#include "lib/sensitivity/SensitivityFile.h"
 #include "passes/CompressedLayer.h"
 #include "passes/LayerPrecision.h"
 #include "passes/Passes.h"
+#include "passes/Pointwise.h"
 #include "passes/QuantizedWeight.h"
 #include "passes/analysis/ObservedValues.h"
 
@@ -77,6 +84,10 @@ struct CompressWeightsPass
     if (scheme.isGptq() && stats.empty())
       return fail(weights + " needs second moments of what layers read, in a "
                             "file of sq-calibrate (stats=)");
+    fisher = std::make_shared<sq::sensitivity::SensitivityFile>();
+    if (!sensitivity.empty())
+      if (sq::Status status = fisher->open(sensitivity); !status.ok())
+        return fail(status.message);
     DenseMap<Value, const TensorStats *> observed;
     for (const sq::ObservedValue &value : sq::observedValues(func))
       if (const TensorStats *found = read.find(value.name))
@@ -153,8 +164,11 @@ struct CompressWeightsPass
     if (!input->problem.empty())
       emitWarning(op.getLoc(), input->problem);
     sq::CompressedLayer layer;
+    std::vector<float> sensitivities;
+    if (sq::Status status = readSensitivities(op, decision, n, k, sensitivities); !status.ok())
+      return status;
     if (sq::Status status = sq::compressLayer(weight, n, k, scheme, *input,
-                                              nullptr, options, layer);
+                                              sensitivities.empty() ? nullptr : sensitivities.data(), options, layer);
         !status.ok())
       return status;
     decision.precision = scheme.precision;
@@ -169,39 +183,95 @@ struct CompressWeightsPass
     return {};
   }
 
-  /// The decoded weight in the place of the old one; the bias takes up what
-  /// that does to the mean of a result.
-  void rewrite(sq::LinearOp op, const std::vector<float> &weight,
-               const sq::CompressedLayer &layer, int64_t n, int64_t k) {
-    OpBuilder b(op);
-    auto constant = [&](Type type, const std::vector<float> &values,
-                        Location at) {
-      AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
-          ArrayRef(reinterpret_cast<const char *>(values.data()),
-                   values.size() * sizeof(float)),
-          /*align=*/64);
-      return arith::ConstantOp::create(
-          b, at,
-          DenseResourceElementsAttr::get(cast<ShapedType>(type), "decoded",
-                                         std::move(blob)));
-    };
-    if (op.getBias() && !input->means.empty()) {
-      std::vector<float> bias = sq::floatsOf(op.getBias());
+  /// The squared gradients of the weight, [n][k]; empty when the file knows nothing of it.
+  sq::Status readSensitivities(sq::LinearOp op, const sq::LayerDecision &decision, int64_t n, int64_t k, std::vector<float> &values) {
+    const auto &known = fisher->head().layers;
+    auto found = llvm::find_if(known, [&](const sq::sensitivity::LayerSensitivity &layer) {
+      return layer.name == decision.name || llvm::is_contained(layer.layers, decision.name);
+    });
+    if (found == known.end()) {
+      if (!sensitivity.empty())
+        emitWarning(op.getLoc(), sensitivity + " has no gradients of its weight; its values count alike, or by mean squares of its input");
+      return {};
+    }
+    if (found->elements() != n * k || found->rows != (op.getTransposeWeight() ? n : k))
+      return sq::Status::refused(sensitivity + ": the layer '" + decision.name + "' has a weight of " + std::to_string(found->rows) + " x " +
+                                 std::to_string(found->columns) + ", not as the model; it is of another model");
+    if (sq::Status status = fisher->readFisher(found - known.begin(), values); !status.ok())
+      return status;
+    if (!values.empty() && !op.getTransposeWeight())
+      values = transposed(values, k, n);
+    return values.empty() ? sq::Status() : sq::quantizer::checkSensitivities(values.data(), n, k, sensitivity + ": the layer '" + decision.name + "'");
+  }
+
+  template <typename T>
+  static Value constant(OpBuilder &b, Location at, ArrayRef<int64_t> shape, Type element, ArrayRef<T> values, StringRef name) {
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
+        ArrayRef(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)), /*align=*/64);
+    return arith::ConstantOp::create(b, at, DenseResourceElementsAttr::get(RankedTensorType::get(shape, element), name, std::move(blob)));
+  }
+
+  /// Tables become products by codes. There is no kernel for groups: the decoded weight takes the place of theirs. The bias
+  /// takes up what the change does to the mean of a result.
+  void rewrite(sq::LinearOp op, const std::vector<float> &weight, const sq::CompressedLayer &layer, int64_t n, int64_t k) {
+    ImplicitLocOpBuilder b(op.getLoc(), op);
+    Location at = op.getWeight().getLoc();
+    Type f32 = b.getF32Type();
+    Value bias = op.getBias();
+    if (bias && !input->means.empty()) {
+      std::vector<float> corrected = sq::floatsOf(bias);
       for (int64_t r = 0; r < n; ++r) {
         double lost = 0;
         for (int64_t c = 0; c < k; ++c)
-          lost += input->means[c] *
-                  (double(weight[r * k + c]) - layer.decoded[r * k + c]);
-        bias[r] += lost;
+          lost += input->means[c] * (double(weight[r * k + c]) - layer.decoded[r * k + c]);
+        corrected[r] += lost;
       }
-      op.getBiasMutable().assign(
-          constant(op.getBias().getType(), bias, op.getBias().getLoc()));
+      bias = constant<float>(b, bias.getLoc(), cast<RankedTensorType>(bias.getType()).getShape(), f32, corrected, "corrected");
+      op.getBiasMutable().assign(bias);
     }
-    op.getWeightMutable().assign(constant(op.getWeight().getType(),
-                                          op.getTransposeWeight()
-                                              ? layer.decoded
-                                              : transposed(layer.decoded, n, k),
-                                          op.getWeight().getLoc()));
+    if (layer.weight.format.kind != sq::quantizer::GridKind::Table) {
+      auto shape = cast<RankedTensorType>(op.getWeight().getType()).getShape();
+      const std::vector<float> turned = op.getTransposeWeight() ? std::vector<float>() : transposed(layer.decoded, n, k);
+      op.getWeightMutable().assign(
+          constant<float>(b, at, shape, f32, op.getTransposeWeight() ? layer.decoded : turned, "decoded"));
+      return;
+    }
+    Value y = product(b, at, op, layer.weight);
+    if (bias) {
+      int64_t rank = cast<RankedTensorType>(y.getType()).getRank();
+      sq::Input perColumn{bias, AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1))};
+      Value init = tensor::EmptyOp::create(b, tensor::getMixedSizes(b, b.getLoc(), op.getOuts()), f32);
+      y = sq::pointwise(b, {sq::like(b, y), perColumn}, init, [](ImplicitLocOpBuilder &ib, ValueRange args) -> Value {
+        return arith::AddFOp::create(ib, args[0], args[1]);
+      });
+    }
+    op->replaceAllUsesWith(ValueRange(y));
+    op.erase();
+  }
+
+  static Value product(ImplicitLocOpBuilder &b, Location at, sq::LinearOp op, const sq::quantizer::CompressedWeight &weight) {
+    int64_t n = weight.n, k = weight.k, bits = weight.format.bits;
+    Type i32 = b.getI32Type(), f16 = b.getF16Type();
+    std::vector<uint32_t> words = sq::quantizer::packCodes(weight.codes.data(), n, k, bits);
+    Value codes = constant<uint32_t>(b, at, {n, sq::quantizer::wordsPerRow(k, bits)}, i32, words, "codes");
+    std::vector<uint16_t> entries;
+    for (int64_t row = 0; row < n; ++row)
+      for (int code = 0; code < weight.levels(); ++code)
+        entries.push_back(weight.entryF16(row, code));
+    Value table = constant<uint16_t>(b, at, {n, weight.levels()}, f16, entries, "tables");
+    Type type = op.getOuts().getType();
+    const sq::quantizer::Csr &sparse = weight.sparse;
+    if (sparse.isEmpty())
+      return sq::LutMatmulOp::create(b, TypeRange(type), op.getX(), codes, table, op.getOuts())->getResult(0);
+    int64_t count = sparse.columns.size();
+    Value rows = constant<uint32_t>(b, at, {n + 1}, i32, sparse.starts, "row_ptr"), columns;
+    if (k <= 65536)
+      columns = constant<uint16_t>(b, at, {count}, b.getI16Type(), std::vector<uint16_t>(sparse.columns.begin(), sparse.columns.end()), "columns");
+    else
+      columns = constant<uint32_t>(b, at, {count}, i32, sparse.columns, "columns");
+    Value values = constant<uint16_t>(b, at, {count}, f16, sparse.values, "values");
+    Value rest = sq::CsrOp::create(b, at, RankedTensorType::get({n, k}, f16), rows, columns, values);
+    return sq::DenseAndSparseMatmulOp::create(b, TypeRange(type), op.getX(), codes, table, rest, op.getOuts())->getResult(0);
   }
 
   /// Null when nothing keeps the weight from being compressed; it is in
@@ -233,6 +303,7 @@ struct CompressWeightsPass
     signalPassFailure();
   }
 
+  std::shared_ptr<sq::sensitivity::SensitivityFile> fisher; // passes are copied
   // Of the layer before: those that read one value lie together, and its factor
   // takes time.
   std::shared_ptr<const sq::LayerInput> input;

@@ -241,17 +241,19 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     one without outliers, without refinement and without weighting, and the best of these is taken. A bias takes up what
     the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`.
 
-    The codes are decoded again: the constant is replaced by a dense f32 one of the same shape, with the numbers that the codes stand for. So the program computes what
-    it would with codes, but saves no memory yet. The attribute `sq.layers` of the function holds for each layer
-    its bits a weight with everything counted, bytes, and error.
+    With tables the layer becomes a product by codes, `sq.lut_matmul` or with outliers `sq.dense_and_sparse_matmul`. Groups
+    have no kernel: their decoded f32 weight takes the place of the constant, so that the program computes what it would with
+    codes and saves no memory. The attribute `sq.layers` of the function holds for each layer its bits a weight with everything
+    counted, bytes, and error.
 
     ```mlir
     %y = sq.linear ins(%x, %w : tensor<?x64xf32>, tensor<64x8xf32>) ..
     ==>
-    %y = sq.linear ins(%x, %decoded : tensor<?x64xf32>, tensor<64x8xf32>) ..
+    %rest = sq.csr %row_ptr, %columns, %values : ..
+    %y = sq.dense_and_sparse_matmul ins(%x, %codes, %table, %rest : tensor<?x64xf32>, tensor<8x8xi32>, tensor<8x16xf16>, tensor<8x64xf16>) ..
     ```
 
-    Running it twice compresses the decoded weights again, which loses more.
+    Running it twice compresses decoded weights again, which loses more.
   }];
   let options = [
     Option<"weights", "weights", "std::string", /*default=*/"\"lut4\"",
@@ -259,6 +261,8 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     Option<"outliers", "outliers", "std::string", /*default=*/"\"0%\"",
            "weights in 16 bits beside the codes of lut, in percent of all (default: 0%)">,
     Option<"stats", "stats", "std::string", /*default=*/"\"\"", "file of sq-calibrate (default: none)">,
+    Option<"sensitivity", "sensitivity", "std::string", /*default=*/"\"\"",
+           "file of sq-sensitivity: squared gradients weight the k-means, and choose a part of the outliers (default: none)">,
     Option<"tables", "tables", "std::string", /*default=*/"\"auto\"",
            "entries: f16; int8, with a scale for each table; auto (default): int8 where f16 takes more than 0.1 bits a weight">,
     Option<"rounding", "rounding", "std::string", /*default=*/"\"gptq\"",
@@ -267,7 +271,8 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
            "file with the scheme of layers, `PATTERN = f32|lut4|...` a line (lib/quantization/Plan.h)">,
     Option<"threads", "threads", "int", /*default=*/"0", "to use (default: 0, all cores); the result does not depend on it">
   ];
-  let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect"];
 }
 
 def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
@@ -312,6 +317,7 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
            "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">,
     Option<"plan", "plan", "std::string", /*default=*/"\"\"",
            "file with the precision of layers, `PATTERN = int8|f32` a line (lib/quantization/Plan.h)">,
+    Option<"attention", "attention", "bool", /*default=*/"true", "in 8 bits between such layers, where that is possible (default: true)">,
     Option<"minSqnr", "min-sqnr", "double", /*default=*/"kMinLayerSqnr",
            "in dB (default 10): a layer that is expected to have less stays in float">,
     Option<"level", "level", "std::string", /*default=*/"\"\"",

@@ -197,8 +197,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     for (auto &[op, decision] : layers)
       decisions.push_back(std::move(decision));
     DenseMap<Value, Value> keeps;
-    for (const sq::AttentionCandidate &attention : attentions)
-      sq::quantizeAttention(attention, made, options, keeps);
+    for (const sq::AttentionCandidate &candidate : attentions)
+      if (attention)
+        sq::quantizeAttention(candidate, made, options, keeps);
     // Beside products of bytes, attention in bf16 adds nothing that counts.
     auto isNew = [](const sq::LayerDecision &layer) { return layer.precision == sq::LayerPrecision::Int8 && !layer.isGiven; };
     if (llvm::any_of(decisions, isNew))

@@ -66,11 +66,13 @@ struct CompileOptions {
   std::string stats;                       // file of sq-calibrate, for `quant`
   std::string activations = "int8";        // of `quant` "int8": "int8" or "dynamic", which can do without `stats`; of
                                            // products by codes: "int8", rounded row by row at run time, or "f32"
+  bool floatAttention = false;             // of `quant` "int8": attention stays in float (in bf16 on AMX)
   std::string rounding = "gptq";           // of weights, for `quant`: "gptq", where `stats` has second moments, or "nearest"
   /// Weights of linear layers in 2 to 4 bits: "lut4", "gptq3-g64", ... (lib/quantization/WeightScheme.h), or empty. With `stats`
   /// fitted to those.
   std::string weights;
   std::string outliers = "0%";             // of `weights` "lut": a share that keeps 16 bits
+  std::string sensitivity;                 // file of sq-sensitivity, for `weights`
   std::string tables = "auto";             // entries of `weights` "lut": "auto", "f16", "int8"
   std::string plan;                        // file with the precision of layers, for "int8"; lib/quantization/Plan.h
   std::string emitPlan;                    // file that gets the precision of every layer, for "int8"

@@ -30,6 +30,7 @@
 #include "lib/exporter/QdqModel.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
+#include "lib/sensitivity/SensitivityFile.h"
 #include "lib/tensorio/File.h"
 #include "passes/LayerDecisions.h"
 #include "passes/Passes.h"
@@ -236,6 +237,14 @@ struct Compiler {
       status = calibration::checkModel(stats, options.stats, hashModel(imported));
     return status.ok() ? CompileResult() : fail(ExitCode::Refused, status.message);
   }
+  CompileResult checkSensitivity(ModuleOp imported) {
+    sensitivity::SensitivityFile file;
+    if (Status status = file.open(options.sensitivity); !status.ok())
+      return fail(ExitCode::Refused, status.message);
+    if (file.head().model != hashModel(imported))
+      return fail(ExitCode::Refused, "'" + options.sensitivity + "' is of another model (or another version of this one); run sq-sensitivity on this model");
+    return {};
+  }
 
   /// Whether keys and values of a decoder are to stay between runs; attention in integers has no caches.
   bool mayKeepStates() const {
@@ -261,6 +270,7 @@ struct Compiler {
     pass.plan = options.plan;
     pass.minSqnr = options.minSqnr;
     pass.activations = options.activations;
+    pass.attention = !options.floatAttention && options.emit != "qdq-onnx"; // ONNX has no such attention
     pass.rounding = options.rounding;
     // How fast others run what is exported is not ours to say.
     SmallVector<Target> targets = chooseTargets(options, /*ofBytes=*/true);
@@ -278,6 +288,7 @@ struct Compiler {
     pass.weights = options.weights;
     pass.outliers = options.outliers;
     pass.tables = options.tables;
+    pass.sensitivity = options.sensitivity;
     pass.stats = options.stats;
     pass.rounding = options.rounding;
     pass.plan = options.plan;
@@ -307,6 +318,9 @@ struct Compiler {
       options.inspect("import", *module);
     if (!options.stats.empty())
       if (CompileResult r = checkStats(*module); r.code != ExitCode::Done)
+        return r;
+    if (!options.sensitivity.empty())
+      if (CompileResult r = checkSensitivity(*module); r.code != ExitCode::Done)
         return r;
     if (failed(applyShapes(*module, options.shape)))
       return fail(ExitCode::Refused, "--shape does not fit the model");

@@ -58,9 +58,9 @@ std::optional<QuantizedLayer> layerOf(LinearOp op) {
   layer.weight = bytesOf(cast.getInput());
   layer.scales.assign(wType.getScales().begin(), wType.getScales().end());
   layer.bias = floatsOf(op.getBias());
-  // The multiplication that the pass added has the layer's location, one of the model its own.
+  // The multiplication that the pass added has the location of the rounding, that of one of the layers; one of the model its own.
   auto scaled = quantize.getX().getDefiningOp<linalg::GenericOp>();
-  if (scaled && scaled.getLoc() == op.getLoc() && scaled.getNumDpsInputs() == 2)
+  if (scaled && scaled.getLoc() == quantize.getLoc() && scaled.getNumDpsInputs() == 2)
     layer.factors = floatsOf(scaled.getDpsInputs()[1]);
   return layer;
 }

@@ -70,16 +70,22 @@ struct Options {
   cl::opt<std::string> rounding{"rounding", cl::cat(category), cl::value_desc("gptq|nearest"), cl::init("gptq"),
          cl::desc("how --quant rounds weights: gptq (default), so that others take over the error, where the statistics "
                   "have second moments (sq-calibrate --moments), or each to the nearest step")};
+  cl::opt<std::string> attention{"attention", cl::cat(category), cl::value_desc("int8|float"), cl::init("int8"),
+         cl::desc("of --quant=int8: int8 (default), products of bytes and an integer softmax between layers in 8 bits, where masks and "
+                  "ranges allow it; float, as --emit=qdq-onnx has it in any case")};
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
          cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
   cl::opt<std::string> weights{"weights", cl::cat(category), cl::value_desc("lut4|rtn4|gptq4|..."),
          cl::desc("weights of linear layers in 2 to 4 bits: lut4, lut3, lut2 with a table for each output channel; rtn4, rtn3, rtn2 "
                   "in groups of 128 with a scale, rounded to nearest; gptq4, gptq3, gptq2 the same, so that others take over "
-                  "the error; sym4, sym3, sym2 in groups of 32 without a minimum; rtn4-g64: groups of 64. With --calib tables and codes are fitted to what layers read. The "
-                  "artifact holds them decoded: it computes the same, but is no smaller yet")};
+                  "the error; sym4, sym3, sym2 in groups of 32 without a minimum; rtn4-g64: groups of 64. With --calib tables and codes are fitted to what layers read. Products "
+                  "by codes read them as they are (see --activations); groups are decoded to float, which computes the same but is no smaller")};
   cl::opt<std::string> outliers{"outliers", cl::cat(category), cl::value_desc("PERCENT"), cl::init("0%"),
          cl::desc("with --weights=lut...: the share of a weight that keeps 16 bits beside the codes, such as 0.45%")};
+  cl::opt<std::string> sensitivity{"sensitivity", cl::cat(category), cl::value_desc("FILE"),
+         cl::desc("with --weights=lut...: what sq-sensitivity wrote; squared gradients weight the search for tables, and 0.05 % of "
+                  "the weights, the most sensitive ones, are among the outliers")};
   cl::opt<std::string> tables{"tables", cl::cat(category), cl::value_desc("auto|f16|int8"), cl::init("auto"),
          cl::desc("entries of the tables of --weights=lut...: f16; int8, with a scale for each table; auto (default): int8 "
                   "where f16 takes more than 0.1 bits a weight")};
@@ -282,6 +288,10 @@ int main(int argc, char **argv) {
     return usage("--quant=" + cli.quant + " is not known; int8 or int-only");
   if (cli.activations != "int8" && cli.activations != "dynamic" && cli.activations != "f32")
     return usage("--activations=" + cli.activations + " is not known; int8, dynamic or f32");
+  if (cli.attention != "int8" && cli.attention != "float")
+    return usage("--attention=" + cli.attention + " is not known; int8 or float");
+  if (cli.attention.getNumOccurrences() && cli.quant != "int8")
+    return usage("--attention is for --quant=int8");
   bool isDynamic = cli.activations == "dynamic";
   if (isDynamic && cli.quant != "int8")
     return usage("--activations=dynamic is of use with --quant=int8 only");
@@ -307,11 +317,11 @@ int main(int argc, char **argv) {
       return usage("--weights=" + cli.weights + " needs --calib=DIR, samples, or a file that sq-calibrate wrote");
     if (cli.tables != "auto" && cli.tables != "f16" && cli.tables != "int8")
       return usage("--tables=" + cli.tables + " is not known; auto, f16 or int8");
-    for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.outliers, &cli.tables})
+    for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.outliers, &cli.tables, &cli.sensitivity})
       if (option->getNumOccurrences() && !scheme.isTable())
         return usage("--" + option->ArgStr + " is for --weights=lut...");
-  } else if (cli.outliers.getNumOccurrences() || cli.tables.getNumOccurrences()) {
-    return usage("--outliers and --tables are for --weights=lut...");
+  } else if (cli.outliers.getNumOccurrences() || cli.tables.getNumOccurrences() || cli.sensitivity.getNumOccurrences()) {
+    return usage("--outliers, --tables and --sensitivity are for --weights=lut...");
   }
   if (!cli.quant.empty() && !options.cuda.empty())
     return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
@@ -326,9 +336,11 @@ int main(int argc, char **argv) {
   options.quant = cli.quant;
   options.rounding = cli.rounding;
   options.activations = cli.activations;
+  options.floatAttention = cli.attention == "float";
   options.weights = cli.weights;
   options.outliers = cli.outliers;
   options.tables = cli.tables;
+  options.sensitivity = cli.sensitivity;
   for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.plan, &cli.emitPlan})
     if (option->getNumOccurrences() && cli.quant != "int8" && cli.weights.empty())
       return usage("--" + option->ArgStr + " is for --quant=int8 and --weights");

@@ -83,7 +83,7 @@ TEST(Plan, FormatRefusals) {
               std::string("p:1: '") + text + "': behind + belongs the share of weights that are kept apart, 0% to 100%");
   EXPECT_EQ(refusal("a = rtn4/64x"), "p:1: 'rtn4/64x': nothing belongs behind it but /GROUP and +SHARE%");
   EXPECT_EQ(refusal("a = lut4 +1%"), "p:1: 'lut4 +1%' is no precision; known are int8, f32, bf16, lut2, lut3, lut4, rtn2, rtn3, "
-                                     "rtn4, rtn6, rtn8");
+                                     "rtn4, rtn6, rtn8, gptq2, gptq3, gptq4, sym2, sym3, sym4");
 }
 
 TEST(Plan, Refusals) {
