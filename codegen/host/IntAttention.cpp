@@ -245,8 +245,9 @@ void Emitter::emitSoftmax(Builder &b, Value from, Value to) {
   });
   for (Value largest : most.getResults()) {
     largest = vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, largest);
-    if (!op.getFullyMaskedUniform()) // of nothing but masked keys all exponentials are 0
-      largest = arith::MaxSIOp::create(b, largest, arith::ConstantOp::create(b, b.getI32IntegerAttr(kLeastKept)));
+    // Of nothing but masked keys all exponentials are 0, or of nothing but keys that do not exist.
+    int64_t least = op.getFullyMaskedUniform() ? 2 * kMasked : kLeastKept;
+    largest = arith::MaxSIOp::create(b, largest, arith::ConstantOp::create(b, b.getI32IntegerAttr(least)));
     shift.push_back(vector::BroadcastOp::create(b, sums, largest));
   }
   Value ones = splatOf(b, quads, 1);
@@ -331,7 +332,8 @@ void Emitter::emit(Builder &b) {
   keep = op.getKeep();
   queries = dimOf(b, q, 1), keys = dimOf(b, k, 1), keyHeads = dimOf(b, k, 2);
   past = sub(b, keys, queries);
-  columns = times(b, ceilDiv(b, keys, indexConstant(b, 4 * lanes)), 4 * lanes);
+  // At least one group, of no keys where there are none.
+  columns = times(b, arith::MaxUIOp::create(b, ceilDiv(b, keys, indexConstant(b, 4 * lanes)), one), 4 * lanes);
   constexpr int64_t dynamic = ShapedType::kDynamic;
   Value pitch = plus(b, columns, lanes), bytePitch = plus(b, columns, 64);
   Value keyRows = plus(b, times(b, arith::DivUIOp::create(b, columns, indexConstant(b, lanes)), size / 4), 16);

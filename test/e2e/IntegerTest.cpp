@@ -84,10 +84,10 @@ void useEmulator() {
   ASSERT_NE(driver, nullptr) << dlerror();
 }
 
-enum class Where { Host, Cuda };
+enum class Where { Host, Cuda, EmulatedTiles };
 
 /// Compiles once for every level of the host, and runs every feed at the lowest and the best of this
-/// machine, with one and two threads, and at what is without AMX; or for the emulated GPU.
+/// machine, with one and two threads, and at what is without AMX; or for the emulated GPU, or with emulated AMX.
 void check(const std::string &text, const std::vector<Feed> &feeds,
            const std::function<Row(const Feed &)> &expected, Where where = Where::Host) {
   TemporaryDirectory directory;
@@ -100,6 +100,8 @@ void check(const std::string &text, const std::vector<Feed> &feeds,
     options.cuda = {"sm_80"};
     options.emulateCuda = true;
   }
+  if (where == Where::EmulatedTiles)
+    options = onTiles(options, /*emulate=*/true);
   CompiledModel compiled(path, options);
   ASSERT_TRUE(compiled.ok()) << text;
   std::vector<std::pair<int, const char *>> ways = {{1, nullptr}};
@@ -540,6 +542,8 @@ void checkAttention(const AttentionCase &c, unsigned seed) {
     return result;
   };
   check(text, all, expected);
+  if (runsTiles()) // also where there is no AMX
+    check(text, all, expected, Where::EmulatedTiles);
 }
 
 TEST(Integer, Attention) {
