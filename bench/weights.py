@@ -17,11 +17,11 @@ WAYS = [
     ("symmetric, groups of 32 (Q{b}_0)", "--weights=sym{b}"),
     ("GPTQ, groups of 128", "--weights=gptq{b} --calib=STATS"),
     ("GPTQ, groups of 64", "--weights=gptq{b}-g64 --calib=STATS"),
-    ("LUT, unweighted", "--weights=lut{b}"),
-    ("LUT, by mean squares of the inputs", "--weights=lut{b} --rounding=nearest --calib=STATS"),
-    ("LUT + 0.45 % sparse", "--weights=lut{b} --outliers=0.45% --rounding=nearest --calib=STATS"),
-    ("LUT, refined", "--weights=lut{b} --calib=STATS"),
-    ("LUT + 0.45 % sparse, refined", "--weights=lut{b} --outliers=0.45% --calib=STATS"),
+    ("LUT, unweighted", "--weights=lut{b} --activations=f32"),
+    ("LUT, by mean squares of the inputs", "--weights=lut{b} --rounding=nearest --calib=STATS --activations=f32"),
+    ("LUT + 0.45 % sparse", "--weights=lut{b} --outliers=0.45% --rounding=nearest --calib=STATS --activations=f32"),
+    ("LUT, refined", "--weights=lut{b} --calib=STATS --activations=f32"),
+    ("LUT + 0.45 % sparse, refined", "--weights=lut{b} --outliers=0.45% --calib=STATS --activations=f32"),
 ]
 
 

@@ -39,7 +39,7 @@ protected:
   Value times(Builder &b, Value x, int64_t y);
   Value add(Builder &b, Value x, Value y);
   Value sub(Builder &b, Value x, Value y);
-  /// Zeros of no thread's: [threads][shape..].
+  /// Memory [threads][shape..], the unknown dims of which are `sizes`.
   Value scratch(Builder &b, llvm::ArrayRef<int64_t> shape, mlir::Type element, mlir::ValueRange sizes);
   bool startsPerQuery() { return op.getCausal() || isKeptBy(2); }
 

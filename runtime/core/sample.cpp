@@ -5,33 +5,19 @@
 #include <algorithm>
 #include <string.h>
 
+#include "lib/numerics/Philox.h"
 #include "runtime/core/error.h"
 #include "runtime/core/session.h"
 
 namespace sq {
 namespace {
 
-/* Philox4x32-10 (Salmon, Moraes, Dror and Shaw: Parallel random numbers: as
- * easy as 1, 2, 3; SC 2011): the first two words of block `counter` of `key`.
- */
+/* The first two words of block `counter` of `key`. */
 uint64_t philox(uint64_t key, uint64_t counterLow, uint64_t counterHigh) {
-  uint32_t c[4] = {static_cast<uint32_t>(counterLow),
-                   static_cast<uint32_t>(counterLow >> 32),
-                   static_cast<uint32_t>(counterHigh),
-                   static_cast<uint32_t>(counterHigh >> 32)};
-  uint32_t k[2] = {static_cast<uint32_t>(key),
-                   static_cast<uint32_t>(key >> 32)};
-  for (int round = 0; round < 10; ++round) {
-    uint64_t a = static_cast<uint64_t>(c[0]) * 0xD2511F53u,
-             b = static_cast<uint64_t>(c[2]) * 0xCD9E8D57u;
-    uint32_t next[4] = {
-        static_cast<uint32_t>(b >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(b),
-        static_cast<uint32_t>(a >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(a)};
-    memcpy(c, next, sizeof c);
-    k[0] += 0x9E3779B9u;
-    k[1] += 0xBB67AE85u;
-  }
-  return static_cast<uint64_t>(c[1]) << 32 | c[0];
+  auto low = [](uint64_t x) { return static_cast<uint32_t>(x); };
+  auto words = numerics::philox({low(counterLow), low(counterLow >> 32), low(counterHigh), low(counterHigh >> 32)},
+                                {low(key), low(key >> 32)});
+  return static_cast<uint64_t>(words[1]) << 32 | words[0];
 }
 
 /* exp(x) for x <= 0, to some 1e-15: 2^n exp(r) with |r| <= ln(2) / 2 and
