@@ -4,6 +4,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
 
+#include <cstdlib>
+
 using namespace sq;
 
 static const llvm::StringRef kV3Features[] = {"avx2", "fma",   "bmi1", "bmi2",
@@ -44,5 +46,17 @@ std::string sq::bestHostLevel() {
   for (const HostTarget &target : kTargets)
     if (llvm::all_of(target.features, [&](llvm::StringRef f) { return has.lookup(f == "bmi1" ? "bmi" : f); }))
       best = target.level.str();
+  return best;
+}
+
+std::string sq::runtimeHostLevel() {
+  std::string best = bestHostLevel();
+  if (const char *cap = std::getenv("SQ_CPU"))
+    for (const HostTarget &target : kTargets) {
+      if (target.level == best)
+        break;
+      if (target.level == cap)
+        return cap;
+    }
   return best;
 }

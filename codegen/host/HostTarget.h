@@ -41,6 +41,10 @@ std::optional<HostTarget> findHostTarget(llvm::StringRef level);
 /// state; empty when it has none.
 std::string bestHostLevel();
 
+/// The same, but not above what SQ_CPU says, as the runtime takes no higher one: what runs in this process
+/// is compiled for it. (What SQ_CPU says wrongly, the runtime tells.)
+std::string runtimeHostLevel();
+
 } // namespace sq
 
 #endif

@@ -82,18 +82,9 @@ private:
   Status compile() {
     report("compile");
     CompileOptions compile;
-    std::string level = bestHostLevel();
-    if (level.empty())
+    compile.levels = {runtimeHostLevel()};
+    if (compile.levels[0].empty())
       return Status::lacking("this CPU lacks AVX2 and FMA, which compiled programs need");
-    // The runtime takes no level above SQ_CPU; what that says wrongly, it tells.
-    if (const char *cap = std::getenv("SQ_CPU"))
-      for (const HostTarget &target : hostTargets()) {
-        if (target.level == level)
-          break;
-        if (target.level == cap)
-          level = cap;
-      }
-    compile.levels = {level};
     compile.threads = options.threads;
     compile.observe = true;
     if (!options.shape.empty())

@@ -119,7 +119,7 @@ Status timeBoth(TimedLayer &bytes, TimedLayer &floats, const LayerShape &shape, 
 CompileResult sq::measureLayers(const std::vector<LayerShape> &shapes, const MeasureOptions &given,
                                 std::vector<LayerTimes> &times) {
   MeasureOptions options = given;
-  std::string best = bestHostLevel();
+  std::string best = runtimeHostLevel();
   if (options.levels.empty() && !best.empty())
     options.levels = {best};
   auto failed = [](const Status &status) {

@@ -18,26 +18,10 @@ using namespace mlir;
 namespace sq::sensitivity {
 namespace {
 
-/// The best level of this CPU that SQ_CPU allows: the runtime takes no other.
-Status chooseLevel(CompileOptions &compile) {
-  std::string level = bestHostLevel();
-  if (level.empty())
-    return Status::lacking(
-        "this CPU lacks AVX2 and FMA, which compiled programs need");
-  if (const char *cap = std::getenv("SQ_CPU"))
-    for (const HostTarget &target : hostTargets()) {
-      if (target.level == level)
-        break;
-      if (target.level == cap)
-        level = cap;
-    }
-  compile.levels = {level};
-  return {};
-}
-
 Status makeOptions(const RunnerOptions &options, CompileOptions &compile) {
-  if (Status s = chooseLevel(compile); !s.ok())
-    return s;
+  compile.levels = {runtimeHostLevel()};
+  if (compile.levels[0].empty())
+    return Status::lacking("this CPU lacks AVX2 and FMA, which compiled programs need");
   compile.threads = options.threads;
   if (!options.shape.empty())
     for (const std::string &text : split(options.shape, ','))

@@ -40,7 +40,7 @@ struct Program {
   std::string make(const std::string &file,
                    std::optional<GradientOptions> gradients) {
     CompileOptions options;
-    options.levels = {bestHostLevel()};
+    options.levels = {runtimeHostLevel()};
     options.gradients = std::move(gradients);
     CompileResult result = artifact.compile(file, options);
     if (result.code != ExitCode::Done)
