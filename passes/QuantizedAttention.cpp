@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
 
 #include <cmath>
@@ -42,15 +43,20 @@ struct Quantizer {
     return linear && isa<quant::QuantizedType>(getElementTypeOrSelf(linear.getX()));
   }
 
-  bool hasKernel() {
+  /// Why the operands keep it in float; null when they do not.
+  const char *whyFloat() {
     for (Value v : {op.getQ(), op.getK(), op.getV()}) {
       auto type = dyn_cast<RankedTensorType>(v.getType());
       if (!type || !type.getElementType().isF32() || type.isDynamicDim(2) || type.isDynamicDim(3) || type.getDimSize(3) % 4 ||
-          type.getDimSize(3) > kMostHeadElements || !isFromBytes(v))
-        return false;
+          type.getDimSize(3) > kMostHeadElements)
+        return "heads of f32 with a known multiple of 4 elements, at most 1024, have a kernel";
+      if (!isFromBytes(v))
+        return "its operands do not come from layers in 8 bits alone";
     }
-    return llvm::none_of(std::initializer_list<const TensorStats *>{candidate.q, candidate.k, candidate.v},
-                         [](const TensorStats *s) { return !s || s->isEmpty() || s->channels() == 0; });
+    for (const TensorStats *stats : {candidate.q, candidate.k, candidate.v})
+      if (!stats || stats->isEmpty() || stats->channels() == 0)
+        return "calibration has not seen its operands";
+    return nullptr;
   }
 
   /// The layer that alone reads the result, by way of `reshapes`.
@@ -167,11 +173,14 @@ struct Quantizer {
     return made;
   }
 
-  bool run(ArrayRef<LayerInput> inputs, const calibration::RangeOptions &ranges) {
+  /// Null when it was done.
+  const char *run(ArrayRef<LayerInput> inputs, const calibration::RangeOptions &ranges) {
+    if (const char *why = whyFloat())
+      return why;
     SmallVector<Operation *> reshapes;
     const LayerInput *to = reader(inputs, reshapes);
-    if (!to || !hasKernel())
-      return false;
+    if (!to)
+      return "its result is not read by one layer in 8 bits alone";
     QuantizeOp quantize = to->op;
     auto readerType = dyn_cast<UniformQuantizedType>(getElementTypeOrSelf(quantize.getType()));
     bool sharesKeys = cast<RankedTensorType>(op.getQ().getType()).getDimSize(2) != cast<RankedTensorType>(op.getK().getType()).getDimSize(2);
@@ -181,18 +190,18 @@ struct Quantizer {
     bool fits = readerType && readerType.getStorageType().isInteger(8) && readerType.getStorageTypeMax() - readerType.getStorageTypeMin() == 255;
     // A channel of v has one factor, so queries that share keys need the same.
     if (!fits || (!factors.empty() && (sharesKeys || factors.size() != candidate.v->channels())))
-      return false;
+      return "what reads its result has factors that v cannot take, or other bytes";
     BooleanMask mask{false, false, Value()};
     if (op.getMask()) {
       std::optional<BooleanMask> found = booleanMask(op.getMask());
       if (!found)
-        return false;
+        return "its mask may hold other numbers than 0 and -9990 or less";
       mask = *found;
     }
     Scales s = scales(ranges, factors);
     auto exp = numerics::OctaveExp::of(s.q * s.k * op.getScale().convertToDouble());
     if (!(scoreError(s) <= kMostScoreError) || exp.shift > kMostExpShift)
-      return false;
+      return "rounding q and k would change its probabilities too much";
 
     Value keep = mask.hides ? kept(mask) : Value();
     Value q = quantized(op.getQ(), type(true, s.q, 0), {}), k = quantized(op.getK(), type(false, s.k, s.kZero), {}),
@@ -207,13 +216,19 @@ struct Quantizer {
     quantize.erase();
     op->getResult(0).replaceAllUsesWith(op.getOuts()); // only sizes are left to ask for
     op.erase();
-    return true;
+    return nullptr;
   }
 };
 
 } // namespace
 
-bool sq::quantizeAttention(const AttentionCandidate &candidate, ArrayRef<LayerInput> inputs, const calibration::RangeOptions &ranges,
+void sq::quantizeAttention(const AttentionCandidate &candidate, ArrayRef<LayerInput> inputs, const calibration::RangeOptions &ranges,
                            DenseMap<Value, Value> &keeps) {
-  return Quantizer{candidate, keeps}.run(inputs, ranges);
+  Location at = AttentionOp(candidate.op).getLoc();
+  const char *why = Quantizer{candidate, keeps}.run(inputs, ranges);
+  auto options = remark::RemarkOpts::name("attention").category("sq-quantize");
+  if (why)
+    remark::missed(at, options) << remark::add("stays in float: {0}", why);
+  else
+    remark::passed(at, options) << remark::add("in 8 bits");
 }
