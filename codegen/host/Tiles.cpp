@@ -55,12 +55,13 @@ std::string sq::parseTiles(StringRef text, Tiles &tiles) {
                         .Case("rows", &tiles.rows)
                         .Case("vectors", &tiles.vectors)
                         .Case("block", &tiles.block)
+                        .Case("steps", &tiles.steps)
                         .Case("keys", &tiles.keys)
                         .Case("batch", &tiles.batch)
                         .Default(nullptr);
     int64_t most = name == "rows" || name == "vectors" ? kMostRows : 4096;
     if (!size)
-      return ("there is no tile size '" + name + "'; there are rows, vectors, block, keys, batch").str();
+      return ("there is no tile size '" + name + "'; there are rows, vectors, block, steps, keys, batch").str();
     if (value.getAsInteger(10, *size) || *size < 1 || *size > most)
       return (name + "=" + value + " is not a number from 1 to " + Twine(most)).str();
   }
@@ -105,4 +106,11 @@ int64_t sq::chooseBlock(const HostTarget &target, const Tiles &tiles, int64_t de
   // Half of L2 for the left operand; the other half is for the panel at hand and the next.
   int64_t rows = target.l2 / 2 / (std::max<int64_t>(depth, 1) * sizeof(float));
   return alignTo(std::clamp<int64_t>(rows / 16 * 16, 32, 128), tiles.rows);
+}
+
+int64_t sq::chooseSteps(const HostTarget &target, const Tiles &tiles, int64_t depth) {
+  // 3/4 of L1: the rest is for the rows of a tile and what waits of their sums.
+  int64_t most = tiles.steps ? tiles.steps : target.l1 * 3 / 4 / (kPanelColumns * sizeof(float));
+  int64_t parts = std::max<int64_t>(divideCeil(depth, most), 1);
+  return divideCeil(depth, parts); // equal ones
 }

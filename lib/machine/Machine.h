@@ -8,7 +8,7 @@ namespace sq {
 
 struct Machine {
   int threads = 0;
-  double flops = 0;              // f32 multiply-adds from registers, operations/s, all threads
+  double flops = 0;              // f32 multiply-adds from registers, operations/s, all threads, at the clock that they keep
   double read = -1, triad = -1;  // bytes/s from memory; -1 when not measured, or for want of memory
   double bandwidth() const { return read > triad ? read : triad; }
 };

@@ -166,3 +166,34 @@ func.func @rank_3_strided(%x: memref<?x?x4xf32, strided<[?, 8, 1]>>, %w: memref<
   }
   return
 }
+
+// -----
+
+// Where 400 steps of k of a panel do not fit into L1 (128 do, of 48 columns): four parts of 100. The first begins with
+// zeros; sums wait in a buffer of each thread; the last adds what the rows have and goes through the epilogue.
+// CHECK-LABEL: @parts_of_k
+// AVX512-DAG: %[[LEN:.*]] = arith.constant 100 : index
+// AVX512-DAG: %[[LAST:.*]] = arith.constant 300 : index
+// AVX512: %[[WAIT:.*]] = memref.alloc(%{{.*}}) : memref<?x{{.*}}x48xf32>
+// AVX512: sq.parallel "matmul"
+// AVX512: :24 = scf.for %{{.*}} = %{{.*}} to %[[LEN]]
+// AVX512-NOT: arith.negf
+// AVX512: vector.store %{{.*}}, %[[WAIT]]
+// AVX512: scf.for %[[K0:.*]] = %[[LEN]] to %[[LAST]] step %[[LEN]]
+// AVX512: vector.load %[[WAIT]]
+// AVX512: :24 = scf.for %[[K:.*]] = %{{.*}} to %[[LEN]]
+// AVX512: arith.addi %[[K0]], %[[K]]
+// AVX512: vector.store %{{.*}}, %[[WAIT]]
+// AVX512: vector.load %[[WAIT]]
+// AVX512: :24 = scf.for
+// AVX512: arith.negf
+// AVX512-NOT: vector.store %{{.*}}, %[[WAIT]]
+// AVX512: return
+func.func @parts_of_k(%x: memref<?x400xf32>, %w: memref<1x400x48xf32>, %y: memref<?x48xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<?x400xf32>, memref<1x400x48xf32>) outs(%y : memref<?x48xf32>) {
+  ^bb0(%acc: f32):
+    %a = arith.negf %acc : f32
+    sq.yield %a : f32
+  }
+  return
+}
