@@ -1,6 +1,6 @@
 """sq's contraction kernel as a share of the machine's multiply-adds, f32, one
 thread: hot, one weight run again and again, and cold, 24 weights in turn that
-read the same rows, as the layers of a model do."""
+read the same rows and write to the same memory, as the layers of a model do."""
 
 import json
 import os

@@ -91,11 +91,14 @@ def bert(path):
 
 def linear(path, n, k, count):
     g = Graph()
-    outputs = [g.add("MatMul", "y%d" % i, "x", g.weight("w%d" % i, k, n)) for i in range(count)]
+    products = [g.add("MatMul", "y%d" % i, "x", g.weight("w%d" % i, k, n)) for i in range(count)]
+    # Of each only the largest of a row is kept, so that they have one memory in turn, as in the layers of a model.
+    largest = [g.add("ReduceMax", "m%d" % i, product, axes=[1]) for i, product in enumerate(products)]
+    y = g.add("Concat", "y", *largest, axis=1)
     g.save(
         path,
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", k])],
-        [helper.make_tensor_value_info(y, TensorProto.FLOAT, ["rows", n]) for y in outputs],
+        [helper.make_tensor_value_info(y, TensorProto.FLOAT, ["rows", count])],
     )
 
 

@@ -23,7 +23,9 @@ using Vector16 = float __attribute__((vector_size(64)));
 
 /// Two ports with a latency of four need 8 sums; 16 registers hold 12.
 constexpr int kSums = 12;
-constexpr int64_t kRounds = 400000;
+/// A tenth of a millisecond: a core that only multiplies draws less power than one that also loads, and within
+/// milliseconds it takes a higher clock.
+constexpr int64_t kRounds = 50000;
 
 template <typename V> SQ_INLINE float multiplyAdd() {
   V sums[kSums], a = V{} + 0.999f, b = V{} + 0.001f;
@@ -125,16 +127,19 @@ template <typename Work> double sustainedTime(int threads, int trials, Work work
 
 } // namespace
 
+double measureFlops(const std::string &level, int threads, int trials) {
+  bool wide = level != "x86-64-v3";
+  double time = sustainedTime(threads, trials, [&](int) { return wide ? multiplyAdd512() : multiplyAdd256(); });
+  return 2.0 * kSums * (wide ? 16 : 8) * kRounds * threads / time;
+}
+
 Machine measureMachine(const std::string &level, int threads, Effort effort) {
   bool wide = level != "x86-64-v3";
-  int64_t lanes = wide ? 16 : 8;
   bool quick = effort == Effort::Quick;
   auto start = std::chrono::steady_clock::now();
   Machine machine;
   machine.threads = threads;
-  // About 60 ms, or 15.
-  double time = sustainedTime(threads, quick ? 20 : 80, [&](int) { return wide ? multiplyAdd512() : multiplyAdd256(); });
-  machine.flops = 2.0 * kSums * lanes * kRounds * threads / time;
+  machine.flops = measureFlops(level, threads, quick ? 160 : 600); // about 60 ms, or 15
 
   int64_t cache = std::max<int64_t>(sysconf(_SC_LEVEL3_CACHE_SIZE), 8 << 20);
   // Elements; most of the quick way is the first touch of its memory.
@@ -167,7 +172,7 @@ Machine measureMachine(const std::string &level, int threads, Effort effort) {
   double bytes = 4.0 * share * threads;
   // On a busy machine the first touch alone may have taken longer than the quick way may.
   std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-  time = bestTime(threads, !quick ? 5 : spent.count() < 0.06 ? 3 : 1, [&](int t) { return wide ? read512(arrays[t]) : read256(arrays[t]); });
+  double time = bestTime(threads, !quick ? 5 : spent.count() < 0.06 ? 3 : 1, [&](int t) { return wide ? read512(arrays[t]) : read256(arrays[t]); });
   machine.read = bytes / time;
   if (quick)
     return machine;

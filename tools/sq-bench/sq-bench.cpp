@@ -167,7 +167,11 @@ struct Row {
   int64_t items = 1, tokens = -1;
   int64_t peakKiB = -1, deviceBytes = -1;
   std::vector<KernelRow> kernels; // launches, in the schedule's order
+  double flops = 0;               // Machine::flops between the runs that were profiled
 };
+
+/// Seconds between measurements of Row::flops, which take a tenth of a millisecond.
+constexpr double kProbeEvery = 0.002;
 
 class Bench {
 public:
@@ -293,14 +297,16 @@ private:
     return {};
   }
 
-  /// Medians, as in the row itself: what disturbs a run now and then is not the kernel's.
+  /// Medians, as in the row itself: what disturbs a run now and then is not the kernel's. Now and then multiply-adds from
+  /// registers are timed, as the clock depends on what ran before.
   Status profile(Session &session, const std::vector<Tensor> &inputs, Row &row) {
     if (Status s = fromRuntime(sq_session_set_profiling(session.get(), 1)); !s.ok())
       return s;
     std::vector<Kernel> described = kernelsFor(module, inputs, row.threads);
     std::vector<std::vector<double>> times(described.size());
     std::vector<double> calls(described.size());
-    double start = now();
+    std::vector<double> flops;
+    double start = now(), probed = 0;
     do {
       const sq_kernel_time *kernels;
       int32_t count;
@@ -312,22 +318,30 @@ private:
         times[i].push_back(kernels[i].seconds);
         calls[i] += kernels[i].calls;
       }
+      if (!module.onDevice() && now() - probed > kProbeEvery) {
+        flops.push_back(measureFlops(sq_module_cpu_level(module.get()), row.threads, 1));
+        probed = now();
+      }
     } while (now() - start < minTime);
     for (size_t i = 0; i < described.size(); ++i)
       if (calls[i])
         row.kernels.push_back({std::move(described[i]), calls[i] / times[i].size(), median(times[i]), 1});
+    if (!flops.empty())
+      row.flops = median(flops);
     return {};
   }
 
-  /// The peaks for `threads`, measured once.
-  const Machine &machineFor(int threads) {
-    static const Machine unknown;
+  /// The peaks for the row's threads; bandwidths are measured once.
+  Machine machineFor(const Row &row) {
     if (module.onDevice())
-      return unknown;
-    for (const Machine &machine : machines)
-      if (machine.threads == threads)
-        return machine;
-    return machines.emplace_back(measureMachine(sq_module_cpu_level(module.get()), threads));
+      return {};
+    auto known = std::find_if(machines.begin(), machines.end(), [&](const Machine &m) { return m.threads == row.threads; });
+    Machine machine = known != machines.end()
+                          ? *known
+                          : machines.emplace_back(measureMachine(sq_module_cpu_level(module.get()), row.threads));
+    if (row.flops > 0)
+      machine.flops = row.flops;
+    return machine;
   }
 
   /// The CPU level, or on a device which one it is.
@@ -345,7 +359,7 @@ private:
                 row.shape.empty() ? "fixed" : row.shape.c_str(), row.threads, 1e3 * row.median,
                 1e3 * row.min, 1e3 * row.p90, row.items / row.median, tokens, peak);
     if (flags.has("per-kernel"))
-      printRoofline(groupAlike(row.kernels), machineFor(row.threads), levelName());
+      printRoofline(groupAlike(row.kernels), machineFor(row), levelName());
   }
 
   void printJson(const Row &row) {
@@ -363,7 +377,7 @@ private:
       std::printf(", \"device_memory_mib\": %.6g", row.deviceBytes / 1048576.0);
     if (flags.has("per-kernel")) {
       std::printf(", ");
-      printRooflineJson(row.kernels, machineFor(row.threads), levelName());
+      printRooflineJson(row.kernels, machineFor(row), levelName());
     }
     std::printf("}\n");
   }
