@@ -34,9 +34,8 @@ using amx::kTileRows;
 
 constexpr int64_t kPanel = 32; // columns: two tiles
 constexpr int64_t kBlockRows = 2 * kTileRows;
-constexpr int64_t kChunkRows = 128;
-constexpr int64_t kChunkBlocks = kChunkRows / kBlockRows;
-constexpr int64_t kLongDepth = 12; // steps of k: more go in parts of kPartSteps
+constexpr int64_t kChunkRows = 128; // of the input that stay in L2, unless --tile=block= says otherwise
+constexpr int64_t kLongDepth = 12;  // steps of k: more go in parts of kPartSteps, unless --tile=depth= does
 constexpr int64_t kPartSteps = 8;
 constexpr int64_t kRowsTogether = 4;         // in the epilogue
 constexpr int64_t kFlopsPerThread = 1 << 23; // 10 us, as for f32
@@ -48,6 +47,10 @@ struct Emitter : EpilogueEmitter {
   bool bytes;
   int64_t tileDepth = bytes ? kRowBytes : kRowBytes / 2; // elements of k of a tile
   int64_t steps = llvm::divideCeil(depth, tileDepth);
+  int64_t chunkBlocks = llvm::divideCeil(target.tiles.block ? target.tiles.block : kChunkRows, kBlockRows);
+  /// Steps of a part of k; all of them where the weight's stay in L1 as they are.
+  int64_t mostSteps = target.tiles.depth ? llvm::divideCeil(target.tiles.depth, tileDepth) : steps > kLongDepth ? kPartSteps : steps;
+  bool hasParts = mostSteps < steps;
   int64_t panelCount = llvm::divideCeil(columns, kPanel), lastWidth = columns - (panelCount - 1) * kPanel;
   Value rows = {}, zero = {}, one = {};
   Value tiles = {}; // [ceil(rows / 16)][steps][16][tileDepth]: x
@@ -134,7 +137,7 @@ struct Emitter : EpilogueEmitter {
 
   /// Where tile i of the sums of a block waits.
   Value sumAddress(ImplicitLocOpBuilder &b, Value block, int64_t i) {
-    Value tile = add(b, times(b, thread, kChunkBlocks * 4), plus(b, times(b, block, 4), i));
+    Value tile = add(b, times(b, thread, chunkBlocks * 4), plus(b, times(b, block, 4), i));
     return amx::address(b, sums, times(b, tile, kTileRows * kTileRows));
   }
   void park(ImplicitLocOpBuilder &b, Value sum, Value block, int64_t i) {
@@ -191,9 +194,9 @@ struct Emitter : EpilogueEmitter {
   /// Fetches to L2 what step s of a block has to fetch of the panel after this one, of `blocks` equal shares. Behind the last
   /// panel lies what the next layer begins with.
   void prefetch(ImplicitLocOpBuilder &b, Value panel, Value block, Value blocks, Value s) {
-    constexpr int64_t kLines = 2 * kTileRows / kChunkBlocks; // of a step, of four blocks
+    constexpr int64_t kShares = 4, kLines = 2 * kTileRows / kShares; // of the lines of a step
     Value share = add(b, arith::MulIOp::create(b, block, indexConstant(b, steps)), s);
-    Value shares = arith::DivUIOp::create(b, plus(b, blocks, kChunkBlocks - 1), blocks); // of four that this block stands for
+    Value shares = arith::DivUIOp::create(b, plus(b, blocks, kShares - 1), blocks); // that this block stands for
     Value first = arith::MulIOp::create(b, share, shares);
     loop(b, first, add(b, first, shares), 1, [&](ImplicitLocOpBuilder &pb, Value part) {
       for (int64_t line = 0; line < kLines; ++line) {
@@ -216,14 +219,13 @@ struct Emitter : EpilogueEmitter {
   void overlapped(ImplicitLocOpBuilder &b, Value from, Value to, Value begin, Value end, Value blocks) {
     // Parts of k, unless there is one block: its sums can stay where they are.
     Value parts = one, partSteps = indexConstant(b, steps);
-    if (steps > kLongDepth) {
+    if (hasParts) {
       Value isOne = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, blocks, one);
-      partSteps = arith::SelectOp::create(b, isOne, partSteps, indexConstant(b, kPartSteps));
+      partSteps = arith::SelectOp::create(b, isOne, partSteps, indexConstant(b, mostSteps));
       parts = ceilDiv(b, indexConstant(b, steps), partSteps);
     }
-    int64_t leastSteps = steps > kLongDepth ? kPartSteps : steps;
-    Value rowsPerStep =
-        indexConstant(b, llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(leastSteps - 1, 1)), kRowsTogether));
+    Value rowsPerStep = indexConstant(
+        b, llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(std::min(mostSteps, steps) - 1, 1)), kRowsTogether));
     Value perPanel = b.createOrFold<arith::MulIOp>(parts, blocks);
     Value firstTile = arith::DivUIOp::create(b, begin, indexConstant(b, kTileRows));
     Value blockRows = indexConstant(b, kBlockRows);
@@ -249,7 +251,7 @@ struct Emitter : EpilogueEmitter {
       Value isFirst = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, part, zero);
       Value tile = add(ib, firstTile, times(ib, block, 2));
       auto beginning = [&](int64_t i) {
-        if (steps <= kLongDepth)
+        if (!hasParts)
           return zeroTile(ib, i);
         Value none = amx::address(ib, zeros, indexConstant(ib, i * kRowBytes));
         return amx::loadTile(ib, arith::SelectOp::create(ib, isFirst, none, sumAddress(ib, block, i)),
@@ -324,7 +326,7 @@ struct Emitter : EpilogueEmitter {
     finish(b, zero, begin, zero, count, panel, width);
   }
 
-  /// Panels [from, to) of rows [begin, end), at most kChunkRows.
+  /// Panels [from, to) of rows [begin, end), at most chunkBlocks * 32.
   void panelsOf(ImplicitLocOpBuilder &b, Value from, Value to, Value begin, Value end) {
     // Two tiles of rows at a time, as long as the second is of use.
     Value count = arith::SubIOp::create(b, end, begin);
@@ -364,13 +366,13 @@ struct Emitter : EpilogueEmitter {
       next = allocTiles(b, columns / tileDepth);
     Value threads = ThreadsOp::create(b, b.getIndexType());
     sums = memref::AllocOp::create(
-        b, MemRefType::get({ShapedType::kDynamic, kChunkBlocks * 4, kTileRows, kTileRows}, vectorType.getElementType()),
+        b, MemRefType::get({ShapedType::kDynamic, chunkBlocks * 4, kTileRows, kTileRows}, vectorType.getElementType()),
         ValueRange(threads));
     // Each thread has rows of its own, as in the kernels around: fetching what another core wrote takes longer than
     // many a product here.
     Value panels = indexConstant(b, panelCount);
     Value share = times(b, ceilDiv(b, ceilDiv(b, rows, threads), indexConstant(b, kBlockRows)), kBlockRows);
-    Value chunkRows = arith::MinUIOp::create(b, arith::MaxUIOp::create(b, share, one), indexConstant(b, kChunkRows));
+    Value chunkRows = arith::MinUIOp::create(b, arith::MaxUIOp::create(b, share, one), indexConstant(b, chunkBlocks * kBlockRows));
     Value count = arith::MulIOp::create(b, ceilDiv(b, rows, chunkRows), panels);
     Value cost = arith::MulIOp::create(b, arith::MinUIOp::create(b, rows, chunkRows), indexConstant(b, 2 * depth * kPanel));
     ParallelOp::create(b, kernelName("matmul", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),

@@ -230,7 +230,7 @@ struct Emitter : EpilogueEmitter {
       scratch = memref::AllocOp::create(
           b, MemRefType::get({ShapedType::kDynamic, target.tiles.rows, kPanelColumns}, b.getI32Type()),
           ValueRange(ThreadsOp::create(b, b.getIndexType())));
-    partSteps = chooseSteps(target, target.tiles, depth);
+    partSteps = choosePart(target, target.tiles, depth);
     if (!bytes && partSteps < depth)
       partial = memref::AllocOp::create(b, MemRefType::get({ShapedType::kDynamic, most, kPanelColumns}, b.getF32Type()),
                                         ValueRange(ThreadsOp::create(b, b.getIndexType())));

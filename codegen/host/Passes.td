@@ -51,7 +51,7 @@ def LowerKernelsPass : Pass<"sq-lower-kernels", "::mlir::func::FuncOp"> {
     Option<"level", "level", "std::string", /*default=*/"\"x86-64-v3\"",
            "CPU level: x86-64-v3 (default), avx512, vnni or amx">,
     Option<"tile", "tile", "std::string", /*default=*/"",
-           "sizes of tiles instead of the cost model's: rows=8,vectors=3,block=64,steps=128,keys=64">
+           "sizes of tiles instead of the cost model's: rows=8,vectors=3,block=64,depth=128,keys=64">
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

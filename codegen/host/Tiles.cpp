@@ -55,13 +55,13 @@ std::string sq::parseTiles(StringRef text, Tiles &tiles) {
                         .Case("rows", &tiles.rows)
                         .Case("vectors", &tiles.vectors)
                         .Case("block", &tiles.block)
-                        .Case("steps", &tiles.steps)
+                        .Case("depth", &tiles.depth)
                         .Case("keys", &tiles.keys)
                         .Case("batch", &tiles.batch)
                         .Default(nullptr);
     int64_t most = name == "rows" || name == "vectors" ? kMostRows : 4096;
     if (!size)
-      return ("there is no tile size '" + name + "'; there are rows, vectors, block, steps, keys, batch").str();
+      return ("there is no tile size '" + name + "'; there are rows, vectors, block, depth, keys, batch").str();
     if (value.getAsInteger(10, *size) || *size < 1 || *size > most)
       return (name + "=" + value + " is not a number from 1 to " + Twine(most)).str();
   }
@@ -108,9 +108,9 @@ int64_t sq::chooseBlock(const HostTarget &target, const Tiles &tiles, int64_t de
   return alignTo(std::clamp<int64_t>(rows / 16 * 16, 32, 128), tiles.rows);
 }
 
-int64_t sq::chooseSteps(const HostTarget &target, const Tiles &tiles, int64_t depth) {
+int64_t sq::choosePart(const HostTarget &target, const Tiles &tiles, int64_t depth) {
   // 3/4 of L1: the rest is for the rows of a tile and what waits of their sums.
-  int64_t most = tiles.steps ? tiles.steps : target.l1 * 3 / 4 / (kPanelColumns * sizeof(float));
+  int64_t most = tiles.depth ? tiles.depth : target.l1 * 3 / 4 / (kPanelColumns * sizeof(float));
   int64_t parts = std::max<int64_t>(divideCeil(depth, most), 1);
   return divideCeil(depth, parts); // equal ones
 }

@@ -185,42 +185,46 @@ TEST(Amx, Chain) {
                       << literal("b", b) << ",\n"
                       << literal("c", c)
                       << "\n> {\n  s = MatMul(x, a)\n  h = Relu(s)\n  y = MatMul(h, b)\n  z = MatMul(x, c)\n}\n";
-  CompileOptions options;
-  options.precision = "bf16";
-  CompiledModel model(path, onTiles(options));
-  ASSERT_TRUE(model.ok());
-  for (auto [batch, m] : {std::pair(1, 1), {1, 16}, {1, 33}, {3, 48}, {1, 128}, {2, 97}, {5, 64}}) {
-    Tensor x = randomF32(random, {batch, m, k});
-    std::vector<double> before; // by one thread: not a bit depends on their number
-    for (int threads : {1, 2, 3}) {
-      Program program = model.open(threads);
-      auto results = program.run({x});
-      ASSERT_TRUE(bool(results)) << llvm::toString(results.takeError());
-      if (before.empty())
-        before = (*results)[0].reals;
-      ASSERT_EQ((*results)[0].reals, before) << batch << " x " << m << ", " << threads << " threads";
-      for (int64_t row = 0; row < batch * m; ++row) {
-        auto times = [](const std::vector<double> &left, const Tensor &w, double *size = nullptr) {
-          std::vector<double> sums(w.shape[1]);
-          for (int64_t j = 0; j < w.shape[1]; ++j)
-            for (size_t l = 0; l < left.size(); ++l) {
-              sums[j] += roundToBF16(left[l]) * roundToBF16(w.reals[l * w.shape[1] + j]);
-              if (size)
-                *size = std::max(*size, std::fabs(left[l] * w.reals[l * w.shape[1] + j]));
-            }
-          return sums;
-        };
-        std::vector<double> left(x.reals.begin() + row * k, x.reals.begin() + (row + 1) * k), h = times(left, a);
-        for (double &value : h)
-          value = std::max(value, 0.0);
-        double largest = 0;
-        std::vector<double> y = times(h, b, &largest), z = times(left, c);
-        for (int64_t j = 0; j < n; ++j) {
-          // A hidden number near the middle of two of bf16 may go the other way.
-          ASSERT_NEAR((*results)[0].reals[row * n + j], y[j], 8 * largest * 0x1p-8)
-              << batch << " x " << m << ", " << threads << " threads, row " << row;
-          ASSERT_NEAR((*results)[1].reals[row * n + j], z[j], 1e-4)
-              << batch << " x " << m << ", " << threads << " threads, row " << row;
+  for (const char *tile : {"", "block=64,depth=64", "depth=32"}) { // 64, 128 rows; k whole, in parts of 2 tiles, of 1
+    SCOPED_TRACE(std::string("--tile=") + tile);
+    CompileOptions options;
+    options.precision = "bf16";
+    options.tile = tile;
+    CompiledModel model(path, onTiles(options));
+    ASSERT_TRUE(model.ok());
+    for (auto [batch, m] : {std::pair(1, 1), {1, 16}, {1, 33}, {3, 48}, {1, 128}, {2, 97}, {5, 64}}) {
+      Tensor x = randomF32(random, {batch, m, k});
+      std::vector<double> before; // by one thread: not a bit depends on their number
+      for (int threads : {1, 2, 3}) {
+        Program program = model.open(threads);
+        auto results = program.run({x});
+        ASSERT_TRUE(bool(results)) << llvm::toString(results.takeError());
+        if (before.empty())
+          before = (*results)[0].reals;
+        ASSERT_EQ((*results)[0].reals, before) << batch << " x " << m << ", " << threads << " threads";
+        for (int64_t row = 0; row < batch * m; ++row) {
+          auto times = [](const std::vector<double> &left, const Tensor &w, double *size = nullptr) {
+            std::vector<double> sums(w.shape[1]);
+            for (int64_t j = 0; j < w.shape[1]; ++j)
+              for (size_t l = 0; l < left.size(); ++l) {
+                sums[j] += roundToBF16(left[l]) * roundToBF16(w.reals[l * w.shape[1] + j]);
+                if (size)
+                  *size = std::max(*size, std::fabs(left[l] * w.reals[l * w.shape[1] + j]));
+              }
+            return sums;
+          };
+          std::vector<double> left(x.reals.begin() + row * k, x.reals.begin() + (row + 1) * k), h = times(left, a);
+          for (double &value : h)
+            value = std::max(value, 0.0);
+          double largest = 0;
+          std::vector<double> y = times(h, b, &largest), z = times(left, c);
+          for (int64_t j = 0; j < n; ++j) {
+            // A hidden number near the middle of two of bf16 may go the other way.
+            ASSERT_NEAR((*results)[0].reals[row * n + j], y[j], 8 * largest * 0x1p-8)
+                << batch << " x " << m << ", " << threads << " threads, row " << row;
+            ASSERT_NEAR((*results)[1].reals[row * n + j], z[j], 1e-4)
+                << batch << " x " << m << ", " << threads << " threads, row " << row;
+          }
         }
       }
     }

@@ -60,28 +60,28 @@ TEST(Tiles, Asked) {
       }
 }
 
-TEST(Tiles, StepsAreEqualPartsOfAtMostWhatFits) {
+TEST(Tiles, DepthInEqualPartsOfAtMostWhatFits) {
   for (const HostTarget &target : hostTargets())
     for (int64_t depth = 1; depth <= 5000; depth += 37) {
-      int64_t steps = chooseSteps(target, Tiles(), depth), parts = (depth + steps - 1) / steps;
+      int64_t steps = choosePart(target, Tiles(), depth), parts = (depth + steps - 1) / steps;
       EXPECT_LE(steps, depth);
       EXPECT_LE(steps * kPanelColumns * 4, target.l1 * 3 / 4) << depth;
       EXPECT_GE((steps + 1) * parts, depth);
       EXPECT_LT(parts * steps - depth, parts) << depth; // the last is not much shorter
     }
   Tiles asked;
-  asked.steps = 100;
-  EXPECT_EQ(chooseSteps(hostTargets()[1], asked, 384), 96);
-  EXPECT_EQ(chooseSteps(hostTargets()[1], asked, 60), 60);
+  asked.depth = 100;
+  EXPECT_EQ(choosePart(hostTargets()[1], asked, 384), 96);
+  EXPECT_EQ(choosePart(hostTargets()[1], asked, 60), 60);
 }
 
 TEST(Tiles, Parsed) {
   Tiles tiles;
   EXPECT_EQ(parseTiles("", tiles), "");
-  EXPECT_EQ(parseTiles("rows=6,block=96,steps=50,batch=4096", tiles), "");
+  EXPECT_EQ(parseTiles("rows=6,block=96,depth=50,batch=4096", tiles), "");
   EXPECT_EQ(tiles.rows, 6);
   EXPECT_EQ(tiles.block, 96);
-  EXPECT_EQ(tiles.steps, 50);
+  EXPECT_EQ(tiles.depth, 50);
   EXPECT_EQ(tiles.batch, 4096);
   EXPECT_EQ(tiles.keys, 0);
   for (const char *wrong : {"rows", "rows=", "rows=0", "rows=-1", "rows=17", "block=5000", "tile=1", "=", "rows=8;keys=1"})
