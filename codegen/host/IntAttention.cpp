@@ -61,45 +61,72 @@ Value Emitter::scratch(Builder &b, ArrayRef<int64_t> shape, Type element, ValueR
 // Packing
 //===----------------------------------------------------------------------===//
 
-/// Key by key, four bytes of it go to its lane of each row. (Tiles take signed bytes as they are.)
+/// The rows of `x`, which are equally long, element by element: a tree of interleavings, as there is one for pairs.
+static Value interleaved(ImplicitLocOpBuilder &b, ArrayRef<Value> x) {
+  if (x.size() == 1)
+    return x.front();
+  SmallVector<Value> even, odd;
+  for (size_t i = 0; i < x.size(); i += 2) {
+    even.push_back(x[i]);
+    odd.push_back(x[i + 1]);
+  }
+  Value first = interleaved(b, even), second = interleaved(b, odd);
+  int64_t n = cast<VectorType>(first.getType()).getNumElements();
+  SmallVector<int64_t> order;
+  for (int64_t i = 0; i < n; ++i)
+    order.append({i, n + i});
+  return vector::ShuffleOp::create(b, first, second, order);
+}
+
+/// The most of 2, 4, 8, ... `limit` bytes or words that divides `count`.
+static int64_t widestPart(int64_t count, int64_t limit) {
+  int64_t part = 1;
+  while (count % (2 * part) == 0 && part < limit)
+    part *= 2;
+  return part;
+}
+
+/// As many keys as there are lanes: four bytes of each side by side, then the next four. Of keys that do not exist the
+/// last one's: their scores begin with none. (Tiles take signed bytes as they are.)
 void Emitter::packKeys(Builder &b) {
-  auto four = VectorType::get({4}, b.getI8Type());
-  Value offset = arith::ConstantOp::create(b, DenseElementsAttr::get(four, b.getI8IntegerAttr(-128)));
-  loop(b, zero, keys, 1, [&](Builder &kb, Value t) {
-    Value width = indexConstant(kb, lanes);
-    Value tile = arith::DivUIOp::create(kb, t, width), lane = times(kb, arith::RemUIOp::create(kb, t, width), 4);
-    Value first = times(kb, tile, size / 4);
-    for (int64_t d = 0; d < size; d += 4) {
-      Value x = vector::LoadOp::create(kb, four, k, ValueRange{batch, t, keyHead, indexConstant(kb, d)});
-      if (!op.getKUnsigned() && !target.amx)
-        x = arith::XOrIOp::create(kb, x, offset);
-      vector::StoreOp::create(kb, x, packedK, ValueRange{thread, plus(kb, first, d / 4), lane});
+  int64_t part = widestPart(size / 4, 8); // words
+  auto row = VectorType::get({4 * part}, b.getI8Type()), words = VectorType::get({part}, b.getI32Type());
+  Value offset = arith::ConstantOp::create(b, DenseElementsAttr::get(row, b.getI8IntegerAttr(-128)));
+  Value last = sub(b, keys, one);
+  loop(b, zero, ceilDiv(b, keys, indexConstant(b, lanes)), 1, [&](Builder &kb, Value tile) {
+    Value t = times(kb, tile, lanes), first = times(kb, tile, size / 4);
+    for (int64_t d = 0; d < size; d += 4 * part) {
+      SmallVector<Value> rows;
+      for (int64_t i = 0; i < lanes; ++i) {
+        Value x = vector::LoadOp::create(
+            kb, row, k, ValueRange{batch, arith::MinUIOp::create(kb, plus(kb, t, i), last), keyHead, indexConstant(kb, d)});
+        if (!op.getKUnsigned() && !target.amx)
+          x = arith::XOrIOp::create(kb, x, offset);
+        rows.push_back(vector::BitCastOp::create(kb, words, x));
+      }
+      Value all = vector::BitCastOp::create(kb, VectorType::get({4 * part * lanes}, kb.getI8Type()), interleaved(kb, rows));
+      for (int64_t w = 0; w < part; ++w) {
+        SmallVector<int64_t> own = llvm::to_vector(llvm::seq(4 * lanes * w, 4 * lanes * (w + 1)));
+        vector::StoreOp::create(kb, vector::ShuffleOp::create(kb, all, all, own), packedK,
+                                ValueRange{thread, plus(kb, first, d / 4 + w), zero});
+      }
     }
   });
 }
 
 /// Element by element, the bytes of four keys side by side. Of keys that do not exist the last one's: their weight is 0.
 void Emitter::packValues(Builder &b) {
-  int64_t chunk = 4;
-  while (size % (2 * chunk) == 0 && chunk < 16)
-    chunk *= 2;
+  int64_t chunk = widestPart(size, 16);
   auto part = VectorType::get({chunk}, b.getI8Type());
-  auto interleave = [](Builder &ib, Value x, Value y) -> Value {
-    int64_t n = cast<VectorType>(x.getType()).getNumElements();
-    SmallVector<int64_t> order;
-    for (int64_t i = 0; i < n; ++i)
-      order.append({i, n + i});
-    return vector::ShuffleOp::create(ib, x, y, order);
-  };
   Value last = sub(b, keys, one);
   loop(b, zero, ceilDiv(b, keys, indexConstant(b, 4)), 1, [&](Builder &kb, Value four) {
     Value t = times(kb, four, 4);
     for (int64_t d = 0; d < size; d += chunk) {
-      Value row[4];
+      SmallVector<Value> rows;
       for (int64_t i = 0; i < 4; ++i)
-        row[i] = vector::LoadOp::create(
-            kb, part, v, ValueRange{batch, arith::MinUIOp::create(kb, plus(kb, t, i), last), keyHead, indexConstant(kb, d)});
-      Value all = interleave(kb, interleave(kb, row[0], row[2]), interleave(kb, row[1], row[3]));
+        rows.push_back(vector::LoadOp::create(
+            kb, part, v, ValueRange{batch, arith::MinUIOp::create(kb, plus(kb, t, i), last), keyHead, indexConstant(kb, d)}));
+      Value all = interleaved(kb, rows);
       vector::StoreOp::create(kb, all, packedV, ValueRange{thread, four, indexConstant(kb, 4 * d)});
     }
   });

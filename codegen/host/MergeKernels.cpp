@@ -1,8 +1,9 @@
 //===-- MergeKernels.cpp - independent products in one launch ------------------===//
 //
 // Queries, keys and values are three products of one operand, as are the two
-// halves of a gated layer. Their tasks form one range: threads meet once instead
-// of three times, and share what is left at its end.
+// halves of a gated layer. Threads meet once instead of three times. A part of the
+// one range is the same part of each product: who has some rows of the queries has
+// those of keys and values, which the next kernel finds in its own core's cache.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -65,24 +66,21 @@ DictionaryAttr addWork(MutableArrayRef<sq::ParallelOp> kernels) {
 /// Replaces `kernels`, in their order, by one at the last.
 void merge(MutableArrayRef<sq::ParallelOp> kernels) {
   ImplicitLocOpBuilder b(kernels.front().getLoc(), kernels.back());
-  SmallVector<Value> ends; // of the kernels' parts of the range
-  Value grain;
+  Value total, grain;
   for (sq::ParallelOp op : kernels) {
-    Value last = ends.empty() ? Value() : ends.back();
-    ends.push_back(last ? b.createOrFold<arith::AddIOp>(last, op.getCount()) : op.getCount());
-    grain = grain ? b.createOrFold<arith::MaxUIOp>(grain, op.getGrain()) : op.getGrain();
+    total = total ? b.createOrFold<arith::AddIOp>(total, op.getCount()) : op.getCount();
+    grain = grain ? b.createOrFold<arith::AddIOp>(grain, op.getGrain()) : op.getGrain();
   }
   auto merged = sq::ParallelOp::create(
-      b, kernels.front().getName(), ends.back(), grain, [&](OpBuilder &o, Location l, ValueRange range) {
+      b, kernels.front().getName(), total, grain, [&](OpBuilder &o, Location l, ValueRange range) {
         ImplicitLocOpBuilder ib(l, o);
-        for (auto [i, op] : llvm::enumerate(kernels)) {
-          Value from = range[0], to = arith::MinSIOp::create(ib, range[1], ends[i]);
-          if (i > 0) {
-            from = arith::SubIOp::create(ib, arith::MaxSIOp::create(ib, from, ends[i - 1]), ends[i - 1]);
-            to = arith::SubIOp::create(ib, to, ends[i - 1]);
-          }
+        auto shareOf = [&](Value at, Value count) -> Value {
+          return sq::ceilDiv(ib, arith::MulIOp::create(ib, at, count), total);
+        };
+        for (sq::ParallelOp op : kernels) {
+          Value from = shareOf(range[0], op.getCount()), to = shareOf(range[1], op.getCount());
           Value some = arith::CmpIOp::create(ib, arith::CmpIPredicate::slt, from, to);
-          scf::IfOp::create(ib, some, [&, op = op](OpBuilder &nested, Location) mutable {
+          scf::IfOp::create(ib, some, [&](OpBuilder &nested, Location) {
             IRMapping map;
             Value part[] = {from, to, range[2]};
             for (auto [argument, value] : llvm::zip(op.getBody().getArguments(), part))

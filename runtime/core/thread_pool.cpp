@@ -21,6 +21,9 @@ namespace {
 /* Longer than the gap between two kernels of a run, shorter than what a core
  * should be kept busy for nothing. */
 constexpr int64_t spinNanoseconds = 50000;
+/* So long without `pause`, by which some virtual machines notice a waiting core
+ * and give it to others. */
+constexpr int64_t eagerNanoseconds = 20000;
 
 int64_t now() {
   timespec t;
@@ -46,14 +49,16 @@ struct alignas(64) Signal {
     if (done(word.load(std::memory_order_acquire)))
       return;
     if (spin) {
-      int64_t end = now() + spinNanoseconds;
+      int64_t begin = now(), waited = 0;
       do {
         for (int i = 0; i < 32; ++i) {
-          __builtin_ia32_pause();
+          if (waited > eagerNanoseconds)
+            __builtin_ia32_pause();
           if (done(word.load(std::memory_order_acquire)))
             return;
         }
-      } while (now() < end);
+        waited = now() - begin;
+      } while (waited < spinNanoseconds);
     }
     /* `sleeping` and `word` are both sequentially consistent: either the
      * changer sees the sleeper and wakes it, or the sleeper sees the change. */
@@ -69,7 +74,7 @@ struct alignas(64) Signal {
 };
 
 struct alignas(64) Worker {
-  Signal start; /* counts the jobs given to this worker */
+  Signal start; /* counts the jobs it was called for */
   ThreadPool *pool;
   pthread_t thread;
   int32_t index; /* thread number in kernels: 1 and up */
@@ -82,6 +87,11 @@ struct alignas(64) Share {
   int64_t end;
 };
 
+/* Of ThreadPool::job: workers may still begin. The caller ends that when nothing
+ * is left to begin: one that comes late, from sleep or because something else
+ * ran on its core, is not waited for. */
+constexpr uint32_t jobIsOpen = 1u << 31;
+
 } // namespace
 
 class ThreadPool {
@@ -89,7 +99,7 @@ public:
   int threads;   /* workers + 1 */
   int started;   /* workers whose thread exists */
   bool spin;     /* off when there are more threads than cores: spinning would keep others from work */
-  Signal pending; /* workers that have not finished the current job */
+  Signal job;    /* jobIsOpen, and how many workers are at it */
   Worker *workers;
   Share *shares; /* one per thread */
 
@@ -122,13 +132,20 @@ void work(ThreadPool &pool, int32_t index) {
 void *workerMain(void *argument) {
   Worker &worker = *static_cast<Worker *>(argument);
   ThreadPool &pool = *worker.pool;
-  for (uint32_t seen = 0;; ++seen) {
+  for (uint32_t seen = 0;;) {
     worker.start.wait(pool.spin, [&](uint32_t word) { return word != seen; });
+    seen = worker.start.word.load();
     if (worker.quit)
       return nullptr;
-    work(pool, worker.index);
-    if (pool.pending.word.fetch_sub(1) == 1)
-      pool.pending.wakeIfSleeping();
+    /* What there is to know of a job stays as it is while this counts. */
+    uint32_t job = pool.job.word.load();
+    while (job & jobIsOpen)
+      if (pool.job.word.compare_exchange_weak(job, job + 1)) {
+        work(pool, worker.index);
+        if (pool.job.word.fetch_sub(1) == 1)
+          pool.job.wakeIfSleeping();
+        break;
+      }
   }
 }
 
@@ -209,11 +226,12 @@ void poolRun(ThreadPool *pool, sq_kernel_fn fn, const void *captures, int64_t co
   pool->captures = captures;
   pool->parts = parts;
   pool->grain = grain > 1 ? grain : 1;
-  pool->pending.word.store(static_cast<uint32_t>(parts - 1));
+  pool->job.word.store(jobIsOpen);
   for (int64_t i = 1; i < parts; ++i)
     post(pool->workers[i - 1]);
   work(*pool, 0);
-  pool->pending.wait(pool->spin, [](uint32_t word) { return word == 0; });
+  if (pool->job.word.fetch_and(~jobIsOpen) != jobIsOpen)
+    pool->job.wait(pool->spin, [](uint32_t word) { return word == 0; });
 }
 
 } // namespace sq
