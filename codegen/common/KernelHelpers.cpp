@@ -71,6 +71,25 @@ Value sq::denseMemref(ImplicitLocOpBuilder &b, Value memref) {
   return copy;
 }
 
+/// Bytes between threads' parts: caches fetch up to 20 lines ahead.
+static constexpr int64_t kApart = 2048;
+
+Value sq::allocPerThread(ImplicitLocOpBuilder &b, ArrayRef<OpFoldResult> sizes, Type element) {
+  SmallVector<int64_t> shape = {ShapedType::kDynamic};
+  SmallVector<Value> dynamic = {ThreadsOp::create(b, b.getIndexType())};
+  int64_t rowBytes = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  for (OpFoldResult size : sizes.drop_front())
+    rowBytes *= getConstantIntValue(size).value_or(16); // of what is not known, at least
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    int64_t more = i == 0 ? llvm::divideCeil(kApart, rowBytes) : 0;
+    std::optional<int64_t> known = getConstantIntValue(size);
+    shape.push_back(known ? *known + more : ShapedType::kDynamic);
+    if (!known)
+      dynamic.push_back(more ? plus(b, cast<Value>(size), more) : cast<Value>(size));
+  }
+  return memref::AllocOp::create(b, MemRefType::get(shape, element), dynamic);
+}
+
 Value sq::asRows(ImplicitLocOpBuilder &b, Value memref) {
   auto type = cast<MemRefType>(memref.getType());
   int64_t rank = type.getRank();

@@ -27,6 +27,9 @@ mlir::Value ceilDiv(mlir::ImplicitLocOpBuilder &b, mlir::Value a, mlir::Value c)
 mlir::Value grainFor(mlir::ImplicitLocOpBuilder &b, mlir::Value cost, int64_t target);
 /// `memref` with a dense row-major layout: itself, or a fresh copy.
 mlir::Value denseMemref(mlir::ImplicitLocOpBuilder &b, mlir::Value memref);
+/// Memory [threads][sizes...] of which each thread has its own part. Parts are apart, by more rows (of the first of `sizes`):
+/// what a core's cache fetches ahead at the end of one would take from another core what it writes.
+mlir::Value allocPerThread(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type element);
 /// A dense memref of any rank as [product of the leading dims, last dim].
 mlir::Value asRows(mlir::ImplicitLocOpBuilder &b, mlir::Value memref);
 /// The index of each dim in `sizes` of the flat row-major index `flat`.

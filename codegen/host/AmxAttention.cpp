@@ -475,19 +475,8 @@ struct Emitter {
     vectorType = VectorType::get({kLanes}, b.getF32Type());
     auto maskDim = [&](int64_t dim) { return cast<MemRefType>(mask.getType()).getDimSize(dim); };
     hasRowMask = mask && (maskDim(2) != 1 || (maskDim(1) != 1 && group > 1));
-    Value threads = ThreadsOp::create(b, b.getIndexType());
     Value steps = arith::MaxUIOp::create(b, ceilDiv(b, keys, indexConstant(b, kStep)), indexConstant(b, 1));
-    auto scratch = [&](std::initializer_list<OpFoldResult> sizes, Type element) -> Value {
-      SmallVector<int64_t> shape = {ShapedType::kDynamic};
-      SmallVector<Value> dynamic = {threads};
-      for (OpFoldResult size : sizes) {
-        auto constant = getConstantIntValue(size);
-        shape.push_back(constant.value_or(ShapedType::kDynamic));
-        if (!constant)
-          dynamic.push_back(cast<Value>(size));
-      }
-      return memref::AllocOp::create(b, MemRefType::get(shape, element), dynamic);
-    };
+    auto scratch = [&](ArrayRef<OpFoldResult> sizes, Type element) { return allocPerThread(b, sizes, element); };
     auto constant = [&](int64_t value) -> OpFoldResult { return b.getIndexAttr(value); };
     Type f32 = b.getF32Type(), bf16 = b.getBF16Type();
     scoreRow = plus(b, arith::MinUIOp::create(b, times(b, steps, kStep), indexConstant(b, kKeys)), kLanes);
@@ -502,13 +491,11 @@ struct Emitter {
     largest = scratch({constant(kRows)}, f32);
     sums = scratch({constant(2 * kRows)}, f32);
 
-    Value heads = dimOf(b, k, 2), rows = indexConstant(b, kRows), one = indexConstant(b, 1);
-    // A thread has queries of its own and all heads, as the kernels around have rows of their own: to bring keys into tiles
-    // twice takes less than to fetch what another core wrote.
-    Value blocks = ceilDiv(b, queries, rows);
-    Value chunkBlocks = arith::MaxUIOp::create(b, ceilDiv(b, blocks, threads), one);
+    Value heads = dimOf(b, k, 2), rows = indexConstant(b, kRows);
+    Value blocks = ceilDiv(b, queries, rows), batches = dimOf(b, out, 0);
+    Value chunkBlocks = amx::blocksPerTask(b, blocks, arith::MulIOp::create(b, batches, heads));
     Value chunks = ceilDiv(b, blocks, chunkBlocks);
-    Value count = product(b, {dimOf(b, out, 0), chunks, heads});
+    Value count = product(b, {batches, chunks, heads});
     Value cost = product(b, {keys, chunkBlocks, indexConstant(b, 4 * kRows * size)});
     ParallelOp::create(b, kernelName("attention", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),
                        [&](OpBuilder &o, Location l, ValueRange range) {
@@ -516,7 +503,7 @@ struct Emitter {
                          thread = range[2];
                          zeros = amx::zeroLines(pb);
                          loop(pb, range[0], range[1], 1, [&](ImplicitLocOpBuilder &hb, Value task) {
-                           SmallVector<Value> where = delinearize(hb, task, {dimOf(hb, out, 0), chunks, heads});
+                           SmallVector<Value> where = delinearize(hb, task, {batches, chunks, heads});
                            batch = where[0];
                            head = where[2];
                            packKeys(hb);

@@ -36,17 +36,9 @@ struct Emitter : IntAttentionEmitter {
     productsPerThread = 1 << 21;
   }
 
-  /// A thread has queries of its own and all heads, as the kernels around have rows of their own: to pack keys twice takes
-  /// less than to fetch what another core wrote.
   Value taskRows(Builder &b) override {
-    // Whole heads where threads get equally many, or nearly: keys and values are packed once.
-    Value rows = indexConstant(b, kRows), threads = ThreadsOp::create(b, b.getIndexType());
-    Value heads = arith::MulIOp::create(b, dimOf(b, out, 0), keyHeads), rest = arith::RemUIOp::create(b, heads, threads);
-    Value isWhole = arith::OrIOp::create(
-        b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest, zero),
-        arith::CmpIOp::create(b, arith::CmpIPredicate::uge, heads, times(b, threads, 4)));
-    Value all = ceilDiv(b, queries, rows), blocks = arith::SelectOp::create(b, isWhole, all, ceilDiv(b, all, threads));
-    return arith::MulIOp::create(b, arith::MaxUIOp::create(b, blocks, one), rows);
+    Value rows = indexConstant(b, kRows), heads = arith::MulIOp::create(b, dimOf(b, out, 0), keyHeads);
+    return arith::MulIOp::create(b, amx::blocksPerTask(b, ceilDiv(b, queries, rows), heads), rows);
   }
 
   void allocate(Builder &b) override { packedQ = scratch(b, {2 * kRows, kStep * depthSteps}, b.getI8Type(), {}); }

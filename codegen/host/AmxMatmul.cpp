@@ -137,7 +137,8 @@ struct Emitter : EpilogueEmitter {
 
   /// Where tile i of the sums of a block waits.
   Value sumAddress(ImplicitLocOpBuilder &b, Value block, int64_t i) {
-    Value tile = add(b, times(b, thread, chunkBlocks * 4), plus(b, times(b, block, 4), i));
+    int64_t perThread = cast<MemRefType>(sums.getType()).getDimSize(1);
+    Value tile = add(b, times(b, thread, perThread), plus(b, times(b, block, 4), i));
     return amx::address(b, sums, times(b, tile, kTileRows * kTileRows));
   }
   void park(ImplicitLocOpBuilder &b, Value sum, Value block, int64_t i) {
@@ -365,9 +366,8 @@ struct Emitter : EpilogueEmitter {
     if (hasReader)
       next = allocTiles(b, columns / tileDepth);
     Value threads = ThreadsOp::create(b, b.getIndexType());
-    sums = memref::AllocOp::create(
-        b, MemRefType::get({ShapedType::kDynamic, chunkBlocks * 4, kTileRows, kTileRows}, vectorType.getElementType()),
-        ValueRange(threads));
+    auto size = [&](int64_t n) -> OpFoldResult { return b.getIndexAttr(n); };
+    sums = allocPerThread(b, {size(chunkBlocks * 4), size(kTileRows), size(kTileRows)}, vectorType.getElementType());
     // Each thread has rows of its own, as in the kernels around: fetching what another core wrote takes longer than
     // many a product here.
     Value panels = indexConstant(b, panelCount);

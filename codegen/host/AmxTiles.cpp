@@ -69,6 +69,15 @@ Value amx::multiplyBytes(ImplicitLocOpBuilder &b, Value sums, Value lhs, Value r
   return multiply(b, name, sums, lhs, rhs);
 }
 
+Value amx::blocksPerTask(ImplicitLocOpBuilder &b, Value blocks, Value heads) {
+  Value threads = ThreadsOp::create(b, b.getIndexType()), zero = indexConstant(b, 0);
+  Value rest = arith::RemUIOp::create(b, heads, threads), many = arith::MulIOp::create(b, threads, indexConstant(b, 4));
+  Value isWhole = arith::OrIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest, zero),
+                                       arith::CmpIOp::create(b, arith::CmpIPredicate::uge, heads, many));
+  Value some = arith::SelectOp::create(b, isWhole, blocks, ceilDiv(b, blocks, threads));
+  return arith::MaxUIOp::create(b, some, indexConstant(b, 1));
+}
+
 Value amx::toBf16(ImplicitLocOpBuilder &b, Value low, Value high) {
   return call(b, VectorType::get({32}, b.getBF16Type()), "llvm.x86.avx512bf16.cvtne2ps2bf16.512", {high, low});
 }

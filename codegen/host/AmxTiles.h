@@ -29,6 +29,10 @@ enum class Signs { UnsignedSigned, SignedUnsigned, SignedSigned };
 mlir::Value multiplyBytes(mlir::ImplicitLocOpBuilder &b, mlir::Value sums, mlir::Value lhs, mlir::Value rhs,
                           Signs signs = Signs::UnsignedSigned);
 
+/// Of attention: how many of a head's `blocks` of queries are a task, of `heads` of all the batch. A task brings its keys
+/// into tiles first, so that is all of them where threads get equally many heads, or nearly; else threads share a head.
+mlir::Value blocksPerTask(mlir::ImplicitLocOpBuilder &b, mlir::Value blocks, mlir::Value heads);
+
 /// Two vectors of 16 f32, rounded to the nearest bf16 (ties to even), as one of 32.
 mlir::Value toBf16(mlir::ImplicitLocOpBuilder &b, mlir::Value low, mlir::Value high);
 

@@ -394,9 +394,7 @@ struct Emitter : Operands {
     scoreRows = arith::AddIOp::create(b, resultRows, resultRows);
     maskRows = plus(b, scoreRows, target.tiles.keys);
     Value rows = maskPerQuery ? plus(b, maskRows, target.tiles.keys) : maskRows;
-    scratch = memref::AllocOp::create(
-        b, MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, blockVectors * target.lanes}, b.getF32Type()),
-        ValueRange{ThreadsOp::create(b, b.getIndexType()), rows});
+    scratch = allocPerThread(b, {rows, b.getIndexAttr(blockVectors * target.lanes)}, b.getF32Type());
     SmallVector<Value> sizes = {dimOf(b, out, 0), heads, ceilDiv(b, queries, perBlock)};
     // Of a cache the first row's length has to speak for all.
     Value seen = lengths ? arith::MinUIOp::create(b, keys, arith::AddIOp::create(b, dimOf(b, q, 1), lengthOf(b, zero))) : keys;

@@ -50,11 +50,7 @@ Value Emitter::add(Builder &b, Value x, Value y) { return b.createOrFold<arith::
 Value Emitter::sub(Builder &b, Value x, Value y) { return b.createOrFold<arith::SubIOp>(x, y); }
 
 Value Emitter::scratch(Builder &b, ArrayRef<int64_t> shape, Type element, ValueRange sizes) {
-  SmallVector<int64_t> dims = {ShapedType::kDynamic};
-  dims.append(shape.begin(), shape.end());
-  SmallVector<Value> dynamic = {ThreadsOp::create(b, b.getIndexType())};
-  llvm::append_range(dynamic, sizes);
-  return memref::AllocOp::create(b, MemRefType::get(dims, element), dynamic);
+  return allocPerThread(b, getMixedValues(shape, sizes, b), element);
 }
 
 //===----------------------------------------------------------------------===//

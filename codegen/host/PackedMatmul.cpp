@@ -226,14 +226,12 @@ struct Emitter : EpilogueEmitter {
     Value count = arith::MulIOp::create(b, ceilDiv(b, rows, arith::MaxUIOp::create(b, chunkRows, one)), panels);
     Value cost = arith::MulIOp::create(b, arith::MinUIOp::create(b, chunkRows, rows),
                                        indexConstant(b, 2 * depth * std::min(columns, kPanelColumns)));
+    auto size = [&](int64_t n) -> OpFoldResult { return b.getIndexAttr(n); };
     if (bytes && !isCheap(kCheapOnBytes))
-      scratch = memref::AllocOp::create(
-          b, MemRefType::get({ShapedType::kDynamic, target.tiles.rows, kPanelColumns}, b.getI32Type()),
-          ValueRange(ThreadsOp::create(b, b.getIndexType())));
+      scratch = allocPerThread(b, {size(target.tiles.rows), size(kPanelColumns)}, b.getI32Type());
     partSteps = choosePart(target, target.tiles, depth);
     if (!bytes && partSteps < depth)
-      partial = memref::AllocOp::create(b, MemRefType::get({ShapedType::kDynamic, most, kPanelColumns}, b.getF32Type()),
-                                        ValueRange(ThreadsOp::create(b, b.getIndexType())));
+      partial = allocPerThread(b, {size(most), size(kPanelColumns)}, b.getF32Type());
     ParallelOp::create(b, kernelName("matmul", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),
                        [&](OpBuilder &nested, Location loc, ValueRange range) {
                          thread = range[2];

@@ -94,8 +94,8 @@ def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::ModuleOp"> {
   let summary = "launch independent products together";
   let description = [{
     Matrix products of @main that follow each other, such as those of queries, keys and
-    values, become one kernel whose range is their ranges in a row, unless one
-    writes what another reads or writes.
+    values, become one kernel, unless one writes what another reads or writes. A
+    part of its range is the same part of each of theirs.
 
     Before: `--sq-share-kernels` ran. After: the same, with fewer launches.
 
@@ -103,10 +103,10 @@ def MergeKernelsPass : Pass<"sq-merge-kernels", "::mlir::ModuleOp"> {
     sq.parallel "matmul:q" %n, %g { call @sq_shared_0(%begin, %end, %thread, %x, %wq, %q) }
     sq.parallel "matmul:k" %m, %h { call @sq_shared_0(%begin, %end, %thread, %x, %wk, %k) }
     ==>
-    sq.parallel "matmul:q" %n_plus_m, %max_g_h {
-      // [begin, end) below n
+    sq.parallel "matmul:q" %n_plus_m, %g_plus_h {
+      // from ceil(begin n / (n + m)) to ceil(end n / (n + m))
       scf.if ... { call @sq_shared_0(..., %x, %wq, %q) }
-      // what lies in [n, n + m), less n
+      // the same of m
       scf.if ... { call @sq_shared_0(..., %x, %wk, %k) }
     }
     ```

@@ -111,16 +111,17 @@ public:
 
 namespace {
 
-/* Thread `index` works through its own share, half of what is left at a time,
- * then helps those that are slower: cores of one machine differ, by their kind
- * or by what else runs on them. Who does what changes no result. */
+/* Thread `index` works through its own share, most of what is left at a time (a
+ * kernel begins anew with each), then helps those that are slower: cores of one
+ * machine differ, by their kind or by what else runs on them. Who does what
+ * changes no result. */
 void work(ThreadPool &pool, int32_t index) {
   for (int64_t i = 0; i < pool.parts; ++i) {
     Share &share = pool.shares[(index + i) % pool.parts];
     int64_t begin = share.next.load(std::memory_order_relaxed);
     while (begin < share.end) {
-      int64_t left = share.end - begin, half = (left + 1) / 2;
-      int64_t size = half > pool.grain ? half : pool.grain < left ? pool.grain : left;
+      int64_t left = share.end - begin, most = left - left / 4;
+      int64_t size = most > pool.grain ? most : pool.grain < left ? pool.grain : left;
       if (share.next.compare_exchange_weak(begin, begin + size, std::memory_order_relaxed)) {
         pool.fn(pool.captures, begin, begin + size, index);
         begin = share.next.load(std::memory_order_relaxed);

@@ -319,7 +319,8 @@ private:
         calls[i] += kernels[i].calls;
       }
       if (!module.onDevice() && now() - probed > kProbeEvery) {
-        flops.push_back(measureFlops(sq_module_cpu_level(module.get()), row.threads, 1));
+        // The session's threads spin for a while after a run, where others are to be measured.
+        flops.push_back(measureFlops(sq_module_cpu_level(module.get()), row.threads, row.threads > 1 ? 8 : 1));
         probed = now();
       }
     } while (now() - start < minTime);

@@ -14,7 +14,8 @@
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
 // CHECK: vector.store %{{.*}}, %[[TILES]]
 // CHECK: vector.maskedload %[[X]]
-// CHECK: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x16x16x16xf32>
+// Its sums, and 2 KiB between those of one thread and the next.
+// CHECK: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x18x16x16xf32>
 // CHECK: sq.parallel "matmul"
 // CHECK: scf.if
 // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c0_i64)
@@ -61,7 +62,7 @@ func.func @main(%x: memref<?x40xf32>, %y: memref<?x70xf32>) {
 // BYTES: %[[TILES:.*]] = memref.alloc(%{{.*}}) : memref<?x2x16x64xi8>
 // BYTES: vector.load %[[X]]{{.*}}vector<64xi8>
 // BYTES: vector.load %[[X]]{{.*}}vector<36xi8>
-// BYTES: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x16x16x16xi32>
+// BYTES: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x18x16x16xi32>
 // BYTES: :4 = scf.for
 // BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
 // BYTES: vector.load %[[SUMS]]{{.*}}vector<16xi32>

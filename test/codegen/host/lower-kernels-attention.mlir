@@ -13,8 +13,8 @@
 // CHECK-NOT: sq.attention
 // CHECK: %[[KEYS:.*]] = memref.dim %[[K]], %c1
 // CHECK: %[[THREADS:.*]] = sq.threads : index
-// AVX512: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x128x64xf32>
-// V3: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x128x16xf32>
+// AVX512: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x136x64xf32>
+// V3: %[[SCRATCH:.*]] = memref.alloc(%[[THREADS]]) : memref<?x160x16xf32>
 // CHECK: sq.parallel "attention" %{{.*}}, %{{.*}} : index
 // CHECK-NEXT: ^bb0(%{{.*}}: index, %{{.*}}: index, %[[THREAD:.*]]: index):
 // CHECK: scf.index_switch
@@ -83,8 +83,8 @@ func.func @key_mask(%q: memref<?x?x2x32xf32>, %m: memref<?x1x1x?xf32>, %o: memre
 // CHECK-LABEL: @query_mask
 // CHECK-SAME: %[[M:[^ ]*]]: memref<1x1x?x?xf32>
 // CHECK: %[[KEYS:.*]] = memref.dim %{{.*}}, %c1
-// AVX512: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x192x64xf32>
-// V3: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x192x16xf32>
+// AVX512: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x200x64xf32>
+// V3: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x224x16xf32>
 // CHECK: sq.parallel "attention"
 // CHECK: scf.index_switch
 // CHECK: vector.maskedload %[[M]][%c0, %c0, %{{.*}}, %{{.*}}], %{{.*}}
