@@ -109,16 +109,18 @@ struct Emitter : EpilogueEmitter {
                int64_t width) {
     Value n = arith::MulIOp::create(b, panel, indexConstant(b, kPanelColumns));
     panels.decode(b, n);
-    emitRowTiles(b, indexConstant(b, 0), rows, target.tiles.rows,
-                 [&](ImplicitLocOpBuilder &tb, ArrayRef<Value> row) {
-                   panels.multiply(tb, n, width, row);
-                   loop(tb, row.front(), plus(tb, row.back(), 1), 1,
-                        [&](ImplicitLocOpBuilder &ib, Value y) {
-                          epilogue(ib, panels.sums,
-                                   arith::SubIOp::create(ib, y, row.front()), y,
-                                   n, width);
-                        });
-                 });
+    loop(b, indexConstant(b, 0), rows, CodedPanels::kBlockRows,
+         [&](ImplicitLocOpBuilder &tb, Value first) {
+           Value count = arith::MinUIOp::create(
+               tb, arith::SubIOp::create(tb, rows, first),
+               indexConstant(tb, CodedPanels::kBlockRows));
+           panels.multiply(tb, n, width, first, count);
+           loop(tb, indexConstant(tb, 0), count, 1,
+                [&](ImplicitLocOpBuilder &ib, Value row) {
+                  epilogue(ib, panels.sums, row,
+                           arith::AddIOp::create(ib, first, row), n, width);
+                });
+         });
   }
 
   /// `body` for each of [begin, end), of which the last of all `count` has a
@@ -141,7 +143,8 @@ struct Emitter : EpilogueEmitter {
   void emit(ImplicitLocOpBuilder &b, RoundedInputs &known) {
     if (coded.bytes) {
       if (auto it = known.find(op); it != known.end())
-        std::tie(coded.rounded, coded.roundedScale) = it->second;
+        std::tie(coded.rounded, coded.roundedScale, coded.transposed) =
+            it->second;
       else
         coded.roundInput(b, kernelName("round", op.getLoc()));
     }
@@ -149,9 +152,11 @@ struct Emitter : EpilogueEmitter {
         b,
         MemRefType::get({ShapedType::kDynamic, kRows, kGroup}, b.getF32Type()),
         ValueRange(ThreadsOp::create(b, b.getIndexType())));
-    CodedPanels panels(b, coded, columns);
     Value isFew = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, rows,
                                         indexConstant(b, kRows));
+    if (coded.bytes && coded.rowPtr && !coded.transposed)
+      coded.transposeInput(b, kernelName("transpose", op.getLoc()), isFew);
+    CodedPanels panels(b, coded, columns);
     auto either = [&](int64_t few, int64_t many) -> Value {
       return arith::SelectOp::create(b, isFew, indexConstant(b, few),
                                      indexConstant(b, many));
@@ -178,6 +183,7 @@ struct Emitter : EpilogueEmitter {
               },
               [&](OpBuilder &mo, Location ml) {
                 ImplicitLocOpBuilder mb(ml, mo);
+                panels.prepare(mb);
                 forWidths(
                     mb, range, columns, kPanelColumns,
                     [&](ImplicitLocOpBuilder &ib, Value panel, int64_t width) {
@@ -222,7 +228,8 @@ LogicalResult sq::lowerCodedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
   emitter.emit(b, rounded);
   if (op.hasByteTables() && !rounded.contains(op))
     for (PackedMatmulOp sharer : sharersOfX(op))
-      rounded[sharer] = {emitter.coded.rounded, emitter.coded.roundedScale};
+      rounded[sharer] = {emitter.coded.rounded, emitter.coded.roundedScale,
+                         emitter.coded.transposed};
   rounded.erase(op);
   rewriter.eraseOp(op);
   return success();

@@ -20,6 +20,8 @@ struct CodedRows {
   mlir::Value tableScale, rowPtr, entries; // may be null
   mlir::Value rounded, roundedScale; // bytes: i8 [rows, k padded to blocks];
                                      // f32 [rows, 2], scale and sum of q
+  mlir::Value transposed; // bytes, many rows and a sparse matrix: x as f32 [k,
+                          // rows padded to blocks]; may be null
 
   /// `x` is [rows, k].
   CodedRows(mlir::ImplicitLocOpBuilder &b, PackedMatmulOp op,
@@ -37,6 +39,10 @@ struct CodedRows {
   /// Before the kernel, with tables of bytes: one that rounds the rows of x.
   void roundInput(mlir::ImplicitLocOpBuilder &b, mlir::StringRef name);
 
+  /// Likewise one that transposes x, which does nothing if `isFew`.
+  void transposeInput(mlir::ImplicitLocOpBuilder &b, mlir::StringRef name,
+                      mlir::Value isFew);
+
   /// sum_k x[row, k] w[n, k] for each of `rows`, as scalars.
   llvm::SmallVector<mlir::Value> sums(mlir::ImplicitLocOpBuilder &b,
                                       mlir::Value n,
@@ -47,6 +53,9 @@ struct CodedRows {
                  llvm::ArrayRef<mlir::Value> rows,
                  llvm::SmallVectorImpl<mlir::Value> &sums);
 
+  /// The first entry of row n, and the one after its last.
+  std::pair<mlir::Value, mlir::Value> entriesOf(mlir::ImplicitLocOpBuilder &b,
+                                                mlir::Value n);
   /// Column and value of entry `e`.
   std::pair<mlir::Value, mlir::Value> entryAt(mlir::ImplicitLocOpBuilder &b,
                                               mlir::Value e);
@@ -65,11 +74,16 @@ private:
 /// panel, which a contraction tile multiplies. A thread has one panel, [k][48]
 /// of f32, or [k / 4][48] of fours of bytes.
 struct CodedPanels {
+  /// Of x, whose sums wait in L1 for the epilogue.
+  static constexpr int64_t kBlockRows = 64;
+
   CodedRows &coded;
   int64_t columns; // of the result
   int64_t units;   // rows of a panel: of k, or fours of k
-  mlir::Value panel, blockRows, scales, sums; // memory of all threads
-  mlir::Value thread = {};
+  // Memory of all threads; of sums [threads][kBlockRows][48], and with columns
+  // before rows.
+  mlir::Value panel, blockRows, scales, sums, tileSums, columnSums;
+  mlir::Value thread = {}, zeros = {};
 
   CodedPanels(mlir::ImplicitLocOpBuilder &b, CodedRows &coded, int64_t columns);
 
@@ -77,12 +91,26 @@ struct CodedPanels {
   /// are no more.
   void decode(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
 
-  /// Leaves the sums of `rows` and the panel in `sums`, [threads][tile
-  /// rows][48]. `width` columns exist.
+  /// Once, where the kernel begins.
+  void prepare(mlir::ImplicitLocOpBuilder &b);
+
+  /// Leaves the sums of rows [first, first + count), at most kBlockRows, and
+  /// the panel in `sums`. `width` columns exist.
   void multiply(mlir::ImplicitLocOpBuilder &b, mlir::Value n, int64_t width,
-                llvm::ArrayRef<mlir::Value> rows);
+                mlir::Value first, mlir::Value count);
 
 private:
+  bool onTiles() const { return coded.bytes && coded.target.amx; }
+  void multiplyTiles(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
+                     mlir::Value row, int64_t column, int64_t tiles);
+  void multiplyInRegisters(mlir::ImplicitLocOpBuilder &b, mlir::Value first,
+                           int64_t width, llvm::ArrayRef<mlir::Value> rows);
+  void storeSum(mlir::ImplicitLocOpBuilder &b, mlir::Value sum, mlir::Value x,
+                mlir::Value row, mlir::Value column);
+  void transposeSums(mlir::ImplicitLocOpBuilder &b, mlir::Value from,
+                     mlir::Value to, mlir::Value rows, mlir::Value columns);
+  void addSparse(mlir::ImplicitLocOpBuilder &b, mlir::Value n, int64_t width,
+                 mlir::Value first, mlir::Value count);
   void decodeBlock(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
                    mlir::Value last, mlir::Value block);
   void transpose(mlir::ImplicitLocOpBuilder &b, mlir::Value column,

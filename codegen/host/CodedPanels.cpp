@@ -4,8 +4,8 @@
 // Rows of the weight are decoded a block of codes at a time, 16 of them one
 // after the other into L1, and from there transposed into the panel in squares
 // of a vector's lanes: what has 32 bits there are floats, or fours of bytes
-// along k, as vpdpbusd takes them. All of it costs some 0.2 cycles a weight, a
-// row of x 0.01 (bytes) to 0.03.
+// along k, as vpdpbusd and AMX take them. All of it costs some 0.2 cycles a
+// weight; what follows is in CodedBlocks.cpp.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -15,8 +15,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include "codegen/common/ContractionTile.h"
-#include "codegen/host/Bytes.h"
+#include "codegen/common/Transpose.h"
 #include "codegen/host/CodedMatmul.h"
 #include "codegen/host/Kernels.h"
 #include "lib/numerics/Codes.h"
@@ -44,9 +43,13 @@ CodedPanels::CodedPanels(ImplicitLocOpBuilder &b, CodedRows &coded,
   };
   panel = alloc({padded, kPanelColumns}, element);
   blockRows = alloc({kGroup, inBlock}, element);
-  sums = alloc({coded.target.tiles.rows, kPanelColumns}, b.getF32Type());
+  sums = alloc({kBlockRows, kPanelColumns}, b.getF32Type());
   if (coded.bytes)
     scales = alloc({2, kPanelColumns}, b.getF32Type());
+  if (onTiles())
+    tileSums = alloc({kBlockRows, kPanelColumns}, b.getI32Type());
+  if (coded.transposed)
+    columnSums = alloc({kPanelColumns, kBlockRows}, b.getF32Type());
 }
 
 void CodedPanels::decode(ImplicitLocOpBuilder &b, Value n) {
@@ -125,20 +128,7 @@ void CodedPanels::transpose(ImplicitLocOpBuilder &b, Value column,
              v.push_back(vector::LoadOp::create(
                  ib, coded.sumType(ib), blockRows,
                  ValueRange{thread, indexConstant(ib, part + i), unit}));
-           // Quarters of squares of 2, 4, .. change places.
-           for (int64_t d = 1; d < lanes; d *= 2)
-             for (int64_t i = 0; i < lanes; ++i) {
-               if (i & d)
-                 continue;
-               SmallVector<int64_t> low, high;
-               for (int64_t j = 0; j < lanes; ++j) {
-                 low.push_back(j & d ? lanes + j - d : j);
-                 high.push_back(j & d ? lanes + j : j + d);
-               }
-               Value a = v[i], c = v[i + d];
-               v[i] = vector::ShuffleOp::create(ib, a, c, low);
-               v[i + d] = vector::ShuffleOp::create(ib, a, c, high);
-             }
+           emitTranspose(ib, v);
            for (int64_t i = 0; i < lanes; ++i)
              vector::StoreOp::create(
                  ib, v[i], panel,
@@ -167,89 +157,5 @@ void CodedPanels::scatterSparse(ImplicitLocOpBuilder &b, Value n,
              arith::AddFOp::create(ib, memref::LoadOp::create(ib, panel, at),
                                    value),
              panel, at);
-       });
-}
-
-void CodedPanels::multiply(ImplicitLocOpBuilder &b, Value n, int64_t width,
-                           ArrayRef<Value> rows) {
-  const TiledTarget &target = coded.target;
-  VectorType type = coded.sumType(b);
-  Value zero = indexConstant(b, 0), one = indexConstant(b, 1);
-  for (int64_t sub = 0; sub < width;
-       sub += target.tiles.vectors * target.lanes) {
-    ContractionTile tile;
-    tile.rows = rows.size();
-    tile.vectors = llvm::divideCeil(
-        std::min(width - sub, target.tiles.vectors * target.lanes),
-        target.lanes);
-    tile.vectorType = type;
-    tile.depth = indexConstant(b, units);
-    auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value k) -> Value {
-      if (!coded.bytes)
-        return memref::LoadOp::create(ib, coded.x, ValueRange{rows[r], k});
-      Value at = arith::MulIOp::create(ib, k, indexConstant(ib, 4));
-      Value four =
-          vector::LoadOp::create(ib, VectorType::get({4}, ib.getI8Type()),
-                                 coded.rounded, ValueRange{rows[r], at});
-      Value quad = vector::BitCastOp::create(
-          ib, VectorType::get({1}, ib.getI32Type()), four);
-      return vector::BroadcastOp::create(
-          ib, type, vector::ExtractOp::create(ib, quad, 0));
-    };
-    auto rhs = [&](ImplicitLocOpBuilder &ib, Value k, int64_t v) -> Value {
-      return vector::LoadOp::create(
-          ib, type, panel,
-          ValueRange{thread, k, indexConstant(ib, sub + v * target.lanes)});
-    };
-    auto multiplyFours = [&](ImplicitLocOpBuilder &ib, Value l, Value r,
-                             Value sum) {
-      return multiplyBytes(ib, target, r, l, sum);
-    };
-    tile.lhs = lhs;
-    tile.rhs = rhs;
-    if (coded.bytes)
-      tile.multiply = multiplyFours;
-    SmallVector<Value> result = emitContractionTile(b, tile);
-    auto floats = VectorType::get({target.lanes}, b.getF32Type());
-    for (int64_t v = 0; v < tile.vectors; ++v) {
-      Value column = indexConstant(b, sub + v * target.lanes), scale, least;
-      if (coded.bytes) {
-        scale = vector::LoadOp::create(b, floats, scales,
-                                       ValueRange{thread, zero, column});
-        least = vector::LoadOp::create(b, floats, scales,
-                                       ValueRange{thread, one, column});
-      }
-      for (int64_t r = 0; r < tile.rows; ++r) {
-        Value sum = result[r * tile.vectors + v];
-        if (coded.bytes) {
-          auto ofRow = [&](Value i) {
-            return vector::BroadcastOp::create(
-                b, floats,
-                memref::LoadOp::create(b, coded.roundedScale,
-                                       ValueRange{rows[r], i}));
-          };
-          Value y = vector::FMAOp::create(
-              b, scale, arith::SIToFPOp::create(b, floats, sum),
-              arith::MulFOp::create(b, least, ofRow(one)));
-          sum = arith::MulFOp::create(b, y, ofRow(zero));
-        }
-        vector::StoreOp::create(
-            b, sum, sums, ValueRange{thread, indexConstant(b, r), column});
-      }
-    }
-  }
-  if (!coded.bytes || !coded.rowPtr)
-    return;
-  loop(b, zero, indexConstant(b, width), 1,
-       [&](ImplicitLocOpBuilder &ib, Value column) {
-         SmallVector<Value> own;
-         for (size_t r = 0; r < rows.size(); ++r)
-           own.push_back(memref::LoadOp::create(
-               ib, sums, ValueRange{thread, indexConstant(ib, r), column}));
-         coded.addSparse(ib, arith::AddIOp::create(ib, n, column), rows, own);
-         for (size_t r = 0; r < rows.size(); ++r)
-           memref::StoreOp::create(
-               ib, own[r], sums,
-               ValueRange{thread, indexConstant(ib, r), column});
        });
 }

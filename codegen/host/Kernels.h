@@ -15,8 +15,8 @@
 namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
-/// x of products by tables of bytes that are still to be lowered, rounded already, and the scales of its rows.
-using RoundedInputs = llvm::DenseMap<mlir::Operation *, std::pair<mlir::Value, mlir::Value>>;
+/// x of products by tables of bytes that are still to be lowered, rounded already, the scales of its rows, and x transposed (may be null).
+using RoundedInputs = llvm::DenseMap<mlir::Operation *, std::tuple<mlir::Value, mlir::Value, mlir::Value>>;
 /// With a weight of codes.
 mlir::LogicalResult lowerCodedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &, RoundedInputs &);
 /// Tiles for sums of bytes: without VNNI each operand takes two registers.

@@ -45,7 +45,8 @@ typedef struct sq_module_options {
   const char *device;
   /* Where weights are read on the CPU. "mapped": in the file, shared by all processes that load it. "copied": in memory of
    * the module's own, in huge pages where the system gives them: what is limited by reading weights (decoding a token)
-   * gains what page walks cost. NULL: SQ_WEIGHTS, else "mapped". */
+   * gains what page walks cost. "auto": as mapped, but the codes of weights in 2 to 4 bits are in huge pages; those that
+   * the page cache does not have so are copied when the module is loaded. NULL: SQ_WEIGHTS, else "auto". */
   const char *weights;
 } sq_module_options;
 

@@ -142,7 +142,7 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   builder.Finish(manifest::CreateManifest(builder, SQ_FORMAT_VERSION, producer, modelName, *inputs,
                                           *outputs, variantVector, kernelVector, weightsSize,
                                           hash.low64, hash.high64, report, widenedVector,
-                                          m.widenedSize, cache),
+                                          m.widenedSize, cache, m.codedBegin, m.codedEnd),
                  manifest::ManifestIdentifier());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()),
                      builder.GetSize());

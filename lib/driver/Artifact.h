@@ -78,6 +78,7 @@ struct Manifest {
   std::vector<ManifestWidened> widened;
   uint64_t widenedSize = 0;
   std::optional<ManifestCache> cache = {};
+  uint64_t codedBegin = 0, codedEnd = 0; // of the weight section
 };
 
 /// A piece of the weight section. `write` fills `destination` (`size` bytes,

@@ -120,6 +120,16 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<con
     manifest.widened.push_back({op.getOffset().value_or(0), *op.getWideOffset(),
                                 static_cast<uint64_t>(depth), static_cast<uint64_t>(columns)});
   });
+  func.walk([&](WeightOp op) {
+    if (!op.getCodes())
+      return;
+    auto type = cast<ShapedType>(op.getResult().getType());
+    uint64_t begin = op.getOffset().value_or(0);
+    uint64_t end = begin + type.getNumElements() * type.getElementTypeBitWidth() / 8;
+    bool first = manifest.codedEnd == 0;
+    manifest.codedBegin = first ? begin : std::min(manifest.codedBegin, begin);
+    manifest.codedEnd = std::max(manifest.codedEnd, end);
+  });
   if (auto size = func->getAttrOfType<IntegerAttr>("sq.widened_bytes"))
     manifest.widenedSize = size.getInt();
   for (const Target &target : targets) {

@@ -8,19 +8,22 @@
 
 namespace sq {
 
-/* Pages of files are 4 KB: reading them once, in order, is slower by a fifth to
+/* Pages of files are often 4 KB: reading them once, in order, is slower by a fifth to
  * a third than reading memory in huge pages (measured on a Xeon with AMX: 11.8
  * to 16.3 GB/s on one core). */
 constexpr size_t hugePage = size_t(2) << 20, page = 4096;
 
-sq_status readWeightsChoice(const char *option, bool *copied) {
+sq_status readWeightsChoice(const char *option, WeightsChoice *choice) {
   const char *source = option ? "the weights option" : "SQ_WEIGHTS";
   const char *name = option ? option : getenv("SQ_WEIGHTS");
-  *copied = name && strcmp(name, "copied") == 0;
-  if (!name || !*name || *copied || strcmp(name, "mapped") == 0)
+  *choice = WeightsChoice::Auto;
+  if (!name || !*name || strcmp(name, "auto") == 0)
+    return SQ_STATUS_OK;
+  *choice = strcmp(name, "copied") ? WeightsChoice::Mapped : WeightsChoice::Copied;
+  if (*choice == WeightsChoice::Copied || strcmp(name, "mapped") == 0)
     return SQ_STATUS_OK;
   return fail(SQ_STATUS_INVALID_ARGUMENT,
-              "%s names '%s', which is neither mapped nor copied", source,
+              "%s names '%s', which is neither auto, mapped nor copied", source,
               name);
 }
 

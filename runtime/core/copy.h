@@ -6,8 +6,10 @@
 
 namespace sq {
 
+enum class WeightsChoice { Auto, Mapped, Copied };
+
 /* Reads the choice from `option` (may be NULL) or else from SQ_WEIGHTS. */
-sq_status readWeightsChoice(const char *option, bool *copied);
+sq_status readWeightsChoice(const char *option, WeightsChoice *choice);
 
 /* Copies the weights of `module`, which is freed with freeCopy, and lets the
  * mapped ones go. */

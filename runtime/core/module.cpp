@@ -13,8 +13,9 @@
 #include "runtime/core/cache.h"
 #include "runtime/core/cpu.h"
 #include "runtime/core/error.h"
-#include "runtime/core/file.h"
 #include "runtime/core/copy.h"
+#include "runtime/core/file.h"
+#include "runtime/core/huge.h"
 #include "runtime/core/widen.h"
 #include "runtime/cuda/module.h"
 
@@ -195,8 +196,8 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   CpuCap cap;
   if (sq_status status = readCpuCap(options.cpu, &cap))
     return status;
-  bool copied;
-  if (sq_status status = readWeightsChoice(options.weights, &copied))
+  WeightsChoice choice;
+  if (sq_status status = readWeightsChoice(options.weights, &choice))
     return status;
   cuda::Request request;
   if (sq_status status = cuda::readRequest(options.device, &request))
@@ -247,8 +248,11 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
                                  : widenWeights(module, module->manifest->variants()->Get(variant)))
     return status;
   module->weights = module->artifact->weights;
-  if (copied && !forCuda)
+  if (choice == WeightsChoice::Copied && !forCuda)
     if (sq_status status = copyWeights(module))
+      return status;
+  if (choice == WeightsChoice::Auto && !forCuda && path)
+    if (sq_status status = mapHuge(module, file.trailer.weights_offset))
       return status;
   if (sq_status status = describeSignature(module))
     return status;

@@ -26,7 +26,7 @@ struct sq_module {
   size_t manifestSize;
   const sq::manifest::Manifest *manifest; /* in manifestBytes, verified */
   const sq_artifact_descriptor *artifact;
-  const uint8_t *weights;    /* the artifact's, or a copy (copy.h) */
+  const uint8_t *weights;    /* the artifact's, a copy (copy.h), or mapped again (huge.h) */
   void *copyMemory;          /* NULL without */
   size_t copySize;
   const sq_variant *variant; /* the one for this CPU or device */

@@ -169,7 +169,8 @@ const Shape shapes[] = {{1, 1, 4, 0},       {31, 17, 3, 0},  {130, 49, 4, 0.05},
                         {512, 16, 3, 0.01}, {545, 53, 3, 2}, {1000, 101, 4, 2},
                         {700, 21, 2, 0.1}};
 
-void check(const char *activations) {
+/// On all levels, or on emulated tiles of AMX.
+void check(const char *activations, bool emulate = false) {
   bool bytes = std::string(activations) == "int8";
   unsigned seed = 0;
   for (const Shape &shape : shapes) {
@@ -182,13 +183,20 @@ void check(const char *activations) {
     std::ofstream(path) << layer.text();
     CompileOptions options;
     options.activations = activations;
+    options.emulateAmx = emulate;
     CompiledModel model(path, options);
     ASSERT_TRUE(model.ok());
-    for (int64_t rows : {1, 2, 3, 7, 8, 33, 512}) {
+    std::vector<int64_t> counts = {1, 2, 3, 7, 8, 9, 33, 100, 512};
+    std::vector<const char *> levels = {"x86-64-v3", "avx512", "vnni", "amx"};
+    if (emulate) {
+      counts = {1, 9, 70};
+      levels = {"amx"};
+    }
+    for (int64_t rows : counts) {
       Tensor x = layer.input(rows);
       std::vector<double> want = layer.expected(x, bytes);
       std::vector<double> first;
-      for (const char *level : {"x86-64-v3", "avx512", "vnni", "amx"}) {
+      for (const char *level : levels) {
         for (int threads : {1, 2, 3}) {
           Program program = model.open(threads, level);
           auto y = program.run({x});
@@ -221,6 +229,13 @@ void check(const char *activations) {
 TEST(Codes, InFloats) { check("f32"); }
 
 TEST(Codes, InBytes) { check("int8"); }
+
+TEST(Codes, OnEmulatedTiles) {
+  if (!runsTiles())
+    GTEST_SKIP() << "the code around the tiles needs AVX-512 with VNNI, which "
+                    "this CPU lacks";
+  check("int8", /*emulate=*/true);
+}
 
 TEST(Codes, BytesAreNearFloats) {
   Layer layer(1024, 64, 4, 0.005, 5);

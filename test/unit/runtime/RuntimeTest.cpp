@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "runtime/core/module.h"
 #include "runtime/core/trailer.h"
 #include "test/unit/runtime/ToyArtifact.h"
 
@@ -345,13 +346,52 @@ TEST_F(RuntimeTest, CopiedWeights) {
   };
   EXPECT_EQ(load("copied"), SQ_STATUS_OK);
   EXPECT_EQ(load("mapped"), SQ_STATUS_OK);
+  EXPECT_EQ(load("auto"), SQ_STATUS_OK);
   EXPECT_EQ(load("huge"), SQ_STATUS_INVALID_ARGUMENT);
-  EXPECT_STREQ(sq_last_error(), "the weights option names 'huge', which is neither mapped nor copied");
+  EXPECT_STREQ(sq_last_error(), "the weights option names 'huge', which is neither auto, mapped nor copied");
   setenv("SQ_WEIGHTS", "none", 1);
   EXPECT_EQ(load(nullptr), SQ_STATUS_INVALID_ARGUMENT);
-  EXPECT_STREQ(sq_last_error(), "SQ_WEIGHTS names 'none', which is neither mapped nor copied");
+  EXPECT_STREQ(sq_last_error(), "SQ_WEIGHTS names 'none', which is neither auto, mapped nor copied");
   EXPECT_EQ(load("copied"), SQ_STATUS_OK); // the option has precedence
   unsetenv("SQ_WEIGHTS");
+}
+
+/* Codes that begin and end anywhere, over more and less than a huge page, are the same bytes; their place is checked. */
+TEST_F(RuntimeTest, CodesInHugePages) {
+  constexpr uint64_t mega = 1 << 20;
+  auto valueAt = [](uint64_t i) { return static_cast<uint8_t>(i * 7 + (i >> 12)); };
+  auto loads = [&](uint64_t begin, uint64_t end, bool apart) {
+    sq::ArtifactSpec spec = toySpec(path("codes.so"));
+    spec.weightsSize = 11 * mega + 192;
+    spec.weights = {{0, spec.weightsSize, [&](llvm::MutableArrayRef<uint8_t> out) {
+                       for (size_t i = 0; i < out.size(); ++i)
+                         out[i] = valueAt(i);
+                       return llvm::Error::success();
+                     }}};
+    spec.manifest.codedBegin = begin;
+    spec.manifest.codedEnd = end;
+    sq::CompileResult result = sq::writeArtifact(spec);
+    EXPECT_EQ(result.code, sq::ExitCode::Done) << result.message;
+    sq_module *module = nullptr;
+    sq_status status = sq_module_load(spec.output.c_str(), nullptr, &module);
+    if (status == SQ_STATUS_OK) {
+      EXPECT_EQ(module->weights != module->artifact->weights, apart);
+      uint64_t wrong = 0;
+      for (uint64_t i = 0; i < spec.weightsSize; ++i)
+        wrong += module->weights[i] != valueAt(i) || module->artifact->weights[i] != valueAt(i);
+      EXPECT_EQ(wrong, 0u) << begin << " to " << end;
+    }
+    sq_module_release(module);
+    return status;
+  };
+  EXPECT_EQ(loads(0, 11 * mega + 192, true), SQ_STATUS_OK);
+  EXPECT_EQ(loads(64, 11 * mega, true), SQ_STATUS_OK);
+  EXPECT_EQ(loads(3 * mega + 128, 9 * mega + 64, true), SQ_STATUS_OK);
+  EXPECT_EQ(loads(mega, 5 * mega, true), SQ_STATUS_OK);
+  EXPECT_EQ(loads(mega, 5 * mega - 64, false), SQ_STATUS_OK);
+  EXPECT_EQ(loads(0, 0, false), SQ_STATUS_OK);
+  EXPECT_EQ(loads(64, 0, false), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads(0, 11 * mega + 193, false), SQ_STATUS_CORRUPT);
 }
 
 /* What the copies hold is checked in test/e2e/Bf16Test.cpp. */
