@@ -17,13 +17,13 @@ Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<Lin
   std::string message;
   for (const Plan::Line &line : plan.lines) {
     // What --weights makes is its own business, but for what a line cannot say yet.
-    bool isMade = line.precision == LayerPrecision::F32 || (forWeights ? isOfWeights(line.precision) : line.precision == LayerPrecision::Int8);
+    bool isMade = line.precision == LayerPrecision::F32 || (forWeights ? isOfWeights(line.precision) : isInteger(line.precision));
     if (forWeights && (line.precision == LayerPrecision::Rtn6 || line.precision == LayerPrecision::Rtn8))
       isMade = false;
     if (!isMade || !line.isPlain())
       message += llvm::formatv("{0}{1}:{2}: {3} is not for {4}", message.empty() ? "" : "\n", plan.path(), line.number, line.text(),
                                forWeights ? "--weights, which makes weights of 2, 3 or 4 bits with the groups and outliers of its flags or leaves them in f32"
-                                          : "--quant=int8, which makes layers int8 or leaves them in f32");
+                                          : "--quant=int8, which makes layers int8 (or int2 to int7) or leaves them in f32");
   }
   if (!message.empty())
     return Status::refused(message);
@@ -52,10 +52,10 @@ void PrecisionPolicy::time(LayerDecision &layer) const {
       layer.measured = times;
 }
 
-std::string PrecisionPolicy::whyFloat(const LayerDecision &layer) const {
+std::string PrecisionPolicy::whyFloat(const LayerDecision &layer, LayerPrecision made) const {
   if (layer.sqnr && *layer.sqnr < minSqnr)
-    return llvm::formatv("8 bits are expected to leave {0:f1} dB of it, the least is {1} dB (--min-sqnr)", *layer.sqnr,
-                         llvm::format("%g", minSqnr));
+    return llvm::formatv("{0} bits are expected to leave {1:f1} dB of it, the least is {2} dB (--min-sqnr)", precisionBits(made),
+                         *layer.sqnr, llvm::format("%g", minSqnr));
   const std::optional<LayerTimes> &times = layer.measured ? layer.measured : layer.predicted;
   if (times && times->int8 >= times->f32)
     return llvm::formatv("8 bits are no faster: {0} {1} against {2} for {3} rows", timeText(times->int8),

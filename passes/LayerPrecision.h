@@ -12,7 +12,7 @@ public:
   std::optional<LevelCost> cost; // none: times are not compared unless they were measured
 
   /// Reads the plan, unless `path` is empty; `layers` are those of the model. `forWeights`: it may say f32 and what
-  /// isOfWeights, else f32 and int8.
+  /// isOfWeights, else f32 and what isInteger.
   Status readPlan(const std::string &path, llvm::ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
                   bool forWeights = false);
   /// Takes the times that were measured from the function.
@@ -25,9 +25,9 @@ public:
 
   /// Fills in the times of a layer.
   void time(LayerDecision &layer) const;
-  /// Why a layer that could be in 8 bits is not to be; empty: nothing is against it. `layer` has its times and
+  /// Why a layer that could be what `made` says is not to be; empty: nothing is against it. `layer` has its times and
   /// its expected error.
-  std::string whyFloat(const LayerDecision &layer) const;
+  std::string whyFloat(const LayerDecision &layer, LayerPrecision made) const;
 
 private:
   Plan plan;

@@ -112,6 +112,9 @@ def RaiseOnnxPass : Pass<"sq-raise-onnx", "::mlir::ModuleOp"> {
     Norms, embeddings and activations of onnxruntime (`com.microsoft`) become
     their definitions in ONNX. Its attention operators stay for
     `--sq-lower-onnx`, which knows the ranks of what is behind them.
+    `Quant`, `BipolarQuant` and `Trunc` of QONNX become what they compute (lib/numerics/QonnxQuant.h):
+    integers before a `onnx.DequantizeLinear` where these fit a byte, so that products of them are products of
+    integers.
 
     A sequence that a `onnx.Loop` collects only to join it becomes a scan output:
     its length may then depend on the run.
@@ -295,7 +298,8 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     A layer stays in float when it is expected to keep less than `min-sqnr` of its result
     (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
     function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
-    A warning then says so. What `plan` says of a layer goes before both. The attribute `sq.layers` of the
+    A warning then says so. What `plan` says of a layer goes before both; `int2` to `int7` there are weights of fewer values in
+    the same bytes and products, with as few storage values in their type. The attribute `sq.layers` of the
     function holds for each layer what was decided, and why.
 
     ```mlir

@@ -56,7 +56,12 @@ struct Candidate {
 
   int64_t columns() { return cast<RankedTensorType>(op.getOuts().getType()).getShape().back(); }
   /// Its weight, as long as it is needed.
-  sq::QuantizedWeight::Part part() { return {sq::floatsOf(op.getWeight()), sq::floatsOf(op.getBias()), columns(), op.getTransposeWeight()}; }
+  sq::QuantizedWeight::Part part() {
+    return {sq::floatsOf(op.getWeight()), sq::floatsOf(op.getBias()), columns(), op.getTransposeWeight(), float(levels())};
+  }
+  sq::LayerPrecision precision() const { return planned ? planned->precision : sq::LayerPrecision::Int8; }
+  /// Of its weight, on both sides of 0.
+  int64_t levels() const { return (1 << (sq::precisionBits(precision()) - 1)) - 1; }
 };
 
 /// Linear layers that read one value, in the making: they share its range, factors and bytes.
@@ -120,7 +125,8 @@ private:
     Value w = arith::ConstantOp::create(b, at, DenseResourceElementsAttr::get(shape, "int8", std::move(blob)));
     auto weight = quant::UniformQuantizedPerAxisType::get(quant::QuantizationFlags::Signed, i8, f32,
                                                           ArrayRef(scales).slice(member.first, columns),
-                                                          SmallVector<int64_t>(columns, 0), /*quantizedDimension=*/1, -127, 127);
+                                                          SmallVector<int64_t>(columns, 0), /*quantizedDimension=*/1, -member.levels(),
+                                                          member.levels());
     w = quant::StorageCastOp::create(b, at, shape.clone(weight), w);
     Value bias = arith::ConstantOp::create(
         b, DenseElementsAttr::get(RankedTensorType::get({columns}, f32), corrected.slice(member.first, columns)));
@@ -201,7 +207,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       if (attention)
         sq::quantizeAttention(candidate, made, options, keeps);
     // Beside products of bytes, attention in bf16 adds nothing that counts.
-    auto isNew = [](const sq::LayerDecision &layer) { return layer.precision == sq::LayerPrecision::Int8 && !layer.isGiven; };
+    auto isNew = [](const sq::LayerDecision &layer) { return sq::isInteger(layer.precision) && !layer.isGiven; };
     if (llvm::any_of(decisions, isNew))
       func.walk([](sq::AttentionOp op) { op.setBf16(true); });
     sq::setLayerDecisions(func, decisions);
@@ -221,7 +227,8 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     if (const char *why = whyFloat(op, found, weight, activations == "dynamic")) {
       decision.why = why;
       warn(op, why);
-      return policy.refuse(decision, sq::LayerPrecision::Int8, why);
+      const sq::Plan::Line *planned = policy.planned(decision);
+      return policy.refuse(decision, planned ? planned->precision : sq::LayerPrecision::Int8, why);
     }
     const sq::Plan::Line *planned = policy.planned(decision);
     if (planned && planned->precision == sq::LayerPrecision::F32) {
@@ -250,7 +257,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
         // (Of rows with scales of their own the statistics say nothing.)
         if (double sqnr = sq::expectedSqnr(group, member.first, member.columns()); std::isfinite(sqnr) && !isDynamic)
           decision.sqnr = sqnr;
-        std::string against = policy.whyFloat(decision);
+        std::string against = policy.whyFloat(decision, member.precision());
         decision.why = against.empty() ? "" : member.planned ? "the plan says so, although " + against : against;
         if (against.empty() || member.planned)
           return false;
@@ -266,7 +273,7 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
                     "its weight is rounded to nearest: the second moments of its input leave a channel nothing of "
                     "its own, or are not finite; calibrate with more rows (sq-calibrate --moments)");
       for (Candidate &member : candidates) {
-        member.decision->precision = sq::LayerPrecision::Int8;
+        member.decision->precision = member.precision();
         if (!isDynamic)
           member.decision->input = {group.low, group.high, group.scale(), group.zero(), group.alpha};
       }

@@ -46,10 +46,9 @@ std::string sq::checkRounding(StringRef rounding) {
 }
 
 /// To nearest even, by adding a number whose last bit is worth 1.
-static float rounded(float steps) {
-  constexpr float kLevels = QuantizedWeight::kLevels;
+static float rounded(float steps, float levels) {
   constexpr float kRounder = 12582912.0f; // 1.5 * 2^23
-  float limited = std::min(std::max(steps, -kLevels), kLevels);
+  float limited = std::min(std::max(steps, -levels), levels);
   return limited + kRounder - kRounder;
 }
 
@@ -65,12 +64,14 @@ QuantizedWeight::QuantizedWeight(const calibration::TensorStats &stats, int64_t 
     n += part.n;
   weight.resize(k * n);
   bias.resize(n);
+  levels.resize(n);
   int64_t first = 0;
   for (const Part &part : parts) {
     for (int64_t r = 0; r < k; ++r)
       for (int64_t c = 0; c < part.n; ++c)
         weight[r * n + first + c] = part.weight[part.transposed ? c * k + r : r * part.n + c];
     llvm::copy(part.bias, bias.begin() + first);
+    std::fill_n(levels.begin() + first, part.n, part.levels);
     first += part.n;
   }
 }
@@ -97,8 +98,8 @@ double QuantizedWeight::estimateError(ArrayRef<double> factor, double range) con
     for (int64_t c = 0; c < n; ++c)
       largest[c] = std::max(largest[c], std::fabs(weight[r * n + c]) * by);
   }
-  for (float w : largest)
-    ofWeight += double(w) * w / (kLevels * kLevels);
+  for (auto [w, steps] : llvm::zip(largest, levels))
+    ofWeight += double(w) * w / (double(steps) * steps);
   return (step * step * ofX + ofWeight * weighted) / 12;
 }
 
@@ -205,12 +206,12 @@ void QuantizedWeight::smooth() {
 }
 
 /// Weights of a column that round badly: sum over k of E[x_k^2] (w - round(w / scale) scale)^2.
-float QuantizedWeight::roundingError(ArrayRef<float> column, float scale) const {
+float QuantizedWeight::roundingError(ArrayRef<float> column, float scale, float levels) const {
   // In floats with one sum per lane of a vector: there are many weights.
   constexpr int64_t kLanes = 16;
   float inverse = 1 / scale, sums[kLanes] = {};
   auto add = [&](int64_t r, int64_t lane) {
-    float lost = column[r] - rounded(column[r] * inverse) * scale;
+    float lost = column[r] - rounded(column[r] * inverse, levels) * scale;
     sums[lane] += power[r] * lost * lost;
   };
   for (int64_t r = 0; r + kLanes <= k; r += kLanes)
@@ -223,19 +224,21 @@ float QuantizedWeight::roundingError(ArrayRef<float> column, float scale) const 
 
 /// For each column the scale of least error.
 void QuantizedWeight::chooseScales() {
-  constexpr float kLeast = 1e-8, kLowest = 0.8, kStep = 0.04;
-  scales.assign(n, kLeast / kLevels);
+  // The fewer the levels, the more is worth clipping.
+  constexpr float kLeast = 1e-8, kLowest = 0.8, kLowestOfFew = 0.3, kStep = 0.04;
+  scales.resize(n);
   std::vector<float> column(k);
   for (int64_t c = 0; c < n; ++c) {
-    float largest = kLeast, least = std::numeric_limits<float>::infinity();
+    float largest = kLeast, least = std::numeric_limits<float>::infinity(), lowest = levels[c] < kLevels ? kLowestOfFew : kLowest;
+    scales[c] = kLeast / levels[c];
     for (int64_t r = 0; r < k; ++r) {
       column[r] = weight[r * n + c];
       largest = std::max(largest, std::fabs(column[r]));
     }
-    for (float share = 1; share >= kLowest; share -= kStep)
-      if (float error = roundingError(column, share * largest / kLevels); error < least) {
+    for (float share = 1; share >= lowest; share -= kStep)
+      if (float error = roundingError(column, share * largest / levels[c], levels[c]); error < least) {
         least = error;
-        scales[c] = share * largest / kLevels;
+        scales[c] = share * largest / levels[c];
       }
   }
 }
@@ -262,7 +265,7 @@ bool QuantizedWeight::roundWithFeedback() {
   feedback.round(wanted.data(), n, [&](int64_t row, const float *values, float *result) {
     int8_t *to = stored.data() + row * n;
     for (int64_t c = 0; c < n; ++c) {
-      float level = rounded(values[c] * inverse[c]);
+      float level = rounded(values[c] * inverse[c], levels[c]);
       to[c] = level;
       result[c] = level * steps[c];
       feedbackNoise[c] += power[row] * (values[c] - result[c]) * (values[c] - result[c]);
@@ -281,7 +284,7 @@ void QuantizedWeight::roundWeight() {
   chooseScales();
   for (int64_t r = 0; r < k; ++r)
     for (int64_t c = 0; c < n; ++c)
-      stored[r * n + c] = rounded(weight[r * n + c] * float(1 / scales[c]));
+      stored[r * n + c] = rounded(weight[r * n + c] * float(1 / scales[c]), levels[c]);
 }
 
 std::vector<float> QuantizedWeight::correctedBias() const {

@@ -25,13 +25,14 @@ void quantizeTables(EmbeddingOp op);
 /// One weight [k, n], or several with one input side by side: those share the input's range and factors.
 struct QuantizedWeight {
   static constexpr int64_t kSteps = 255; // of an activation
-  static constexpr float kLevels = 127;  // of a weight, on both sides of 0
+  static constexpr float kLevels = 127;  // of a weight of 8 bits, on both sides of 0
 
   /// A weight as it lies, [k][n] or when transposed [n][k]; its bias of n elements or none.
   struct Part {
     std::vector<float> weight, bias;
     int64_t n;
     bool transposed;
+    float levels = kLevels; // on both sides of 0; fewer where it is to fit less than 8 bits
   };
 
   const calibration::TensorStats &stats; // of x
@@ -40,6 +41,7 @@ struct QuantizedWeight {
   bool perChannel;              // the stats know each element of a row of x
   std::vector<float> weight;    // [k][n]
   std::vector<float> bias;      // [n]
+  std::vector<float> levels;    // [n], of each column
   std::vector<double> rowPower; // sums of squares of the weight's rows
   std::vector<double> covariance; // of x, the upper triangle; only with feedback
   std::vector<double> remaining; // mean squares of the channels of x, with feedback what other channels do not tell
@@ -71,7 +73,7 @@ private:
   std::vector<double> largestShares() const;
   double estimateError(llvm::ArrayRef<double> factor, double range) const;
   std::pair<double, double> rangeWith(llvm::ArrayRef<double> factor) const;
-  float roundingError(llvm::ArrayRef<float> column, float scale) const;
+  float roundingError(llvm::ArrayRef<float> column, float scale, float levels) const;
   double factorOf(int64_t channel) const { return factors.empty() ? 1 : factors[channel]; }
   double damping(int64_t channel) const;
   void chooseScales();

@@ -16,7 +16,7 @@ std::vector<MeasuredLayer> diff::measureLayers(llvm::ArrayRef<LayerDecision> lay
     MeasuredLayer entry;
     entry.name = layer.name;
     entry.own = layer.sqnr;
-    entry.inBytes = layer.precision == LayerPrecision::Int8 && !layer.isGiven;
+    entry.inBytes = isInteger(layer.precision) && !layer.isGiven;
     // Of the product and what adds its bias, the last one that shows.
     for (const std::string &node : layer.nodes)
       if (auto row = rows.find(layer.nodes.size() == 1 ? layer.name : node); row != rows.end())

@@ -28,6 +28,7 @@
 #include "lib/driver/Target.h"
 #include "lib/driver/Weights.h"
 #include "lib/exporter/QdqModel.h"
+#include "lib/exporter/QonnxModel.h"
 #include "lib/importer/Importer.h"
 #include "lib/init/InitSq.h"
 #include "lib/sensitivity/SensitivityFile.h"
@@ -246,9 +247,12 @@ struct Compiler {
     return {};
   }
 
+  /// What was quantised becomes an ONNX model again.
+  bool isExported() const { return options.emit == "qdq-onnx" || options.emit == "qonnx"; }
+
   /// Whether keys and values of a decoder are to stay between runs; attention in integers has no caches.
   bool mayKeepStates() const {
-    return options.kvCache != "explicit" && options.cuda.empty() && options.quant != "int-only" && options.emit != "qdq-onnx" &&
+    return options.kvCache != "explicit" && options.cuda.empty() && options.quant != "int-only" && !isExported() &&
            !options.keepIntermediates && !options.observe;
   }
 
@@ -270,11 +274,11 @@ struct Compiler {
     pass.plan = options.plan;
     pass.minSqnr = options.minSqnr;
     pass.activations = options.activations;
-    pass.attention = !options.floatAttention && options.emit != "qdq-onnx"; // ONNX has no such attention
+    pass.attention = !options.floatAttention && !isExported(); // ONNX has no such attention
     pass.rounding = options.rounding;
     // How fast others run what is exported is not ours to say.
     SmallVector<Target> targets = chooseTargets(options, /*ofBytes=*/true);
-    if (options.emit != "qdq-onnx" && !targets.empty())
+    if (!isExported() && !targets.empty())
       pass.level = targets[typicalTarget(targets)].host.level.str();
     if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createQuantizePass(pass)); })))
       return fail(ExitCode::Refused, "the model could not be quantised");
@@ -373,8 +377,9 @@ struct Compiler {
       options.inspect("normalise", *module);
     if (options.emit == "sq")
       return writeModule(*module);
-    if (options.emit == "qdq-onnx") {
-      FailureOr<std::string> bytes = exportQdq(path, quantizedLayers(*module), quantizedTables(*module), context);
+    if (isExported()) {
+      auto exportAs = options.emit == "qonnx" ? exportQonnx : exportQdq;
+      FailureOr<std::string> bytes = exportAs(path, quantizedLayers(*module), quantizedTables(*module), options.shape, context);
       return failed(bytes) ? fail(ExitCode::Refused, "the model could not be written") : write(*bytes);
     }
 

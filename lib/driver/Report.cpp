@@ -142,17 +142,24 @@ LayerText sq::describe(const LayerDecision &layer) {
 }
 
 std::string sq::precisionSummary(ArrayRef<LayerDecision> layers) {
-  size_t bytes = count_if(layers, [](const LayerDecision &l) { return l.precision == LayerPrecision::Int8; });
-  size_t compressed = 0;
-  double stored = 0, weights = 0;
+  size_t bytes = 0, compressed = 0;
+  double stored = 0, weights = 0, bits = 0, ofBytes = 0;
+  for (const LayerDecision &layer : layers)
+    if (isInteger(layer.precision)) {
+      ++bytes;
+      bits += double(layer.shape.k) * layer.shape.n * precisionBits(layer.precision);
+      ofBytes += double(layer.shape.k) * layer.shape.n;
+    }
   for (const LayerDecision &layer : layers)
     if (layer.compressed) {
       ++compressed;
       stored += layer.compressed->bytes;
       weights += double(layer.shape.k) * layer.shape.n;
     }
-  if (!compressed)
-    return formatv("{0} of {1} in int8", bytes, layers.size());
+  if (!compressed) {
+    std::string fewer = bits < 8 * ofBytes ? formatv(", weights of {0:f2} bits on average", bits / ofBytes).str() : "";
+    return formatv("{0} of {1} in int8{2}", bytes, layers.size(), fewer);
+  }
   return formatv("weights of {0} of {1} compressed, {2:f3} bits a weight, {3}", compressed, layers.size(), 8 * stored / weights,
                  withUnit(stored, "B"));
 }

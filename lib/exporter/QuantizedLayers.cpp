@@ -55,6 +55,7 @@ std::optional<QuantizedLayer> layerOf(LinearOp op) {
   layer.zero = xType.getZeroPoint();
   layer.k = shape.getDimSize(0);
   layer.n = shape.getDimSize(1);
+  layer.bits = llvm::Log2_64_Ceil(wType.getStorageTypeMax() + 1) + 1;
   layer.weight = bytesOf(cast.getInput());
   layer.scales.assign(wType.getScales().begin(), wType.getScales().end());
   layer.bias = floatsOf(op.getBias());

@@ -15,6 +15,7 @@ struct QuantizedLayer {
   uint8_t zero = 0;
   std::vector<float> factors; ///< of its k channels, before it is quantised; empty: none
   int64_t k = 0, n = 0;
+  int bits = 8;              ///< of the weight, whose values are -2^(bits - 1) + 1 to 2^(bits - 1) - 1
   std::vector<char> weight;  ///< int8 [k, n]
   std::vector<float> scales; ///< of its columns
   std::vector<float> bias;   ///< [n], all there is to add

@@ -161,6 +161,12 @@ const llvm::StringMap<Signature> &contributed() {
                                  "total_sequence_length:M cos_cache?:T sin_cache?:T position_ids?:L "
                                  "attention_bias?:T head_sink?:T");
     add({"RotaryEmbedding"}, "input:T position_ids:L cos_cache:T sin_cache:T");
+    for (StringRef domain : kQonnxDomains) {
+      auto named = [&](StringRef name) { return (domain + "." + name).str(); };
+      add({named("Quant"), named("IntQuant")}, "X:F scale:F zeropt:F bitwidth:A");
+      add({named("BipolarQuant")}, "X:F scale:F");
+      add({named("Trunc")}, "X:F scale:F zeropt:F in_bitwidth:A out:A2 out_bitwidth?:A3");
+    }
     return result;
   }();
   return table;

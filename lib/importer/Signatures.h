@@ -24,6 +24,10 @@ struct GivenOperand {
 /// rewritten are of the newest, others of the model's.
 std::string operandError(llvm::StringRef op, llvm::ArrayRef<GivenOperand> operands);
 
+/// Domains of QONNX's operators: its own, and those that it had or that other exporters give them.
+inline constexpr llvm::StringLiteral kQonnxDomains[] = {"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas",
+                                                        "hawq2qonnx"};
+
 /// Attribute (a string) of an operator that --sq-raise-onnx could not expand: why.
 inline constexpr llvm::StringLiteral kRefused = "sq.refused";
 

@@ -38,6 +38,8 @@ struct Known {
 
 static constexpr Known kPrecisions[] = {
     {LayerPrecision::Int8, "int8", 8}, {LayerPrecision::F32, "f32", 32}, {LayerPrecision::Bf16, "bf16", 16},
+    {LayerPrecision::Int2, "int2", 2}, {LayerPrecision::Int3, "int3", 3}, {LayerPrecision::Int4, "int4", 4},
+    {LayerPrecision::Int5, "int5", 5}, {LayerPrecision::Int6, "int6", 6}, {LayerPrecision::Int7, "int7", 7},
     {LayerPrecision::Lut2, "lut2", 2}, {LayerPrecision::Lut3, "lut3", 3}, {LayerPrecision::Lut4, "lut4", 4},
     {LayerPrecision::Rtn2, "rtn2", 2}, {LayerPrecision::Rtn3, "rtn3", 3}, {LayerPrecision::Rtn4, "rtn4", 4},
     {LayerPrecision::Rtn6, "rtn6", 6}, {LayerPrecision::Rtn8, "rtn8", 8}, {LayerPrecision::Gptq2, "gptq2", 2},

@@ -22,11 +22,16 @@
 
 namespace sq {
 
-/// Int8: products of bytes. Those from Lut2 on are of weights only (sq-compile --weights): tables for each output channel (Lut),
+/// Int8: products of bytes. Int2 to Int7 are the same with fewer values for weights (2^(bits - 1) - 1 on both sides of 0), whose
+/// activations keep 8 bits: as long and as large here, and what hardware with narrower units runs. Those from Lut2 on are of weights only (sq-compile --weights): tables for each output channel (Lut),
 /// uniform groups of inputs rounded to nearest (Rtn) or with feedback of errors (Gptq), and groups without a minimum, as
 /// llama.cpp's Q4_0 (Sym).
-enum class LayerPrecision { F32, Int8, Bf16, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Rtn6, Rtn8, Gptq2, Gptq3, Gptq4, Sym2, Sym3, Sym4 };
+enum class LayerPrecision { F32, Int8, Bf16, Int2, Int3, Int4, Int5, Int6, Int7, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Rtn6, Rtn8, Gptq2, Gptq3, Gptq4, Sym2, Sym3, Sym4 };
 
+/// What --quant=int8 makes, but for f32.
+inline bool isInteger(LayerPrecision precision) {
+  return precision == LayerPrecision::Int8 || (precision >= LayerPrecision::Int2 && precision <= LayerPrecision::Int7);
+}
 inline bool isOfWeights(LayerPrecision precision) { return precision >= LayerPrecision::Lut2; }
 
 /// "f32", "int8", "bf16", "lut2" ...

@@ -177,6 +177,16 @@ LogicalResult sameElement(Lowering &l, Operation *op, Lowered *a, Lowered *b) {
   return l.fail(op, "operands have different element types; cast one of them");
 }
 
+FailureOr<Lowered> scaledProduct(Lowering &l, Operation *op, IntegerFactors &factors) {
+  FailureOr<Lowered> sums = floatProduct(l, op, &factors.a, &factors.b);
+  if (failed(sums))
+    return failure();
+  Type f32 = l.builder.getF32Type();
+  return l.mapElements(op, {&*sums}, f32, [&](Scalars &s, ValueRange args) {
+    return s.make<arith::MulFOp>(args[0], s.number(f32, factors.scale));
+  });
+}
+
 LogicalResult lowerMatMul(Lowering &l, Operation *op) {
   Lowered *a = l.operand(op, 0), *b = l.operand(op, 1);
   if (failed(sameElement(l, op, a, b)))
@@ -190,6 +200,8 @@ LogicalResult lowerMatMul(Lowering &l, Operation *op) {
     product = multiply(l, op, *quantized, quantized->x, Value());
   else if (weight)
     product = multiplyByConstant(l, op, a, *weight, Value());
+  else if (std::optional<IntegerFactors> factors = integerFactors(l, op))
+    product = scaledProduct(l, op, *factors);
   else if (isSupportedFloat(a->element))
     product = floatProduct(l, op, a, b);
   else if (a->isInteger())

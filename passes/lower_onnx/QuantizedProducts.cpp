@@ -216,6 +216,37 @@ std::optional<QuantizedProduct> sq::quantizedProduct(Lowering &l, Operation *op,
   return product;
 }
 
+std::optional<IntegerFactors> sq::integerFactors(Lowering &l, Operation *op) {
+  auto isRounding = [](Operation *user) { return user->getName().getStringRef() == "onnx.QuantizeLinear"; };
+  if (op->use_empty() || !llvm::all_of(op->getUsers(), isRounding))
+    return std::nullopt;
+  Type f32 = l.builder.getF32Type(), i32 = l.builder.getI32Type();
+  IntegerFactors factors{{}, {}, 1};
+  for (auto [to, source] : {std::pair(&factors.a, op->getOperand(0)), std::pair(&factors.b, op->getOperand(1))}) {
+    Operation *dequantize = dequantizeOf(source);
+    if (!dequantize || !l.lowered(source)->element.isF32())
+      return std::nullopt;
+    Lowered *x = l.operand(dequantize, 0), *scale = l.operand(dequantize, 1);
+    std::optional<std::vector<float>> scales = isOneNumber(scale) && scale->element.isF32() ? floatsOf(l, scale) : std::nullopt;
+    std::optional<int64_t> zero = constantZero(l, l.operand(dequantize, 2));
+    if (!isOfBytes(x->element) || !scales || !zero)
+      return std::nullopt;
+    FailureOr<Lowered> integers = l.mapElements(op, {x}, f32, [&](Scalars &s, ValueRange args) {
+      Value integer = convertInteger(s, args[0], i32, x->isUnsigned());
+      if (*zero)
+        integer = s.sub(integer, s.integer(i32, *zero));
+      return s.make<arith::SIToFPOp>(f32, integer);
+    });
+    if (failed(integers))
+      return std::nullopt;
+    *to = *integers;
+    factors.scale *= scales->front();
+  }
+  if (!isNormal(factors.scale))
+    return std::nullopt;
+  return factors;
+}
+
 std::optional<QuantizedProduct> sq::integerProductByWeight(Lowering &l, Operation *op) {
   Lowered *x = l.operand(op, 0), *xZero = l.operand(op, 2), *zero = l.operand(op, 3);
   bool transposed = false;

@@ -28,6 +28,17 @@ std::optional<QuantizedProduct> integerProductByWeight(Lowering &l, mlir::Operat
 mlir::FailureOr<Lowered> multiply(Lowering &l, mlir::Operation *op, const QuantizedProduct &product, Lowered *x,
                                   mlir::Value bias);
 
+/// Both operands of a MatMul of two activations as floats that are integers, and what their product is to be multiplied by.
+struct IntegerFactors {
+  Lowered a, b;
+  float scale;
+};
+
+/// Where all that reads the product rounds it to integers again: the sums are exact then (up to 2^24, 258 products of
+/// the largest bytes), and so is what they round to. Products of the numbers that these stand for would carry the
+/// rounding of each of them, which moves some across the middle between two steps. None when `op` is something else.
+std::optional<IntegerFactors> integerFactors(Lowering &l, mlir::Operation *op);
+
 /// Tells the user that `op` computes in floats where it has quantised operands.
 void noteFloat(Lowering &l, mlir::Operation *op, const llvm::Twine &reason);
 

@@ -155,6 +155,7 @@ struct Rule {
 using ExpansionRules = llvm::StringMap<Rule>;
 
 void addFusedRules(ExpansionRules &rules);
+void addQonnxRules(ExpansionRules &rules);
 void addQuantizedRules(ExpansionRules &rules);
 
 } // namespace sq

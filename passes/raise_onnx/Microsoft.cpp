@@ -90,6 +90,7 @@ LogicalResult quickGelu(Expansion &e) {
 struct ExpandMicrosoft : RewritePattern {
   ExpandMicrosoft(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {
     addFusedRules(rules);
+    addQonnxRules(rules);
     addQuantizedRules(rules);
     rules["ai.onnx.LayerNormalization"] = {layerNorm};
     rules["ai.onnx.SimplifiedLayerNormalization"] = {layerNorm};

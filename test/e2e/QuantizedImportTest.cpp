@@ -199,4 +199,98 @@ TEST(QuantizedImport, ProductsByConstantWeights) {
   }
 }
 
+/// y of the model in `text`, whose inputs are `feed`, on the lowest level.
+Tensor resultOf(const std::string &text, const Feed &feed) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("model.onnxtxt");
+  std::ofstream(path) << text;
+  CompileOptions options;
+  options.levels = {"x86-64-v3"};
+  CompiledModel model(path, options);
+  EXPECT_TRUE(model.ok()) << text;
+  if (!model.ok())
+    return {};
+  Program program = model.open(1);
+  return runFirst(program, feed);
+}
+
+/// erf + 1 of a quantised GELU: every sum lies half-way between two steps, and goes to the even one.
+TEST(QuantizedImport, SumsHalfWayBetweenSteps) {
+  std::vector<int64_t> x(256);
+  for (int i = 0; i < 256; ++i)
+    x[i] = i;
+  // 2 / 255 and 1 / 255; 255 of the second is 127.5 of the first.
+  Tensor y = resultOf(R"(<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+g (uint8[n] x) => (uint8[n] y) <float s = {0.007843137718737125}, uint8 z = {128}, float so = {0.0039215688593685627},
+  uint8 o = {255}, uint8 zo = {0}, uint8 zy = {0}> {
+  y = com.microsoft.QLinearAdd(x, s, z, o, so, zo, s, zy)
+}
+)", {{"x", Tensor::ofIntegers(DType::U8, {256}, x)}});
+  ASSERT_EQ(y.integers.size(), x.size());
+  for (int i = 0; i < 256; ++i)
+    EXPECT_EQ(y.integers[i], std::max(0.0, std::nearbyint(i - 0.5))) << i;
+}
+
+/// Both operands, of random scales and zero points.
+TEST(QuantizedImport, QLinearSumsAndProducts) {
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    std::mt19937 random(seed);
+    auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    bool isProduct = seed % 2, isSigned = seed / 2 % 2;
+    int low = isSigned ? -128 : 0;
+    float sa = float(pick(1, 1000)) / 4099, sb = float(pick(1, 1000)) / 4099, sc = isProduct ? sa * sb * pick(20, 90) : sa + sb;
+    int za = low + pick(0, 255), zb = low + pick(0, 255), zc = low + pick(0, 255);
+    std::vector<int64_t> a(100), b(100);
+    for (int i = 0; i < 100; ++i)
+      a[i] = low + pick(0, 255), b[i] = low + pick(0, 255);
+    std::ostringstream os;
+    os.precision(9);
+    const char *type = isSigned ? "int8" : "uint8";
+    os << "<ir_version: 8, opset_import: [\"\" : 17, \"com.microsoft\" : 1]>\ng (" << type << "[n] a, " << type << "[n] b) => ("
+       << type << "[n] y) <float sa = {" << sa << "}, float sb = {" << sb << "}, float sc = {" << sc << "}, " << type << " za = {"
+       << za << "}, " << type << " zb = {" << zb << "}, " << type << " zc = {" << zc << "}> {\n  y = com.microsoft.QLinear"
+       << (isProduct ? "Mul" : "Add") << "(a, sa, za, b, sb, zb, sc, zc)\n}\n";
+    SCOPED_TRACE(os.str());
+    DType dtype = isSigned ? DType::I8 : DType::U8;
+    Tensor y = resultOf(os.str(), {{"a", Tensor::ofIntegers(dtype, {100}, a)}, {"b", Tensor::ofIntegers(dtype, {100}, b)}});
+    ASSERT_EQ(y.integers.size(), a.size());
+    for (int i = 0; i < 100; ++i) {
+      double x = double(a[i] - za) * sa, w = double(b[i] - zb) * sb, steps = (isProduct ? x * w : x + w) / sc + zc;
+      bool isTie = std::fabs(std::fabs(steps - std::trunc(steps)) - 0.5) < 1e-4;
+      EXPECT_NEAR(y.integers[i], std::clamp<double>(std::nearbyint(steps), low, low + 255), isTie ? 1 : 0) << i;
+    }
+  }
+}
+
+/// A product of two activations that is quantised again is that of their integers: its sums are exact, ties too.
+TEST(QuantizedImport, ProductsOfTwoActivationsAreExact) {
+  constexpr int64_t kRows = 24, kDepth = 40, kColumns = 24;
+  const float sa = 0.1f, sb = 0.3f, both = sa * sb, sy = 2 * both; // every other sum is half-way
+  std::mt19937 random(3);
+  std::vector<int64_t> a(kRows * kDepth), b(kDepth * kColumns);
+  for (int64_t &x : a)
+    x = 131 - 3 + random() % 7;
+  for (int64_t &x : b)
+    x = int64_t(random() % 7) - 3;
+  std::ostringstream os;
+  os.precision(9);
+  os << "<ir_version: 8, opset_import: [\"\" : 17]>\ng (uint8[m, 40] a, int8[40, n] b) => (int8[m, n] y) <float sa = {" << sa
+     << "}, float sb = {" << sb << "}, float sy = {" << sy << "}, uint8 za = {131}, int8 zy = {5}> {\n"
+     << "  x = DequantizeLinear(a, sa, za)\n  w = DequantizeLinear(b, sb)\n  p = MatMul(x, w)\n  y = QuantizeLinear(p, sy, zy)\n}\n";
+  Tensor y = resultOf(os.str(), {{"a", Tensor::ofIntegers(DType::U8, {kRows, kDepth}, a)},
+                                 {"b", Tensor::ofIntegers(DType::I8, {kDepth, kColumns}, b)}});
+  ASSERT_EQ(y.integers.size(), size_t(kRows * kColumns));
+  int ties = 0;
+  for (int64_t r = 0; r < kRows; ++r)
+    for (int64_t c = 0; c < kColumns; ++c) {
+      int64_t sum = 0;
+      for (int64_t i = 0; i < kDepth; ++i)
+        sum += (a[r * kDepth + i] - 131) * b[i * kColumns + c];
+      ties += sum % 2 != 0;
+      float want = std::nearbyint(float(sum) * both / sy) + 5;
+      EXPECT_EQ(y.integers[r * kColumns + c], std::clamp<float>(want, -128, 127)) << r << ", " << c << ": " << sum;
+    }
+  EXPECT_GT(ties, kRows * kColumns / 4);
+}
+
 } // namespace

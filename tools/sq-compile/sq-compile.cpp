@@ -90,7 +90,7 @@ struct Options {
          cl::desc("entries of the tables of --weights=lut...: f16; int8, with a scale for each table; auto (default): int8 "
                   "where f16 takes more than 0.1 bits a weight")};
   cl::opt<std::string> plan{"plan", cl::cat(category), cl::value_desc("FILE"),
-         cl::desc("the precision of linear layers with --quant=int8, as lines PATTERN = int8|f32; a pattern is a name "
+         cl::desc("the precision of linear layers with --quant=int8, as lines PATTERN = int8|f32 (or int2 to int7: weights of fewer bits, which run no faster here); a pattern is a name "
                   "of --emit-plan or a glob (*attention*), the last line that matches counts. It goes before "
                   "--min-sqnr and before times")};
   cl::opt<std::string> emitPlan{"emit-plan", cl::cat(category), cl::value_desc("FILE"),
@@ -113,7 +113,8 @@ struct Options {
                   "of the batch). A CPU level that rows x vectors do not fit keeps its own")};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), qdq-onnx (the model as ONNX, with what --quant "
-                  "quantised between QuantizeLinear and DequantizeLinear), kernels (one CPU level, "
+                  "quantised between QuantizeLinear and DequantizeLinear), qonnx (the same with Quant nodes of qonnx.custom_op.general, of the "
+                  "bits that --plan says), kernels (one CPU level, "
                   "before LLVM), llvm, asm, obj, ptx (of the CUDA kernels); with -o into a file")};
   cl::opt<bool> keepIntermediates{"keep-intermediates", cl::init(false), cl::cat(category),
          cl::desc("what every node computes becomes an output (node:NAME) too, so that sq-diff can compare "
@@ -232,9 +233,9 @@ int main(int argc, char **argv) {
     return usage("--max-memory=" + cli.maxMemory + " is no size; give bytes, or a number with K, M or G");
   if (cli.threads < 0)
     return usage("--threads=" + Twine(cli.threads) + " is negative");
-  static const char *phases[] = {"onnx", "sq", "qdq-onnx", "kernels", "llvm", "asm", "obj", "ptx"};
+  static const char *phases[] = {"onnx", "sq", "qdq-onnx", "qonnx", "kernels", "llvm", "asm", "obj", "ptx"};
   if (cli.emit.getNumOccurrences() && !is_contained(phases, StringRef(cli.emit)))
-    return usage("--emit=" + cli.emit + " is none of onnx, sq, qdq-onnx, kernels, llvm, asm, obj, ptx");
+    return usage("--emit=" + cli.emit + " is none of onnx, sq, qdq-onnx, qonnx, kernels, llvm, asm, obj, ptx");
   if (cli.emit.empty() && cli.output.empty() && cli.reports.empty() && cli.emitPlan.empty())
     return usage("-o OUT is missing (or --emit=PHASE, --report=FILE, --emit-plan=FILE to look inside)");
   if (!cli.emit.empty() && !cli.reports.empty())
@@ -297,8 +298,16 @@ int main(int argc, char **argv) {
     return usage("--activations=dynamic is of use with --quant=int8 only");
   if (cli.activations == "f32" && !cli.quant.empty())
     return usage("--quant=" + cli.quant + " makes activations integers; --activations=f32 is for products by codes");
-  if (isDynamic && cli.emit == "qdq-onnx")
-    return usage("--emit=qdq-onnx has no nodes for --activations=dynamic");
+  bool isExported = cli.emit == "qdq-onnx" || cli.emit == "qonnx";
+  if (isDynamic && isExported)
+    return usage("--emit=" + cli.emit + " has no nodes for --activations=dynamic");
+  if (isExported && cli.quant == "int-only")
+    return usage("--emit=" + cli.emit + " has no nodes for --quant=int-only; --quant=int8 has the same products");
+  if (isExported && !cli.weights.empty())
+    return usage("--emit=" + cli.emit + " has no nodes for --weights=" + cli.weights + " (" +
+                 (StringRef(cli.weights).starts_with("lut") ? "tables for each channel, and sparse weights beside them"
+                                                           : "groups of inputs with a scale of their own") +
+                 "); --quant=int8 with a --plan of int2 to int8 for each layer has");
   if (!cli.quant.empty() && cli.calib.empty() && !isDynamic)
     return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
                  "sq-calibrate --synthetic or --activations=dynamic do without samples");
@@ -325,10 +334,10 @@ int main(int argc, char **argv) {
   }
   if (!cli.quant.empty() && !options.cuda.empty())
     return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
-  if (cli.emit == "qdq-onnx" && cli.quant.empty())
-    return usage("--emit=qdq-onnx writes what --quant=int8 quantised; give --quant and --calib");
-  if (cli.emit == "qdq-onnx" && cli.model == "-")
-    return usage("--emit=qdq-onnx reads the model twice; give a file, not standard input");
+  if (isExported && cli.quant.empty())
+    return usage("--emit=" + cli.emit + " writes what --quant=int8 quantised; give --quant and --calib");
+  if (isExported && cli.model == "-")
+    return usage("--emit=" + cli.emit + " reads the model twice; give a file, not standard input");
   if (cli.rounding != "gptq" && cli.rounding != "nearest")
     return usage("--rounding=" + cli.rounding + " is not known; gptq or nearest");
   if (cli.quant.empty() && cli.weights.empty() && cli.rounding.getNumOccurrences())

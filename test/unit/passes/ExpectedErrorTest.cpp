@@ -35,8 +35,9 @@ struct Layer {
   }
 
   /// What the passes make of it.
-  QuantizedWeight quantise(const TensorStats &stats, bool smooth, bool feedback = false) const {
-    QuantizedWeight made(stats, k, QuantizedWeight::Part{weight, std::vector<float>(n), n, false}, feedback);
+  QuantizedWeight quantise(const TensorStats &stats, bool smooth, bool feedback = false,
+                           float levels = QuantizedWeight::kLevels) const {
+    QuantizedWeight made(stats, k, QuantizedWeight::Part{weight, std::vector<float>(n), n, false, levels}, feedback);
     calibration::RangeOptions options;
     options.symmetric = false;
     calibration::Range range = chooseRange(stats, options);
@@ -107,6 +108,25 @@ TEST(ExpectedError, WithFeedback) {
       ASSERT_EQ(int64_t(made.feedbackNoise.size()), layer.n);
       EXPECT_NEAR(expectedSqnr(made), layer.measuredSqnr(made), 2 * kTolerance) << "smoothed " << smooth;
     }
+  }
+}
+
+/// Weights of 2 to 7 bits: no value beyond theirs, each bit worth about 6 dB where the weight is what loses most.
+TEST(ExpectedError, FewerBits) {
+  Layer layer(5, [](int64_t) { return 0.0f; }, [](int64_t) { return 1.0f; });
+  TensorStats stats = layer.stats(true);
+  double before = 0;
+  for (int bits = 2; bits <= 7; ++bits) {
+    int levels = (1 << (bits - 1)) - 1;
+    QuantizedWeight made = layer.quantise(stats, false, false, levels);
+    int most = 0;
+    for (int8_t q : made.stored)
+      most = std::max(most, std::abs(int(q)));
+    EXPECT_EQ(most, levels) << bits; // (All are used.)
+    double sqnr = expectedSqnr(made);
+    EXPECT_NEAR(sqnr, layer.measuredSqnr(made), kTolerance) << bits;
+    EXPECT_GT(sqnr, before + 2) << bits;
+    before = sqnr;
   }
 }
 

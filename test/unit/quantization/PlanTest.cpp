@@ -82,7 +82,7 @@ TEST(Plan, FormatRefusals) {
     EXPECT_EQ(refusal(std::string("a = ") + text),
               std::string("p:1: '") + text + "': behind + belongs the share of weights that are kept apart, 0% to 100%");
   EXPECT_EQ(refusal("a = rtn4/64x"), "p:1: 'rtn4/64x': nothing belongs behind it but /GROUP and +SHARE%");
-  EXPECT_EQ(refusal("a = lut4 +1%"), "p:1: 'lut4 +1%' is no precision; known are int8, f32, bf16, lut2, lut3, lut4, rtn2, rtn3, "
+  EXPECT_EQ(refusal("a = lut4 +1%"), "p:1: 'lut4 +1%' is no precision; known are int8, f32, bf16, int2, int3, int4, int5, int6, int7, lut2, lut3, lut4, rtn2, rtn3, "
                                      "rtn4, rtn6, rtn8, gptq2, gptq3, gptq4, sym2, sym3, sym4");
 }
 
@@ -90,7 +90,7 @@ TEST(Plan, Refusals) {
   EXPECT_EQ(refusal("a\n"), "p:1: expected PATTERN = PRECISION, found 'a'");
   EXPECT_EQ(refusal("\n= int8"), "p:2: nothing in front of =; a pattern of layers belongs there");
   EXPECT_EQ(refusal("a = int9\nb = f64"), "p:1: 'int9' is no precision\np:2: 'f64' is no precision; known are int8, f32, "
-                                           "bf16, lut2, lut3, lut4, rtn2, rtn3, rtn4, rtn6, rtn8, gptq2, gptq3, gptq4, sym2, sym3, sym4");
+                                           "bf16, int2, int3, int4, int5, int6, int7, lut2, lut3, lut4, rtn2, rtn3, rtn4, rtn6, rtn8, gptq2, gptq3, gptq4, sym2, sym3, sym4");
   EXPECT_EQ(refusal("\"a = int8"), "p:1: the closing quote is missing");
   EXPECT_EQ(refusal("\"a\\x\" = int8"), "p:1: a backslash is followed by a backslash, a quote or two hexadecimal digits");
   EXPECT_EQ(refusal("\"a\" int8"), "p:1: expected = and a precision behind the name");
