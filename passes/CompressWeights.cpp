@@ -155,8 +155,10 @@ struct CompressWeightsPass
     bool hasBias = op.getBias() != nullptr;
     if (!input || inputOf != found || inputWidth != k ||
         inputCentred != hasBias) {
+      input.reset(); // before the next: both are large
       input =
-          std::make_shared<sq::LayerInput>(found, k, hasBias, options.damping);
+          std::make_shared<sq::LayerInput>(found, k, hasBias, options.damping,
+                                           options.threads);
       inputOf = found;
       inputWidth = k;
       inputCentred = hasBias;
