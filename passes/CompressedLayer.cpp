@@ -12,8 +12,7 @@ using namespace sq;
 using namespace sq::quantizer;
 
 LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
-                       bool centred, double damping,
-                       int threads) {
+                       bool centred, double damping, int threads) {
   if (!found || found->isEmpty())
     return;
   if (int64_t(found->channels()) == k)

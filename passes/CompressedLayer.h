@@ -26,7 +26,7 @@ struct CompressOptions {
       0.01;       // of second moments, as a share of the mean of their diagonal
   int rounds = 8; // of tables and codes, at most
   double enough = 1e-4; // of fitting tables, see RefineOptions
-  int threads = 0; // 0: all cores
+  int threads = 0;      // 0: all cores
 };
 
 /// Second moments of what some layers read; made once for all of them.

@@ -86,9 +86,8 @@ public:
         const InputMoments &moments, const std::vector<uint8_t> &removed,
         double enough, int64_t first, int64_t n)
       : weight(weight), moments(moments), enough(enough), first(first), n(n),
-        k(weight.k),
-        count(weight.levels()), wanted(k * n), got(k * n), gradient(k * n),
-        kept(removed.empty() ? 0 : k * n), codes(k * n),
+        k(weight.k), count(weight.levels()), wanted(k * n), got(k * n),
+        gradient(k * n), kept(removed.empty() ? 0 : k * n), codes(k * n),
         levels(weight.groups() * count * n),
         middles(weight.groups() * (count - 1) * n) {
     for (int64_t c = 0; c < n; ++c)
@@ -382,8 +381,8 @@ void quantizer::refine(CompressedWeight &weight, const float *wanted,
   std::vector<float> kept(removed.empty() ? 0 : weight.n * weight.k);
   parallelFor(weight.n, columnsAtOnce(weight.n), options.threads,
               [&](int64_t from, int64_t to) {
-                Slice slice(weight, wanted, moments, removed, options.enough, from,
-                            to - from);
+                Slice slice(weight, wanted, moments, removed, options.enough,
+                            from, to - from);
                 slice.roundWithFeedback();
                 double error = slice.error();
                 for (int round = 0; round < options.rounds; ++round) {

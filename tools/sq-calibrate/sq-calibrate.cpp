@@ -37,7 +37,7 @@ const std::vector<Flag> flagTable = {
      "keep the rows of every Nth run apart (N from 2 on; default: 0, of none): by these sq-compile\n"
      "--weights compares what it fitted to the others"},
     {"max-memory", "SIZE",
-     "of second moments (default: 4G); what does not fit is added up in files beside STATS\n"
+     "of second moments (default: 3G); what does not fit is added up in files beside STATS\n"
      "that have no name, and whose pages the system may write out"},
     {"resume", nullptr,
      "go on where the stats file stops, which is written every ten seconds; the\n"
@@ -59,9 +59,9 @@ constexpr const char *usageText =
     "  sq-calibrate model.onnx big-data -o model.stats --resume\n"
     "  sq-calibrate --merge first.stats second.stats -o model.stats\n\n"
     "DIR is a folder with one <input name>.npy per input, first dimension = samples (or tokens.npy\n"
-    "[rows, T+1] for language models), a folder of .npz files or one FILE.npz with such arrays\n"
-    "(numpy.savez), or ONNX test data (test_data_set_*/input_0.pb ..., a folder a sample). Only\n"
-    "the samples of one run are in memory. All positions count, padded ones too.\n\n"
+    "[rows, T+1] for language models, whose pasts are empty then), a folder of .npz files or one\n"
+    "FILE.npz with such arrays (numpy.savez), or ONNX test data (test_data_set_*/input_0.pb ..., a\n"
+    "folder a sample). Only the samples of one run are in memory. All positions count, padded ones too.\n\n"
     "A sample with a NaN or an infinite value in an input or an observed tensor is named and left\n"
     "out. The same model, data, --batch and --seed give the same bytes, whatever --threads is.\n\n"
     "Without data, --synthetic makes inputs up: integers that index a table (token ids) are\n"
