@@ -98,6 +98,10 @@ struct CompressWeightsPass
         !status.ok())
       return fail(status.message);
     options.rounds = roundsFor(layers);
+    // With few rounds tables are fitted no better than what follows is worth:
+    // the errors are the same, a fifth of the time is not spent.
+    if (options.rounds < kMostRounds)
+      options.enough = 1e-2;
     std::vector<sq::LayerDecision> decisions;
     std::string refused;
     for (auto &[op, decision] : layers) {
@@ -114,16 +118,17 @@ struct CompressWeightsPass
     sq::setLayerDecisions(func, decisions);
   }
 
+  static constexpr int kMostRounds = 8;
   /// Rounds of refinement: as many as help where the model is small, but no
   /// more than take some minutes: a round is k n columns of length k, some
-  /// times, and 1e12 of them about 160 s on two cores.
+  /// times, and 1e12 of them about 130 s on two cores.
   static int
   roundsFor(ArrayRef<std::pair<sq::LinearOp, sq::LayerDecision>> layers) {
-    constexpr double kWork = 2e12, kMost = 8;
+    constexpr double kWork = 2e12;
     double work = 1;
     for (const auto &[op, layer] : layers)
       work += double(layer.shape.n) * layer.shape.k * layer.shape.k;
-    return std::clamp(kWork / work, 1.0, kMost);
+    return std::clamp(kWork / work, 1.0, double(kMostRounds));
   }
 
   /// Compresses the weight, or says in `decision` why not.
@@ -155,8 +160,10 @@ struct CompressWeightsPass
     bool hasBias = op.getBias() != nullptr;
     if (!input || inputOf != found || inputWidth != k ||
         inputCentred != hasBias) {
+      input.reset(); // before the next: both are large
       input =
-          std::make_shared<sq::LayerInput>(found, k, hasBias, options.damping);
+          std::make_shared<sq::LayerInput>(found, k, hasBias, options.damping,
+                                           options.threads);
       inputOf = found;
       inputWidth = k;
       inputCentred = hasBias;

@@ -12,7 +12,7 @@ using namespace sq;
 using namespace sq::quantizer;
 
 LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
-                       bool centred, double damping) {
+                       bool centred, double damping, int threads) {
   if (!found || found->isEmpty())
     return;
   if (int64_t(found->channels()) == k)
@@ -30,7 +30,7 @@ LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
   if (matrix.empty())
     return;
   moments.emplace();
-  if (!moments->prepare(matrix.data(), k, damping)) {
+  if (!moments->prepare(matrix.data(), k, damping, threads)) {
     moments.reset();
     problem = "the second moments of its input are all 0 or not finite; its "
               "weight is fitted without them";
@@ -40,7 +40,7 @@ LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
   if (matrix.empty())
     return;
   heldBack.emplace();
-  heldBack->prepareError(matrix.data(), k);
+  heldBack->prepareError(matrix.data(), k, threads);
 }
 
 std::string sq::describe(const CompressedWeight &weight) {
@@ -78,8 +78,7 @@ public:
               : input.moments ? &*input.moments
                               : nullptr) {
     if (judge)
-      power = judge->error(weight.data(), std::vector<float>(n * k).data(), n,
-                           options.threads);
+      power = judge->error(weight.data(), nullptr, n, options.threads);
   }
 
   Status attempt(const Way &way, CompressedLayer &result) const {
@@ -120,6 +119,7 @@ public:
     if (way.refined) {
       RefineOptions refinement;
       refinement.threads = options.threads;
+      refinement.enough = options.enough;
       refinement.rounds =
           scheme.isTable() ? options.rounds : 0; // GPTQ as it is known
       refine(made, weight.data(), *input.moments, taken.removed, refinement);

@@ -25,7 +25,8 @@ struct CompressOptions {
   double damping =
       0.01;       // of second moments, as a share of the mean of their diagonal
   int rounds = 8; // of tables and codes, at most
-  int threads = 0; // 0: all cores
+  double enough = 1e-4; // of fitting tables, see RefineOptions
+  int threads = 0;      // 0: all cores
 };
 
 /// Second moments of what some layers read; made once for all of them.
@@ -39,7 +40,7 @@ struct LayerInput {
   /// `found` may be null. With `centred` the moments are those about the mean:
   /// a bias takes up the rest.
   LayerInput(const calibration::TensorStats *found, int64_t k, bool centred,
-             double damping);
+             double damping, int threads = 1);
 };
 
 struct CompressedLayer {

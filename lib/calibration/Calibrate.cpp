@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #define XXH_INLINE_ALL
@@ -61,6 +62,8 @@ public:
     if (options.resume && exists(options.output))
       if (Status s = resume(); !s.ok())
         return s;
+    if (Status s = limitMemory(); !s.ok())
+      return s;
     if (Status s = runAll(); !s.ok())
       return s;
     if (stats.samples == 0)
@@ -162,24 +165,29 @@ private:
     stats.batch = options.batch;
     stats.momentRows = momentRows;
     stats.holdBack = options.holdBack;
-    // What all products may take; a file holds less than 2 GiB, and half of each matrix.
-    constexpr int64_t kMost = int64_t(1) << 30;
-    int64_t bytes = 0;
     for (const Watched &tensor : watched) {
       TensorStats &kept = stats.tensors.emplace_back(tensor.name, TensorStats(tensor.channels)).second;
       if (!tensor.hasMoments)
         continue;
-      int64_t matrices = options.holdBack ? 2 : 1;
-      if (int64_t more = matrices * tensor.channels * tensor.channels * sizeof(float); bytes + more <= kMost) {
-        kept.moments = Moments(tensor.channels);
-        if (options.holdBack)
-          kept.heldBack = Moments(tensor.channels);
-        bytes += more;
-      } else if (options.note) {
-        options.note("'" + tensor.name + "': its second moments would take more than the 1 GiB for all of them; the "
-                     "weights of its readers are rounded to nearest");
-      }
+      kept.moments = Moments(tensor.channels);
+      if (options.holdBack)
+        kept.heldBack = Moments(tensor.channels);
     }
+  }
+
+  /// Those moments that are in memory beyond what is allowed move to files.
+  Status limitMemory() {
+    uint64_t used = 0;
+    std::string folder = std::filesystem::absolute(options.output).parent_path().string();
+    for (auto &[name, tensor] : stats.tensors)
+      for (Moments *moments : {&tensor.moments, &tensor.heldBack}) {
+        uint64_t more = Moments::storedElements(moments->channels()) * sizeof(float);
+        if (used + more <= options.maxMemory)
+          used += more;
+        else if (Status s = moments->moveToFile(folder); !s.ok())
+          return s;
+      }
+    return {};
   }
 
   /// Takes over what an earlier calibration of the same model with the same samples found.
@@ -245,17 +253,21 @@ private:
         return s;
       stats.dataHash = hashOf(inputs, stats.dataHash);
       stats.position += number;
-      constexpr size_t kRunsAtOnce = 8; // whose rows are multiplied
-      bool isToSave = since(saved) >= options.saveEvery && stats.position < total && stats.samples;
-      if (isToSave || nextRun % kRunsAtOnce == 0)
+      constexpr size_t kRunsAtOnce = 8;            // whose rows are multiplied
+      constexpr size_t kMostWaiting = size_t(1) << 29; // bytes of rows
+      double every = options.saveEvery > 0 ? std::max(options.saveEvery, 20 * saveSeconds) : 0;
+      bool isToSave = since(saved) >= every && stats.position < total && stats.samples;
+      if (isToSave || nextRun % kRunsAtOnce == 0 || waitingBytes() > kMostWaiting)
         flushMoments();
       double rate = since(begin) / (stats.position - before);
       report("calibrate", rate * (total - stats.position));
       if (isToSave) {
         stats.isComplete = false;
+        Clock::time_point began = Clock::now();
         if (Status s = writeStats(options.output, stats); !s.ok())
           return s;
         saved = Clock::now();
+        saveSeconds = since(began);
       }
     }
     flushMoments();
@@ -366,8 +378,15 @@ private:
     return {};
   }
 
+  size_t waitingBytes() const {
+    size_t bytes = 0;
+    for (const auto &[name, tensor] : stats.tensors)
+      bytes += tensor.moments.waitingBytes() + tensor.heldBack.waitingBytes();
+    return bytes;
+  }
+
   void flushMoments() {
-    forEachTensor([&](size_t i) { 
+    forEachTensor([&](size_t i) {
       stats.tensors[i].second.moments.flush();
       stats.tensors[i].second.heldBack.flush();
     });
@@ -408,6 +427,7 @@ private:
   Stats &stats;
   const int64_t momentRows;
   Clock::time_point start = Clock::now();
+  double saveSeconds = 0; // that the last save took
   int64_t total = 0;
   TableRows tables;
   std::vector<Watched> watched;

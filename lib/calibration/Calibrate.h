@@ -30,8 +30,10 @@ struct CalibrateOptions {
   /// The rows of every so-manieth run go to second moments of their own, by which weights are not rounded but
   /// ways to round them compared; 0: of none. 1 would leave none for the others.
   int64_t holdBack = 0;
+  uint64_t maxMemory = uint64_t(3) << 30; // bytes of second moments; more are added up in files beside the output
   bool resume = false;           // go on where options.output stops
-  double saveEvery = 10;         // seconds after which what there is so far is written
+  double saveEvery = 10;         // seconds, at least, after which what there is is written; a twentieth of the
+                                 // time at most goes into that. 0: after every run
   std::string shape;             // as sq-compile --shape
   std::function<void(const Progress &)> progress;
   std::function<void(const std::string &)> note; // samples left out and the like

@@ -5,6 +5,10 @@
 #include <cstring>
 #include <set>
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -14,14 +18,17 @@
 namespace sq::calibration {
 namespace {
 
-constexpr char kMagic[8] = {'S', 'Q', 'S', 'T', 'A', 'T', 'S', '1'};
+constexpr char kMagic[8] = {'S', 'Q', 'S', 'T', 'A', 'T', 'S', '2'};
 constexpr size_t kMagicText = 7; // without the version
 
 struct Header {
   char magic[8];
-  uint64_t size, hash; // of the payload
+  uint64_t size, hash; // of the head
 };
 static_assert(sizeof(Header) == 24);
+
+constexpr uint64_t kAlignment = 64;
+uint64_t aligned(uint64_t offset) { return (offset + kAlignment - 1) / kAlignment * kAlignment; }
 
 constexpr uint64_t kMostSamples = uint64_t(1) << 48; // sums of them do not overflow
 constexpr size_t kBins = 2 * Histogram::kBins;
@@ -39,35 +46,37 @@ bool isFinite(const std::vector<float> &values) {
   return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
 }
 
-/// An empty string, or why nothing can have such moments. Files of before there were any have none.
-std::string readMoments(uint64_t rows, const flatbuffers::Vector<double> *sums, const flatbuffers::Vector<float> *products,
-                        const TensorStats &of, Moments &to) {
+/// An empty string, or why nothing can have such moments; their products are not looked at.
+std::string readMoments(uint64_t rows, const flatbuffers::Vector<double> *sums, const TensorStats &of, Moments &to) {
   const char *wrong = "has second moments that contradict each other";
-  if (!sums || !products)
-    return sums || products || rows ? wrong : "";
-  size_t channels = sums->size();
-  if (channels != of.channels() || products->size() != channels * (channels + 1) / 2 || rows > of.elements)
+  if (!sums)
+    return rows ? wrong : "";
+  if (sums->size() != of.channels() || rows > of.elements)
     return wrong;
-  to = Moments(channels);
+  to = Moments(sums->size());
   to.rows = rows;
   to.sums = vectorOf(*sums);
-  const uint8_t *packed = products->Data();
-  for (size_t i = 0; i < channels; ++i) {
-    std::memcpy(to.products.data() + i * channels + i, packed, (channels - i) * sizeof(float));
-    packed += (channels - i) * sizeof(float);
-  }
   bool areFinite = std::all_of(to.sums.begin(), to.sums.end(), [](double x) { return std::isfinite(x); });
-  return areFinite && isFinite(to.products) ? "" : "has second moments that are not finite";
+  return areFinite ? "" : "has second moments that are not finite";
 }
 
-/// The upper triangle.
-std::vector<float> packedProducts(const Moments &moments) {
-  std::vector<float> packed;
-  size_t channels = moments.channels();
-  packed.reserve(channels * (channels + 1) / 2);
-  for (size_t i = 0; i < channels; ++i)
-    packed.insert(packed.end(), moments.products.begin() + i * channels + i, moments.products.begin() + (i + 1) * channels);
-  return packed;
+/// Bytes of the panels that a file has.
+uint64_t storedBytes(const Moments &moments) {
+  return moments.isEmpty() ? 0 : Moments::storedElements(moments.channels()) * sizeof(float);
+}
+
+/// Those of all tensors, in the order of the file.
+std::vector<Moments *> momentsOf(Stats &stats) {
+  std::vector<Moments *> all;
+  for (auto &[name, tensor] : stats.tensors)
+    for (Moments *moments : {&tensor.moments, &tensor.heldBack})
+      if (!moments->isEmpty())
+        all.push_back(moments);
+  return all;
+}
+
+uint64_t hashOf(const Moments &moments) {
+  return moments.isEmpty() ? 0 : XXH3_64bits(moments.stored(), storedBytes(moments));
 }
 
 /// An empty string, or why nothing can have such statistics.
@@ -103,10 +112,10 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
   for (uint64_t count : bins)
     if (__builtin_add_overflow(sum, count, &sum))
       return "has a histogram out of its bounds";
-  if (std::string wrong = readMoments(from.moment_rows(), from.moment_sums(), from.moment_products(), to, to.moments);
+  if (std::string wrong = readMoments(from.moment_rows(), from.moment_sums(), to, to.moments);
       !wrong.empty())
     return wrong;
-  if (std::string wrong = readMoments(from.held_rows(), from.held_sums(), from.held_products(), to, to.heldBack);
+  if (std::string wrong = readMoments(from.held_rows(), from.held_sums(), to, to.heldBack);
       !wrong.empty())
     return wrong;
   if (sum != to.elements)
@@ -114,14 +123,7 @@ std::string readTensor(const file::Tensor &from, TensorStats &to) {
   return "";
 }
 
-} // namespace
-
-const TensorStats *Stats::find(const std::string &name) const {
-  auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto &entry) { return entry.first == name; });
-  return found == tensors.end() ? nullptr : &found->second;
-}
-
-std::string serialize(const Stats &stats) {
+flatbuffers::DetachedBuffer makeHead(const Stats &stats) {
   flatbuffers::FlatBufferBuilder builder;
   std::vector<flatbuffers::Offset<file::Tensor>> tensors;
   for (const auto &[name, t] : stats.tensors) {
@@ -134,20 +136,15 @@ std::string serialize(const Stats &stats) {
     auto channelMin = builder.CreateVector(t.channelMin), channelMax = builder.CreateVector(t.channelMax);
     auto channelSum = builder.CreateVector(t.channelSum), channelSquares = builder.CreateVector(t.channelSquares);
     flatbuffers::Offset<flatbuffers::Vector<double>> momentSums, heldSums;
-    flatbuffers::Offset<flatbuffers::Vector<float>> momentProducts, heldProducts;
-    if (t.moments.channels()) {
+    if (t.moments.channels())
       momentSums = builder.CreateVector(t.moments.sums);
-      momentProducts = builder.CreateVector(packedProducts(t.moments));
-    }
-    if (t.heldBack.channels()) {
+    if (t.heldBack.channels())
       heldSums = builder.CreateVector(t.heldBack.sums);
-      heldProducts = builder.CreateVector(packedProducts(t.heldBack));
-    }
     tensors.push_back(file::CreateTensor(builder, nameOffset, t.elements, t.runs, t.min, t.max, t.firstMin, t.firstMax,
                                          t.averageMin, t.averageMax, t.histogram.exponent,
                                          static_cast<uint32_t>(first - counts.begin()), bins, channelMin, channelMax,
-                                         channelSum, channelSquares, t.moments.rows, momentSums, momentProducts,
-                                         t.heldBack.rows, heldSums, heldProducts));
+                                         channelSum, channelSquares, t.moments.rows, momentSums, hashOf(t.moments),
+                                         t.heldBack.rows, heldSums, hashOf(t.heldBack)));
   }
   auto producer = builder.CreateString("sq 0.1.0");
   auto source = builder.CreateString(stats.source);
@@ -156,39 +153,72 @@ std::string serialize(const Stats &stats) {
                                    stats.batch, stats.samples, stats.leftOut, stats.position, stats.dataHash,
                                    stats.isComplete, all, stats.momentRows, stats.holdBack),
                  file::StatsIdentifier());
+  return builder.Release();
+}
+
+/// What a file consists of, where it lies.
+struct Layout {
+  explicit Layout(const Stats &stats) : head(makeHead(stats)) {
+    static const char zeros[kAlignment] = {};
+    std::memcpy(header.magic, kMagic, sizeof kMagic);
+    header.size = head.size();
+    header.hash = XXH3_64bits(head.data(), head.size());
+    parts = {{&header, sizeof header}, {head.data(), head.size()}};
+    uint64_t at = sizeof header + head.size();
+    for (const Moments *moments : momentsOf(const_cast<Stats &>(stats))) {
+      parts.push_back({zeros, size_t(aligned(at) - at)});
+      parts.push_back({moments->stored(), size_t(storedBytes(*moments))});
+      at = aligned(at) + storedBytes(*moments);
+    }
+  }
+  flatbuffers::DetachedBuffer head;
   Header header;
-  std::memcpy(header.magic, kMagic, sizeof kMagic);
-  header.size = builder.GetSize();
-  header.hash = XXH3_64bits(builder.GetBufferPointer(), builder.GetSize());
-  std::string bytes(reinterpret_cast<const char *>(&header), sizeof header);
-  bytes.append(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
+  std::vector<Bytes> parts;
+};
+
+} // namespace
+
+const TensorStats *Stats::find(const std::string &name) const {
+  auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto &entry) { return entry.first == name; });
+  return found == tensors.end() ? nullptr : &found->second;
+}
+
+std::string serialize(const Stats &stats) {
+  std::string bytes;
+  Layout layout(stats);
+  for (const Bytes &part : layout.parts)
+    bytes.append(static_cast<const char *>(part.data), part.size);
   return bytes;
 }
 
-Status parseStats(const uint8_t *data, size_t size, const std::string &what, Stats &stats) {
+/// Everything but second moments, and how many bytes it takes.
+static Status parseHead(const uint8_t *data, size_t size, const std::string &what, Stats &stats, uint64_t &end,
+                        std::vector<uint64_t> &hashes) {
   Header header;
   if (size < kMagicText || std::memcmp(data, kMagic, kMagicText) != 0)
     return Status::refused(what + " is not a stats file of sq-calibrate");
   if (size >= sizeof header.magic && data[kMagicText] != kMagic[kMagicText])
     return Status::refused(what + " is a stats file of another version of sq; calibrate again");
-  uint64_t payload = 0;
+  uint64_t rest = 0;
   if (size >= sizeof header) {
     std::memcpy(&header, data, sizeof header);
-    payload = size - sizeof header;
+    rest = size - sizeof header;
   }
-  if (size < sizeof header || payload < header.size)
+  if (size < sizeof header || rest < header.size)
     return Status::refused(what + " is truncated: it has " + std::to_string(size) + " bytes" +
-                           (size < sizeof header ? "" : " of " + std::to_string(header.size + sizeof header)) +
+                           (size < sizeof header ? "" : ", its head ends at " + std::to_string(header.size + sizeof header)) +
                            "; calibrate again");
-  if (payload != header.size || XXH3_64bits(data + sizeof header, payload) != header.hash)
+  if (XXH3_64bits(data + sizeof header, header.size) != header.hash)
     return Status::refused(what + " is damaged: its content does not have the hash it claims; calibrate again");
   // A copy is aligned, wherever `data` lies.
-  std::vector<uint64_t> aligned(payload / 8 + 1);
-  std::memcpy(aligned.data(), data + sizeof header, payload);
-  auto *bytes = reinterpret_cast<const uint8_t *>(aligned.data());
-  flatbuffers::Verifier verifier(bytes, payload);
-  if (payload < 8 || !file::VerifyStatsBuffer(verifier))
+  std::vector<uint64_t> copy(header.size / 8 + 1);
+  std::memcpy(copy.data(), data + sizeof header, header.size);
+  auto *bytes = reinterpret_cast<const uint8_t *>(copy.data());
+  constexpr uint64_t kMost = uint64_t(1) << 31; // FlatBuffers' own limit
+  flatbuffers::Verifier verifier(bytes, header.size);
+  if (header.size < 8 || header.size >= kMost || !file::VerifyStatsBuffer(verifier))
     return Status::refused(what + " is not a sound stats file; calibrate again");
+  end = sizeof header + header.size;
 
   const file::Stats &from = *file::GetStats(bytes);
   stats = {};
@@ -214,6 +244,54 @@ Status parseStats(const uint8_t *data, size_t size, const std::string &what, Sta
       wrong = "is there twice";
     if (!wrong.empty())
       return Status::refused(what + " is not a sound stats file: tensor '" + name + "' " + wrong);
+    if (!to.moments.isEmpty())
+      hashes.push_back(tensor->moment_hash());
+    if (!to.heldBack.isEmpty())
+      hashes.push_back(tensor->held_hash());
+  }
+  return {};
+}
+
+Status parseStats(std::shared_ptr<const uint8_t> data, size_t size, const std::string &what, Stats &stats) {
+  uint64_t end = 0;
+  std::vector<uint64_t> hashes;
+  if (Status s = parseHead(data.get(), size, what, stats, end, hashes); !s.ok())
+    return s;
+  std::vector<Moments *> all = momentsOf(stats);
+  uint64_t whole = end;
+  for (const Moments *moments : all)
+    whole = aligned(whole) + storedBytes(*moments);
+  if (size < whole)
+    return Status::refused(what + " is truncated: it has " + std::to_string(size) + " bytes of " + std::to_string(whole) +
+                           "; calibrate again");
+  Status damaged = Status::refused(what + " is damaged: its content does not have the hash it claims; calibrate again");
+  if (size > whole)
+    return damaged;
+  for (size_t i = 0; i < all.size(); ++i) {
+    uint64_t begin = aligned(end), bytes = storedBytes(*all[i]);
+    if (std::any_of(data.get() + end, data.get() + begin, [](uint8_t byte) { return byte != 0; }) ||
+        XXH3_64bits(data.get() + begin, bytes) != hashes[i])
+      return damaged;
+    auto *products = reinterpret_cast<const float *>(data.get() + begin);
+    // Integers, so that it is vectorised.
+    int32_t bad = 0;
+    for (uint64_t k = 0; k < bytes / sizeof(float); ++k) {
+      int32_t bits;
+      std::memcpy(&bits, products + k, sizeof bits);
+      bad |= (bits & 0x7fffffff) >= 0x7f800000;
+    }
+    if (bad) {
+      auto owner = std::find_if(stats.tensors.begin(), stats.tensors.end(), [&](const auto &entry) {
+        return &entry.second.moments == all[i] || &entry.second.heldBack == all[i];
+      });
+      return Status::refused(what + " is not a sound stats file: tensor '" + owner->first +
+                             "' has second moments that are not finite");
+    }
+    Moments read(all[i]->channels(), products, data);
+    read.rows = all[i]->rows;
+    read.sums = std::move(all[i]->sums);
+    *all[i] = std::move(read);
+    end = begin + bytes;
   }
   return {};
 }
@@ -225,24 +303,51 @@ bool isStatsFile(const std::string &path) {
          std::memcmp(start, kMagic, sizeof start) == 0;
 }
 
-Status readStats(const std::string &path, Stats &stats) {
-  InputFile file;
+/// All of a file; of one without bytes some memory.
+static Status mapFile(const std::string &path, std::shared_ptr<const uint8_t> &data, size_t &size) {
+  InputFile file; // refuses what is none, with a message
   if (Status s = file.open(path); !s.ok())
     return s;
-  constexpr uint64_t kMost = uint64_t(1) << 31; // FlatBuffers' own limit
-  if (file.size() > kMost)
-    return Status::refused("'" + path + "' is not a stats file of sq-calibrate: it has " + std::to_string(file.size()) +
-                           " bytes");
-  std::vector<uint8_t> bytes(file.size());
-  if (Status s = file.read(0, bytes.data(), bytes.size()); !s.ok())
-    return s;
-  return parseStats(bytes.data(), bytes.size(), "'" + path + "'", stats);
+  size = file.size();
+  static const uint8_t none = 0;
+  if (size == 0) {
+    data = {&none, [](const uint8_t *) {}};
+    return {};
+  }
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  void *memory = fd < 0 ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  if (fd >= 0)
+    ::close(fd);
+  if (memory == MAP_FAILED)
+    return Status::lacking("cannot map '" + path + "'");
+  data = {static_cast<const uint8_t *>(memory),
+          [size](const uint8_t *p) { ::munmap(const_cast<uint8_t *>(p), size); }};
+  return {};
 }
 
-Status writeStats(const std::string &path, const Stats &stats) {
-  std::string bytes = serialize(stats);
-  return writeFile(path, {{bytes.data(), bytes.size()}});
+Status readStats(const std::string &path, Stats &stats) {
+  std::shared_ptr<const uint8_t> data;
+  size_t size = 0;
+  if (Status s = mapFile(path, data, size); !s.ok())
+    return s;
+  return parseStats(data, size, "'" + path + "'", stats);
 }
+
+Status readStatsHead(const std::string &path, Stats &stats) {
+  std::shared_ptr<const uint8_t> data;
+  size_t size = 0;
+  if (Status s = mapFile(path, data, size); !s.ok())
+    return s;
+  uint64_t end = 0;
+  std::vector<uint64_t> hashes;
+  if (Status s = parseHead(data.get(), size, "'" + path + "'", stats, end, hashes); !s.ok())
+    return s;
+  for (Moments *moments : momentsOf(stats))
+    *moments = {};
+  return {};
+}
+
+Status writeStats(const std::string &path, const Stats &stats) { return writeFile(path, Layout(stats).parts); }
 
 Status readStats(const std::string &path, const std::string &method, Stats &stats, RangeOptions &options) {
   auto parsed = parseMethod(method);

@@ -1,7 +1,10 @@
 /// Stats files: what sq-calibrate writes and the quantisation passes read.
 ///
-/// 24 bytes in front (the text "SQSTATS1", the size of the rest, its XXH3-64, little endian), then
-/// a FlatBuffer of stats.fbs. The same statistics give the same bytes.
+/// 24 bytes in front (the text "SQSTATS2", the size of the head, its XXH3-64, little endian), the head, a FlatBuffer
+/// of stats.fbs, and from the next multiple of 64 on, for each tensor in turn that has rows of second moments, the
+/// panels of Moments.h, those of moments before those that were held back, each at a multiple of 64, with zeros in
+/// between, and with its hash in the head. Panels are mapped and used where they lie: a model of any size takes no
+/// memory for them. The same statistics give the same bytes.
 #ifndef SQ_LIB_CALIBRATION_STATSFILE_H
 #define SQ_LIB_CALIBRATION_STATSFILE_H
 
@@ -40,14 +43,17 @@ struct Stats {
 };
 
 std::string serialize(const Stats &stats);
-/// `what` starts the messages.
-Status parseStats(const uint8_t *data, size_t size, const std::string &what, Stats &stats);
+/// `what` starts the messages. Second moments stay in `data`, which `owner` keeps, at a multiple of 64.
+Status parseStats(std::shared_ptr<const uint8_t> data, size_t size, const std::string &what, Stats &stats);
 
 /// Whether the file begins as a stats file does, of any version.
 bool isStatsFile(const std::string &path);
 /// Refuses with one message what is truncated, damaged, no stats file, of another format version,
-/// or holds what no calibration can have found.
+/// or holds what no calibration can have found. The file stays mapped for as long as there are stats, or copies of
+/// some; it must not be changed in its place (writeStats does not).
 Status readStats(const std::string &path, Stats &stats);
+/// The same without second moments, whose hashes are not checked then: of a large model they are gigabytes.
+Status readStatsHead(const std::string &path, Stats &stats);
 /// The same, with how ranges are chosen from them, a text that `parseMethod` takes.
 Status readStats(const std::string &path, const std::string &method, Stats &stats, RangeOptions &options);
 /// The whole file or nothing, see writeFile.

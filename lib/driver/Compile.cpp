@@ -233,7 +233,7 @@ struct Compiler {
   /// Refuses statistics of another model.
   CompileResult checkStats(ModuleOp imported) {
     calibration::Stats stats;
-    Status status = calibration::readStats(options.stats, stats);
+    Status status = calibration::readStatsHead(options.stats, stats);
     if (status.ok())
       status = calibration::checkModel(stats, options.stats, hashModel(imported));
     return status.ok() ? CompileResult() : fail(ExitCode::Refused, status.message);

@@ -51,7 +51,10 @@ sq::calibration::ModelHash sq::hashModel(ModuleOp module) {
   // Elements are hashed as bytes; what is printed are operators, types and small attributes.
   constexpr int64_t kPrinted = 16;
   OpPrintingFlags flags;
-  flags.elideLargeElementsAttrs(kPrinted).elideLargeResourceString(kPrinted);
+  flags.elideLargeElementsAttrs(kPrinted);
+  // Only a module by itself has its resources printed behind it, each as a text of twice its size before that is left
+  // out for being large.
+  flags.useLocalScope();
   module.print(os, flags);
   module.walk([&](Operation *op) {
     if (auto name = op->getLoc()->findInstanceOf<NameLoc>())

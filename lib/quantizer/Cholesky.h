@@ -8,8 +8,9 @@
 namespace sq::quantizer {
 
 /// `a` is [n][n], its upper triangle read and replaced by R, R^T R = A; what is below is undefined
-/// after it. False, with an undefined `a`, when A is not positive definite or not finite.
-bool factorize(std::vector<double> &a, int64_t n);
+/// after it. False, with an undefined `a`, when A is not positive definite or not finite. The same, to the bit, for any
+/// number of threads (0: all cores).
+bool factorize(std::vector<double> &a, int64_t n, int threads = 1);
 
 } // namespace sq::quantizer
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/quantizer/Cholesky.h"
+#include "lib/quantizer/Parallel.h"
 #include "lib/quantizer/Products.h"
 
 using namespace sq;
@@ -11,7 +12,7 @@ using namespace sq::quantizer;
 
 static constexpr int64_t kBlock = 64; // rows whose errors reach the others in one product
 
-bool ErrorFeedback::prepare(const double *moments, int64_t channels, const double *noise) {
+bool ErrorFeedback::prepare(const double *moments, int64_t channels, const double *noise, int threads) {
   k = channels;
   // What varies most is rounded first, while there is most to take its error over.
   order.resize(k);
@@ -22,21 +23,27 @@ bool ErrorFeedback::prepare(const double *moments, int64_t channels, const doubl
   for (int64_t i = 0; i < k; ++i)
     order[i] = powers[i].second;
   std::vector<double> factor(k * k);
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = i; j < k; ++j)
-      factor[i * k + j] = moments[std::min(order[i], order[j]) * k + std::max(order[i], order[j])];
-    factor[i * k + i] += noise[order[i]];
-  }
-  if (!factorize(factor, k))
+  constexpr int64_t kRows = 64; // of one thread at a time
+  parallelFor(k, kRows, threads, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i) {
+      for (int64_t j = i; j < k; ++j)
+        factor[i * k + j] = moments[std::min(order[i], order[j]) * k + std::max(order[i], order[j])];
+      factor[i * k + i] += noise[order[i]];
+    }
+  });
+  if (!factorize(factor, k, threads))
     return false;
   shares.assign(k * k, 0);
   left.resize(k);
-  for (int64_t i = 0; i < k; ++i) {
-    double diagonal = factor[i * k + i];
-    left[order[i]] = diagonal * diagonal;
-    for (int64_t j = i + 1; j < k; ++j)
-      shares[j * k + i] = factor[i * k + j] / diagonal;
-  }
+  for (int64_t i = 0; i < k; ++i)
+    left[order[i]] = factor[i * k + i] * factor[i * k + i];
+  // Turned, a block at a time.
+  parallelFor(k, kRows, threads, [&](int64_t from, int64_t to) {
+    for (int64_t first = 0; first < to; first += kRows)
+      for (int64_t j = from; j < to; ++j)
+        for (int64_t i = first, end = std::min(j, first + kRows); i < end; ++i)
+          shares[j * k + i] = factor[i * k + j] / factor[i * k + i];
+  });
   return true;
 }
 

@@ -20,7 +20,8 @@ public:
   /// `moments` is [k][k], of which the upper triangle is read, and `noise` is added to its diagonal:
   /// what each channel has in addition that depends on no other channel, such as the rounding
   /// of x. False when that has no factor: it holds NaN or infinities, or is not positive definite.
-  bool prepare(const double *moments, int64_t k, const double *noise);
+  /// The same for any number of threads (0: all cores).
+  bool prepare(const double *moments, int64_t k, const double *noise, int threads = 1);
 
   /// How much of the squared error of rounding row r remains after feedback: the variance of channel r
   /// given those that are rounded after it.

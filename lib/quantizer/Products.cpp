@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 namespace sq::quantizer {
 namespace {
@@ -33,48 +33,70 @@ template <typename T> struct Operands {
 
 /// Columns of a matrix in groups of `width`, each group as rows one after the other, zeros behind the last.
 template <typename T>
-std::vector<T> pack(const T *from, int64_t ld, int64_t columns, int64_t depth, int64_t width, T factor) {
-  std::vector<T> to((columns + width - 1) / width * width * depth);
+SQ_INLINE void pack(const T *from, int64_t ld, int64_t columns, int64_t depth, int64_t width, T factor, T *to) {
   for (int64_t first = 0; first < columns; first += width) {
     int64_t used = std::min(width, columns - first);
-    T *group = to.data() + first * depth;
-    for (int64_t p = 0; p < depth; ++p)
+    T *group = to + first * depth;
+    for (int64_t p = 0; p < depth; ++p) {
       for (int64_t i = 0; i < used; ++i)
         group[p * width + i] = factor * from[p * ld + first + i];
+      for (int64_t i = used; i < width; ++i)
+        group[p * width + i] = 0;
+    }
   }
-  return to;
 }
 
 /// A tile of kRows x 2 vectors: the sums of its products stay in registers.
 template <typename T, typename V, int kRows> SQ_INLINE void multiply(const Operands<T> &o) {
   constexpr int64_t kLanes = sizeof(V) / sizeof(T), kColumns = 2 * kLanes;
-  std::vector<T> packedA = pack(o.a, o.lda, o.m, o.depth, kRows, o.factor);
-  std::vector<T> packedB = pack(o.b, o.ldb, o.n, o.depth, kColumns, T(1));
-  for (int64_t j = 0; j < o.n; j += kColumns)
-    for (int64_t i = 0; i < o.m && !(o.upper && j + kColumns <= i); i += kRows) {
-      int64_t rows = std::min<int64_t>(kRows, o.m - i), columns = std::min(kColumns, o.n - j);
-      T found[kRows][kColumns] = {};
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t s = 0; s < columns; ++s)
-          found[r][s] = o.c[(i + r) * o.ldc + j + s];
-      V sums[kRows][2];
-      std::memcpy(sums, found, sizeof sums);
-      const T *a = packedA.data() + i * o.depth, *b = packedB.data() + j * o.depth;
-      for (int64_t p = 0; p < o.depth; ++p, a += kRows, b += kColumns) {
-        V left, right;
-        std::memcpy(&left, b, sizeof left);
-        std::memcpy(&right, b + kLanes, sizeof right);
+  // A tile's operands over so many terms stay in the first cache, those of the other tiles of its columns in the second.
+  constexpr int64_t kDepth = 2048 / sizeof(T);
+  int64_t most = std::min(kDepth, o.depth);
+  std::unique_ptr<T[]> packedA(new T[(o.m + kRows - 1) / kRows * kRows * most]),
+      packedB(new T[(o.n + kColumns - 1) / kColumns * kColumns * most]);
+  for (int64_t begin = 0; begin < o.depth; begin += kDepth) {
+    int64_t depth = std::min(kDepth, o.depth - begin);
+    pack<T>(o.a + begin * o.lda, o.lda, o.m, depth, kRows, o.factor, packedA.get());
+    pack<T>(o.b + begin * o.ldb, o.ldb, o.n, depth, kColumns, T(1), packedB.get());
+    for (int64_t j = 0; j < o.n; j += kColumns)
+      for (int64_t i = 0; i < o.m && !(o.upper && j + kColumns <= i); i += kRows) {
+        int64_t rows = std::min<int64_t>(kRows, o.m - i), columns = std::min(kColumns, o.n - j);
+        bool isWhole = rows == kRows && columns == kColumns;
+        T *c = o.c + i * o.ldc + j, found[kRows][kColumns] = {};
+        V sums[kRows][2];
+        if (isWhole) {
 #pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          sums[r][0] += left * a[r];
-          sums[r][1] += right * a[r];
+          for (int r = 0; r < kRows; ++r)
+            std::memcpy(sums[r], c + r * o.ldc, sizeof sums[r]);
+        } else {
+          for (int64_t r = 0; r < rows; ++r)
+            for (int64_t s = 0; s < columns; ++s)
+              found[r][s] = c[r * o.ldc + s];
+          std::memcpy(sums, found, sizeof sums);
         }
+        const T *a = packedA.get() + i * depth, *b = packedB.get() + j * depth;
+        for (int64_t p = 0; p < depth; ++p, a += kRows, b += kColumns) {
+          V left, right;
+          std::memcpy(&left, b, sizeof left);
+          std::memcpy(&right, b + kLanes, sizeof right);
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) {
+            sums[r][0] += left * a[r];
+            sums[r][1] += right * a[r];
+          }
+        }
+        if (isWhole) {
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r)
+            std::memcpy(c + r * o.ldc, sums[r], sizeof sums[r]);
+          continue;
+        }
+        std::memcpy(found, sums, sizeof found);
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t s = 0; s < columns; ++s)
+            c[r * o.ldc + s] = found[r][s];
       }
-      std::memcpy(found, sums, sizeof found);
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t s = 0; s < columns; ++s)
-          o.c[(i + r) * o.ldc + j + s] = found[r][s];
-    }
+  }
 }
 
 SQ_AVX512 void multiply512(const Operands<float> &o) { multiply<float, Floats16, 8>(o); }

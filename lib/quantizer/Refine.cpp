@@ -20,23 +20,31 @@ static int64_t columnsAtOnce(int64_t n) {
 static constexpr int64_t kBlock =
     64; // input channels whose changes reach the others in one product
 
-void InputMoments::prepareError(const double *moments, int64_t channels) {
+void InputMoments::prepareError(const double *moments, int64_t channels,
+                                int threads) {
   k = channels;
   matrix.resize(k * k);
-  for (int64_t i = 0; i < k; ++i)
-    for (int64_t j = i; j < k; ++j)
-      matrix[i * k + j] = matrix[j * k + i] = moments[i * k + j];
+  // What lies below the diagonal is turned, a block at a time.
+  parallelFor(k, kBlock, threads, [&](int64_t from, int64_t to) {
+    for (int64_t first = 0; first < to; first += kBlock)
+      for (int64_t i = from; i < to; ++i)
+        for (int64_t j = first, end = std::min(i, first + kBlock); j < end; ++j)
+          matrix[i * k + j] = moments[j * k + i];
+    for (int64_t i = from; i < to; ++i)
+      for (int64_t j = i; j < k; ++j)
+        matrix[i * k + j] = moments[i * k + j];
+  });
 }
 
 bool InputMoments::prepare(const double *moments, int64_t channels,
-                           double damping) {
-  prepareError(moments, channels);
+                           double damping, int threads) {
+  prepareError(moments, channels, threads);
   double sum = 0;
   for (int64_t i = 0; i < k; ++i)
     sum += moments[i * k + i];
   double extra = damping * sum / double(std::max<int64_t>(k, 1));
   std::vector<double> noise(k, extra);
-  if (!feedback.prepare(moments, k, noise.data()))
+  if (!feedback.prepare(moments, k, noise.data(), threads))
     return false;
   for (int64_t i = 0; i < k; ++i)
     matrix[i * k + i] = moments[i * k + i] + extra;
@@ -58,7 +66,7 @@ double InputMoments::error(const float *wanted, const float *got, int64_t n,
     for (int64_t c = 0; c < count; ++c)
       for (int64_t i = 0; i < k; ++i)
         errors[i * count + c] =
-            wanted[(from + c) * k + i] - got[(from + c) * k + i];
+            wanted[(from + c) * k + i] - (got ? got[(from + c) * k + i] : 0);
     addProducts(1.0f, matrix.data(), k, errors.data(), count, products.data(),
                 count, k, count, k);
     for (int64_t i = 0; i < k; ++i)
@@ -76,10 +84,10 @@ class Slice {
 public:
   Slice(CompressedWeight &weight, const float *from,
         const InputMoments &moments, const std::vector<uint8_t> &removed,
-        int64_t first, int64_t n)
-      : weight(weight), moments(moments), first(first), n(n), k(weight.k),
-        count(weight.levels()), wanted(k * n), got(k * n), gradient(k * n),
-        kept(removed.empty() ? 0 : k * n), codes(k * n),
+        double enough, int64_t first, int64_t n)
+      : weight(weight), moments(moments), enough(enough), first(first), n(n),
+        k(weight.k), count(weight.levels()), wanted(k * n), got(k * n),
+        gradient(k * n), kept(removed.empty() ? 0 : k * n), codes(k * n),
         levels(weight.groups() * count * n),
         middles(weight.groups() * (count - 1) * n) {
     for (int64_t c = 0; c < n; ++c)
@@ -279,7 +287,7 @@ private:
           curvature[c] += direction[t * n + c] * curved[t * n + c];
       bool isDone = true;
       for (int64_t c = 0; c < n; ++c) {
-        bool moves = rho[c] > kEnough * start[c] && curvature[c] > 0;
+        bool moves = rho[c] > enough * start[c] && curvature[c] > 0;
         double alpha = moves ? rho[c] / curvature[c] : 0;
         isDone &= !moves;
         for (int64_t t = 0; t < count; ++t) {
@@ -354,11 +362,9 @@ private:
     findGradient();
   }
 
-  static constexpr double kEnough =
-      1e-4; // of the residual's square: codes change next
-
   CompressedWeight &weight;
   const InputMoments &moments;
+  double enough; // as in RefineOptions
   int64_t first, n, k, count;
   std::vector<float> wanted, got, gradient; // gradient: H (wanted - got)
   std::vector<uint8_t> kept, codes;
@@ -375,7 +381,8 @@ void quantizer::refine(CompressedWeight &weight, const float *wanted,
   std::vector<float> kept(removed.empty() ? 0 : weight.n * weight.k);
   parallelFor(weight.n, columnsAtOnce(weight.n), options.threads,
               [&](int64_t from, int64_t to) {
-                Slice slice(weight, wanted, moments, removed, from, to - from);
+                Slice slice(weight, wanted, moments, removed, options.enough,
+                            from, to - from);
                 slice.roundWithFeedback();
                 double error = slice.error();
                 for (int round = 0; round < options.rounds; ++round) {

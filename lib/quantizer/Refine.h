@@ -24,14 +24,16 @@ class InputMoments {
 public:
   /// `moments` [k][k] are means of x_i x_j over rows of the input, of which the
   /// upper triangle is read. The share `damping` of the mean of its diagonal is
-  /// added to it. False where that has no factor: NaN, infinities, all 0.
-  bool prepare(const double *moments, int64_t k, double damping);
+  /// added to it. False where that has no factor: NaN, infinities, all 0. The
+  /// same for any number of threads (0: all cores), here and below.
+  bool prepare(const double *moments, int64_t k, double damping,
+               int threads = 1);
   /// Only what error() needs, as `moments` are.
-  void prepareError(const double *moments, int64_t k);
+  void prepareError(const double *moments, int64_t k, int threads = 1);
 
   int64_t channels() const { return k; }
   /// e^T H e, damping included, summed over the rows of `wanted` - `got`, both
-  /// [n][k]; on `threads` threads (0: all cores).
+  /// [n][k]; `got` may be null, for zeros.
   double error(const float *wanted, const float *got, int64_t n,
                int threads) const;
 
@@ -48,6 +50,9 @@ struct RefineOptions {
       4; // of tables and codes, at most; 0: only rounding with feedback
   double leastGain = 2e-3; // a round that takes less than this share of the
                            // error off is the last
+  double enough = 1e-4;    // tables are fitted until the square of the residual
+                           // is less than this share of what it was: codes
+                           // change next, so that exact is not better
   int threads = 0;         // 0: all cores
 };
 

@@ -10,8 +10,24 @@
 
 namespace sq {
 
+/// The dims of an empty past of `rows` sequences; empty when the input is none.
+static std::vector<int64_t> emptyPast(const Port &port, int64_t rows) {
+  std::vector<int64_t> shape = {rows};
+  int free = 0; // dims that the model leaves open
+  for (size_t axis = 1; axis < port.dims.size(); ++axis) {
+    const sq_dim_info &dim = port.dims[axis];
+    free += dim.min != dim.max;
+    shape.push_back(dim.min);
+    if (dim.min != dim.max && dim.min != 0)
+      return {};
+  }
+  return isFloat(port.dtype) && shape.size() == 4 && free == 1 ? shape : std::vector<int64_t>();
+}
+
 Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input) {
   int64_t rows = tokens.shape[0], columns = tokens.shape[1] - 1;
+  if (std::vector<int64_t> past = emptyPast(port, rows); !past.empty())
+    return input.allocate(port.dtype, past);
   bool isIds = port.name == "input_ids", isPosition = port.name == "position_ids", isLabel = port.name == "labels";
   if (!isIds && !isPosition && !isLabel && port.name.find("mask") == std::string::npos)
     return Status::refused("input '" + port.name +

@@ -1,7 +1,7 @@
 /// Data sets: a folder with one `<input name>.npy` per input, first dimension =
 /// samples. For language models `tokens.npy` [rows, T+1] instead: columns
 /// 0..T-1 are input_ids, positions 0..T-1 where the model has position_ids, columns 1..T the
-/// labels of a program that takes such. Or
+/// labels of a program that takes such; pasts of keys and values are empty. Or
 /// ONNX's test data: folders test_data_set_* of input_0.pb, output_0.pb ...
 #ifndef SQ_LIB_RUN_DATASET_H
 #define SQ_LIB_RUN_DATASET_H
@@ -50,8 +50,8 @@ struct DataSet {
   int64_t samples = 0;
 };
 
-/// The input `port` for `tokens` [rows, T+1], whose last column is only a label: ids, positions or a mask.
-/// Refused for others.
+/// The input `port` for `tokens` [rows, T+1], whose last column is only a label: ids, positions, a mask, or an
+/// empty past (floats [rows, heads, past, size] with one dim behind the first that may be 0). Refused for others.
 Status inputOfTokens(const Port &port, const Tensor &tokens, Tensor &input);
 
 /// Reads all of a data set. Masks that a tokens.npy does not come with are ones: its rows are not

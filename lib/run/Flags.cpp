@@ -89,6 +89,21 @@ std::string Flags::get(const char *name, const char *fallback) const {
   return values.empty() ? fallback : values.back();
 }
 
+Status Flags::size(const char *name, uint64_t &bytes) const {
+  if (!has(name))
+    return {};
+  std::string text = get(name);
+  int shift = 0;
+  for (auto [suffix, bits] : {std::pair('K', 10), std::pair('M', 20), std::pair('G', 30)})
+    if (!text.empty() && text.back() == suffix)
+      shift = bits;
+  int64_t number;
+  if (!parseInteger(shift ? text.substr(0, text.size() - 1) : text, 1, INT64_MAX >> 30, number))
+    return Status::usage(std::string("--") + name + "=" + text + " is no size; give bytes, or a number with K, M or G");
+  bytes = uint64_t(number) << shift;
+  return {};
+}
+
 Status Flags::number(const char *name, double min, double max, double &value) const {
   if (!has(name))
     return {};

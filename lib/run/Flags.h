@@ -38,6 +38,8 @@ public:
   /// A number in [min, max], or usage.
   Status number(const char *name, double min, double max, double &value) const;
   Status integer(const char *name, int64_t min, int64_t max, int64_t &value) const;
+  /// Bytes, or a number with K, M or G, of 1024; from 1 on, or usage.
+  Status size(const char *name, uint64_t &bytes) const;
 
   /// `usage`, then a line or more per flag.
   void printHelp(const char *usage) const;

@@ -70,9 +70,7 @@ Status describeModel(const RunnerOptions &options,
   CompileOptions compile;
   if (Status s = makeOptions(options, compile); !s.ok())
     return s;
-  compile.gradients = gradients;
-  compile.emit = "sq";
-  compile.output = "/dev/null";
+  compile.gradients = gradients; // and nothing to write: it ends with the graph
   compile.inspect = [&](const std::string &phase, ModuleOp ir) {
     auto main = ir.lookupSymbol<func::FuncOp>("main");
     if (main && phase == "import") {

@@ -36,6 +36,9 @@ const std::vector<Flag> flagTable = {
     {"hold-back", "N",
      "keep the rows of every Nth run apart (N from 2 on; default: 0, of none): by these sq-compile\n"
      "--weights compares what it fitted to the others"},
+    {"max-memory", "SIZE",
+     "of second moments (default: 3G); what does not fit is added up in files beside STATS\n"
+     "that have no name, and whose pages the system may write out"},
     {"resume", nullptr,
      "go on where the stats file stops, which is written every ten seconds; the\n"
      "result has the same bytes as that of one go. Starts when there is none"},
@@ -56,9 +59,9 @@ constexpr const char *usageText =
     "  sq-calibrate model.onnx big-data -o model.stats --resume\n"
     "  sq-calibrate --merge first.stats second.stats -o model.stats\n\n"
     "DIR is a folder with one <input name>.npy per input, first dimension = samples (or tokens.npy\n"
-    "[rows, T+1] for language models), a folder of .npz files or one FILE.npz with such arrays\n"
-    "(numpy.savez), or ONNX test data (test_data_set_*/input_0.pb ..., a folder a sample). Only\n"
-    "the samples of one run are in memory. All positions count, padded ones too.\n\n"
+    "[rows, T+1] for language models, whose pasts are empty then), a folder of .npz files or one\n"
+    "FILE.npz with such arrays (numpy.savez), or ONNX test data (test_data_set_*/input_0.pb ..., a\n"
+    "folder a sample). Only the samples of one run are in memory. All positions count, padded ones too.\n\n"
     "A sample with a NaN or an infinite value in an input or an observed tensor is named and left\n"
     "out. The same model, data, --batch and --seed give the same bytes, whatever --threads is.\n\n"
     "Without data, --synthetic makes inputs up: integers that index a table (token ids) are\n"
@@ -75,7 +78,7 @@ std::string countText(int64_t count, const char *what) {
 
 Status mergeFiles(const Flags &flags, Stats &stats) {
   const std::vector<std::string> &paths = flags.positional();
-  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "moments", "hold-back", "resume", "shape", "threads"})
+  for (const char *other : {"samples", "batch", "seed", "synthetic", "special-tokens", "moments", "hold-back", "max-memory", "resume", "shape", "threads"})
     if (flags.has(other))
       return Status::usage(std::string("--merge and --") + other + " exclude each other");
   if (paths.size() < 2)
@@ -167,6 +170,8 @@ Status execute(const Flags &flags) {
     if (flags.has("moments"))
       options.momentRows = moments;
     options.holdBack = holdBack;
+    if (Status s = flags.size("max-memory", options.maxMemory); !s.ok())
+      return s;
     options.resume = flags.has("resume");
     options.shape = flags.get("shape");
     options.note = [](const std::string &note) { std::fprintf(stderr, "sq-calibrate: %s\n", note.c_str()); };

@@ -128,22 +128,6 @@ private:
   std::chrono::steady_clock::time_point last;
 };
 
-/// Bytes, or a number with K, M or G, of 1024.
-bool parseSize(std::string text, uint64_t &bytes) {
-  int shift = 0;
-  for (auto [suffix, bits] :
-       {std::pair('K', 10), std::pair('M', 20), std::pair('G', 30)})
-    if (!text.empty() && text.back() == suffix)
-      shift = bits;
-  if (shift)
-    text.pop_back();
-  int64_t number;
-  if (!parseInteger(text, 1, INT64_MAX >> 30, number))
-    return false;
-  bytes = uint64_t(number) << shift;
-  return true;
-}
-
 Status mergeFiles(const Flags &flags) {
   for (const char *other :
        {"loss", "output", "samples", "sample-labels", "layer", "probes",
@@ -217,10 +201,8 @@ Status execute(const Flags &flags) {
   options.layers = flags.all("layer");
   options.sampleLabels = flags.has("sample-labels");
   options.seed = seed;
-  if (flags.has("max-memory") &&
-      !parseSize(flags.get("max-memory"), options.maxMemory))
-    return Status::usage("--max-memory=" + flags.get("max-memory") +
-                         " is no size; give bytes, or a number with K, M or G");
+  if (Status s = flags.size("max-memory", options.maxMemory); !s.ok())
+    return s;
   options.threads = static_cast<int>(threads);
   options.resume = flags.has("resume");
   options.shape = flags.get("shape");

@@ -80,6 +80,31 @@ TEST_F(Calibrate, InterruptedAndResumedIsTheSame) {
   EXPECT_EQ(contentOf(options.output), serialize(whole));
 }
 
+// Where second moments are added up changes nothing, also of a run that goes on with those of a file.
+TEST_F(Calibrate, SecondMomentsInFilesAreTheSame) {
+  CalibrateOptions options = optionsFor("memory", {"a", "b"});
+  options.holdBack = 4;
+  Stats inMemory, inFiles, resumed;
+  ASSERT_TRUE(calibrate(options, inMemory).ok());
+  CalibrateOptions second = optionsFor("files", {"a", "b"});
+  second.holdBack = 4;
+  second.maxMemory = 1;
+  second.saveEvery = 0;
+  second.progress = [&](const Progress &p) {
+    if (p.phase == "calibrate" && p.done == 25)
+      std::filesystem::copy_file(second.output, root + "partial");
+  };
+  ASSERT_TRUE(calibrate(second, inFiles).ok());
+  EXPECT_EQ(contentOf(second.output), contentOf(options.output));
+  second.progress = nullptr;
+  second.output = root + "partial";
+  second.resume = true;
+  ASSERT_TRUE(calibrate(second, resumed).ok());
+  EXPECT_EQ(contentOf(second.output), contentOf(options.output));
+  for (const auto &entry : std::filesystem::directory_iterator(root))
+    EXPECT_EQ(entry.path().filename().string().find("sq-moments"), std::string::npos) << entry.path();
+}
+
 // Two calibrations, joined, are one of all data, up to rounding of the averages.
 TEST_F(Calibrate, MergedIsAllAtOnce) {
   CalibrateOptions options[] = {optionsFor("first", {"a"}), optionsFor("second", {"b"}), optionsFor("both", {"a", "b"})};
@@ -99,8 +124,9 @@ TEST_F(Calibrate, MergedIsAllAtOnce) {
     EXPECT_EQ(x.min, y.min);
     EXPECT_NEAR(x.averageMax, y.averageMax, 1e-12);
     ASSERT_EQ(x.moments.rows, y.moments.rows);
-    for (size_t c = 0; c < x.moments.products.size(); ++c)
-      EXPECT_NEAR(x.moments.products[c], y.moments.products[c], 1e-4);
+    for (size_t c = 0; c < x.moments.channels(); ++c)
+      for (size_t d = c; d < x.moments.channels(); ++d)
+        EXPECT_NEAR(x.moments.product(c, d), y.moments.product(c, d), 1e-4);
   }
 }
 
@@ -142,8 +168,9 @@ TEST_F(Calibrate, RowsThatAreHeldBack) {
   EXPECT_EQ(whole.moments.rows, 120u);
   EXPECT_EQ(parts.moments.rows, 90u);
   EXPECT_EQ(parts.heldBack.rows, 30u);
-  for (size_t i = 0; i < whole.moments.products.size(); ++i)
-    EXPECT_NEAR(parts.moments.products[i] + parts.heldBack.products[i], whole.moments.products[i], 1e-3);
+  for (size_t i = 0; i < 2; ++i)
+    for (size_t j = i; j < 2; ++j)
+      EXPECT_NEAR(parts.moments.product(i, j) + parts.heldBack.product(i, j), whole.moments.product(i, j), 1e-3);
   CalibrateOptions third = second;
   third.progress = nullptr;
   third.output = root + "partial";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 using namespace sq::calibration;
+using sq::Status;
 
 namespace {
 
@@ -55,7 +56,7 @@ TEST(Moments, WhenToFlushChangesNothing) {
   EXPECT_EQ(once.sums, often.sums);
   for (int64_t i = 0; i < kChannels; ++i)
     for (int64_t j = i; j < kChannels; ++j)
-      EXPECT_EQ(once.products[i * kChannels + j], often.products[i * kChannels + j]);
+      EXPECT_EQ(once.product(i, j), often.product(i, j));
 }
 
 TEST(Moments, RowsAreSpreadEvenly) {
@@ -67,6 +68,55 @@ TEST(Moments, RowsAreSpreadEvenly) {
     EXPECT_EQ(moments.rows, 3u);
     EXPECT_EQ(moments.sums[0], sum) << phase;
   }
+}
+
+// More channels than a panel has, in memory and in a file.
+TEST(Moments, Panels) {
+  for (int64_t channels : {127, 128, 129, 300}) {
+    constexpr int64_t kRows = 3;
+    std::vector<float> x = rowsOf(kRows, channels, 3);
+    Moments memory(channels), file(channels);
+    ASSERT_TRUE(file.moveToFile(testing::TempDir()).ok());
+    for (Moments *moments : {&memory, &file}) {
+      moments->add(x.data(), kRows, kRows, 0);
+      moments->flush();
+    }
+    std::vector<double> found = memory.secondMoments();
+    EXPECT_EQ(found, file.secondMoments());
+    for (int64_t i = 0; i < channels; ++i)
+      for (int64_t j = i; j < channels; ++j) {
+        double expected = 0;
+        for (int64_t t = 0; t < kRows; ++t)
+          expected += double(x[t * channels + i]) * x[t * channels + j] / kRows;
+        ASSERT_NEAR(found[i * channels + j], expected, 1e-5) << i << " " << j; // three products of about 10
+        ASSERT_EQ(memory.product(i, j), file.product(i, j));
+      }
+    // Nothing but zeros left of the diagonal: the bytes of a file depend on the moments alone.
+    size_t zeros = 0, stored = Moments::storedElements(channels);
+    for (size_t i = 0; i < stored; ++i)
+      zeros += memory.stored()[i] == 0;
+    size_t used = channels * (channels + 1) / 2;
+    EXPECT_EQ(zeros, stored - used);
+  }
+}
+
+TEST(Moments, CopiesAreTheirOwn) {
+  std::vector<float> x = {1, 2, 3};
+  Moments first(3);
+  first.add(x.data(), 1, 1, 0);
+  first.flush();
+  Moments second = first;
+  second.merge(first);
+  EXPECT_EQ(first.product(1, 2), 6);
+  EXPECT_EQ(second.product(1, 2), 12);
+  EXPECT_EQ(second.rows, 2u);
+}
+
+TEST(Moments, NoSuchFolder) {
+  Moments moments(5);
+  Status s = moments.moveToFile("/nowhere/at/all");
+  EXPECT_EQ(s.code, sq::ExitCode::Lacking);
+  EXPECT_NE(s.message.find("cannot make a file of 100 bytes in '/nowhere/at/all'"), std::string::npos) << s.message;
 }
 
 TEST(Moments, WithoutRows) {

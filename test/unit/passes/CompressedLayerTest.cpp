@@ -33,7 +33,7 @@ calibration::TensorStats statsOf(const calibration::Moments &moments,
   stats.elements = moments.rows * kK;
   for (int64_t i = 0; i < kK; ++i) {
     stats.channelSum[i] = moments.sums[i];
-    stats.channelSquares[i] = moments.products[i * kK + i];
+    stats.channelSquares[i] = moments.product(i, i);
   }
   stats.moments = moments;
   stats.heldBack = heldBack;

@@ -9,7 +9,7 @@
 using namespace sq::quantizer;
 
 TEST(Cholesky, ProductOfTheFactor) {
-  for (int64_t n : {1, 2, 31, 32, 33, 100}) {
+  for (int64_t n : {1, 2, 31, 32, 33, 100, 256, 257, 300}) {
     sq::test::Random random(n);
     std::vector<double> x(2 * n * n), a(n * n);
     for (double &value : x)
@@ -22,7 +22,12 @@ TEST(Cholesky, ProductOfTheFactor) {
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < i; ++j)
         r[i * n + j] = NAN; // is not read
+    std::vector<double> other = r;
     ASSERT_TRUE(factorize(r, n));
+    ASSERT_TRUE(factorize(other, n, /*threads=*/3));
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t j = i; j < n; ++j)
+        ASSERT_EQ(other[i * n + j], r[i * n + j]) << "by three threads";
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = i; j < n; ++j) {
         double sum = 0;

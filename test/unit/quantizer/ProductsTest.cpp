@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 using namespace sq::quantizer;
@@ -38,4 +39,30 @@ TEST(Products, AllSizes) {
           check<float>(m, n, depth, upper, 1e-4);
           check<double>(m, n, depth, upper, 1e-12);
         }
+}
+
+// More terms than operands are packed of at once.
+TEST(Products, LongSums) {
+  for (int64_t depth : {255, 256, 257, 511, 512, 513, 1100})
+    for (bool upper : {false, true}) {
+      check<float>(9, 33, depth, upper, 1e-3); // 1100 products: 6e-8 of sums of about 1000
+      check<double>(9, 33, depth, upper, 1e-11);
+    }
+}
+
+// In one call or in several: the bits of factors and second moments depend on it.
+TEST(Products, PartsOfSumsAreTheSame) {
+  constexpr int64_t kM = 13, kN = 37, kDepth = 700;
+  sq::test::Random random(4);
+  std::vector<float> a(kM * kDepth), b(kN * kDepth), once(kM * kN, 0.25f);
+  for (std::vector<float> *matrix : {&a, &b})
+    for (float &x : *matrix)
+      x = random.real();
+  std::vector<float> parts = once;
+  addProducts(1.0f, a.data(), kM, b.data(), kN, once.data(), kN, kM, kN, kDepth);
+  for (int64_t from = 0, next; from < kDepth; from = next) {
+    next = std::min(kDepth, from + 1 + from);
+    addProducts(1.0f, a.data() + from * kM, kM, b.data() + from * kN, kN, parts.data(), kN, kM, kN, next - from);
+  }
+  EXPECT_EQ(once, parts);
 }

@@ -58,10 +58,11 @@ struct Layer {
   }
 
   double refined(CompressedWeight &weight, int rounds,
-                 const std::vector<uint8_t> &removed = {},
-                 int threads = 1) const {
+                 const std::vector<uint8_t> &removed = {}, int threads = 1,
+                 double enough = 1e-4) const {
     RefineOptions options;
     options.rounds = rounds;
+    options.enough = enough;
     options.threads = threads;
     refine(weight, w.data(), input, removed, options);
     EXPECT_TRUE(weight.verify().ok()) << weight.verify().message;
@@ -86,6 +87,36 @@ TEST(Refine, ErrorIsTheQuadraticForm) {
                (layer.moments[i * 33 + j] + (i == j ? extra : 0)) *
                (layer.w[r * 33 + j] - got[r * 33 + j]);
   EXPECT_NEAR(layer.error(weight), sum, 1e-4 * sum);
+}
+
+// Tables that are fitted less exactly before codes change: as good after one
+// round, up to 1 %.
+TEST(Refine, FittedLessExactly) {
+  Layer layer(65, 150, 7);
+  CompressedWeight exact = layer.fitted({GridKind::Table, 4}), rough = exact;
+  double feedback = layer.refined(exact, 0);
+  double once = layer.refined(exact, 1),
+         fast = layer.refined(rough, 1, {}, 1, 1e-2);
+  EXPECT_LT(fast, feedback);
+  EXPECT_LT(fast, 1.01 * once);
+}
+
+// No weight at all is as far from the wanted one as zeros are.
+TEST(Refine, ErrorOfNothing) {
+  Layer layer(5, 33, 8);
+  std::vector<float> zeros(5 * 33);
+  EXPECT_EQ(layer.input.error(layer.w.data(), nullptr, 5, 1),
+            layer.input.error(layer.w.data(), zeros.data(), 5, 1));
+}
+
+// Threads change nothing: sizes beyond what one of them has at a time.
+TEST(Refine, MomentsByThreads) {
+  Layer layer(1, 150, 9);
+  InputMoments other;
+  ASSERT_TRUE(other.prepare(layer.moments.data(), 150, 0.01, 3));
+  EXPECT_EQ(other.matrix, layer.input.matrix);
+  EXPECT_EQ(other.order, layer.input.order);
+  EXPECT_EQ(other.feedback.remaining(), layer.input.feedback.remaining());
 }
 
 // Each step lowers the error; sizes around those of slices and blocks.
