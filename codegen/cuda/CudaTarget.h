@@ -20,6 +20,7 @@ struct CudaTarget {
   llvm::StringRef features;    // for LLVM: the PTX version
   int64_t registersPerSm, sharedPerSm, threadsPerSm, blocksPerSm; // for occupancy
   bool tf32 = false;           // products of f32 weights on tensor cores, in tf32
+  llvm::StringRef activations = "f32"; // of what kernels hand each other: f32, f16 or bf16
 };
 
 /// From the least to the most demanding (CUDA C++ programming guide, table

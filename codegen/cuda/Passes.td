@@ -24,8 +24,40 @@ def LowerGpuKernelsPass : Pass<"sq-lower-gpu-kernels", "::mlir::func::FuncOp"> {
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::nvgpu::NVGPUDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::mlir::nvgpu::NVGPUDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
     "::sq::SqDialect"];
+}
+
+def ShortenBuffersPass : Pass<"sq-shorten-buffers", "::mlir::func::FuncOp"> {
+  let summary = "keep activations in 16 bits between kernels";
+  let description = [{
+    Kernels of 16-bit weights are bound by memory as soon as there are many rows,
+    and what they read and write are activations. Every f32 buffer that a
+    product, attention or a norm reads or writes, and whose users can all take
+    it, gets elements of `type`; arithmetic stays in f32. Masks, sums of
+    reductions, inputs and outputs of the program and what loops carry keep their
+    type.
+
+    Before: the program is bufferized. After: kernels have operands of several
+    types of float.
+
+    ```mlir
+    %a = memref.alloc() : memref<8x64xf32>
+    sq.packed_matmul ins(%x, %w : memref<8x64xf16>, memref<1x64x64xf16>) outs(%a : memref<8x64xf32>) {
+    ^bb0(%sum: f32):
+      sq.yield %sum : f32
+    }
+    ==>
+    %a = memref.alloc() : memref<8x64xf16>
+    sq.packed_matmul ins(%x, %w : memref<8x64xf16>, memref<1x64x64xf16>) outs(%a : memref<8x64xf16>) {
+    ^bb0(%sum: f32):
+      %short = arith.truncf %sum : f32 to f16
+      sq.yield %short : f16
+    }
+    ```
+  }];
+  let options = [Option<"type", "type", "std::string", /*default=*/"\"f16\"", "f16 (default) or bf16">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect"];
 }
 
 def OutlineGpuKernelsPass : Pass<"sq-outline-gpu-kernels", "::mlir::ModuleOp"> {
