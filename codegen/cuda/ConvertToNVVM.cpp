@@ -57,8 +57,10 @@ struct ConvertGpuToNVVMPass : sq::impl::ConvertGpuToNVVMPassBase<ConvertGpuToNVV
     // Dynamic shared memory is one byte of the kernel's own unless it is declared elsewhere.
     module.walk([](LLVM::GlobalOp global) {
       auto type = dyn_cast<LLVM::LLVMArrayType>(global.getType());
-      if (type && type.getNumElements() == 0)
-        global.setLinkage(LLVM::Linkage::External);
+      if (!type || type.getNumElements() != 0)
+        return;
+      global.setLinkage(LLVM::Linkage::External);
+      global.setAlignment(1024); // what wgmma's permutation repeats in
     });
   }
 };

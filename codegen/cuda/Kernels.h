@@ -13,7 +13,8 @@
 
 namespace sq::cuda {
 
-mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const CudaTarget &);
+/// Of several ops (`JoinedProducts`): one product by all of their weights.
+mlir::LogicalResult lowerPackedMatmuls(mlir::RewriterBase &, llvm::ArrayRef<PackedMatmulOp>, const CudaTarget &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const CudaTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const CudaTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const CudaTarget &);

@@ -13,14 +13,12 @@
 #include "codegen/cuda/MmaProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/cuda/MmaFragments.h"
+#include "codegen/cuda/SumRows.h"
 
 using namespace mlir;
 using namespace sq;
@@ -33,9 +31,6 @@ constexpr int64_t kRowBytes = 64; // of x in a step
 constexpr int64_t kPiece = 16; // bytes of a cp.async, and of a row of ldmatrix
 constexpr int64_t kMmaRows = 16, kMmaColumns = 8;
 constexpr int64_t kWarps = MmaProduct::kThreads / kWarp;
-constexpr int64_t kTogether = 8; // sums that a lane finishes at once
-constexpr int64_t kPad =
-    8; // floats after a row of sums: stores of a half warp meet all banks
 
 struct Emitter {
   MmaProduct &p;
@@ -222,54 +217,6 @@ struct Emitter {
     }
   }
 
-  /// 16 rows of the warp's sums, by shared memory, to `store`.
-  void finishRows(Value staged, int64_t i, ValueRange sums) {
-    Value everyLane = arith::ConstantOp::create(*b, b->getI32IntegerAttr(-1));
-    // (group, 2 lane), (group, 2 lane + 1), and the same 8 rows below.
-    auto two = VectorType::get({2}, b->getF32Type());
-    for (int64_t half = 0; half < 2; ++half)
-      for (int64_t j = 0; j < tilesN(); ++j) {
-        ValueRange pair = sums.slice((i * tilesN() + j) * 4 + half * 2, 2);
-        vector::StoreOp::create(
-            *b, vector::FromElementsOp::create(*b, two, pair), staged,
-            ValueRange{warp, add(over(lane, 4), half * 8),
-                       add(times(mod(lane, 4), 2), j * kMmaColumns)},
-            false, llvm::Align(8));
-      }
-    NVVM::SyncWarpOp::create(*b, everyLane);
-    int64_t lanes = p.warpTile / kTogether,
-            pass = kWarp / lanes; // lanes of a row, rows at a time
-    std::optional<int64_t> known = getConstantIntValue(p.columns);
-    bool together = known && *known % kTogether == 0;
-    Value top = add(add(firstRow, warpRow), i * kMmaRows);
-    Value left = add(times(firstPanel, kCudaPanelColumns), warpColumn);
-    loop(*b, over(lane, lanes), num(kMmaRows), pass,
-         [&](ImplicitLocOpBuilder &ib, Value row) {
-           ImplicitLocOpBuilder *outer = std::exchange(b, &ib);
-           Value column = times(mod(lane, lanes), kTogether), m = add(top, row),
-                 n = add(left, column);
-           Value exists = arith::AndIOp::create(ib, below(ib, m, p.rows),
-                                                below(ib, n, p.columns));
-           onlyIf(ib, exists, [&](ImplicitLocOpBuilder &sb) {
-             auto all = VectorType::get({kTogether}, sb.getF32Type());
-             Value v = vector::LoadOp::create(sb, all, staged,
-                                              ValueRange{warp, row, column},
-                                              false, llvm::Align(16));
-             if (together)
-               return p.store(sb, m, n, v);
-             for (int64_t j = 0; j < kTogether; ++j) {
-               Value one = vector::ExtractOp::create(sb, v, j),
-                     at = plus(sb, n, j);
-               onlyIf(
-                   sb, below(sb, at, p.columns),
-                   [&](ImplicitLocOpBuilder &lb) { p.store(lb, m, at, one); });
-             }
-           });
-           b = outer;
-         });
-    NVVM::SyncWarpOp::create(*b, everyLane);
-  }
-
   void emit() {
     Type element = factorType(*b, p.factors);
     sliceX = sharedView(t, 0, {kStages, p.rowsOfBlock(), step()}, element);
@@ -301,10 +248,14 @@ struct Emitter {
           scf::YieldOp::create(ib, sums);
         });
     gpu::BarrierOp::create(*b); // the slices are read: sums go there
-    Value staged = sharedView(t, 0, {kWarps, kMmaRows, p.warpTile + kPad},
+    Value staged = sharedView(t, 0, SumRows::stagedShape(kWarps, p.warpTile),
                               b->getF32Type());
+    SumRows rows{lane, warp, p.rows, p.columns, p.warpTile};
+    Value left = add(times(firstPanel, kCudaPanelColumns), warpColumn);
     for (int64_t i = 0; i < tilesM(); ++i)
-      finishRows(staged, i, steps.getResults());
+      rows.store(*b, staged, add(add(firstRow, warpRow), i * kMmaRows), left,
+                 steps.getResults().slice(i * tilesN() * 4, tilesN() * 4),
+                 p.store);
   }
 };
 
@@ -317,7 +268,7 @@ MmaProduct::Factors MmaProduct::factorsOf(Type weight) {
 int64_t MmaProduct::sharedBytes() const {
   int64_t slices = kStages * kRowBytes *
                    (rowsOfBlock() + panelsOfBlock() * kCudaPanelColumns);
-  return std::max<int64_t>(slices, kWarps * kMmaRows * (warpTile + kPad) * 4);
+  return std::max<int64_t>(slices, kWarps * SumRows::sharedFloats(warpTile) * 4);
 }
 
 void MmaProduct::emit(Thread &t, Value firstRow, Value firstPanel, Value begin,

@@ -8,9 +8,11 @@ def LowerGpuKernelsPass : Pass<"sq-lower-gpu-kernels", "::mlir::func::FuncOp"> {
   let description = [{
     Each `sq` composite, linalg op and memref copy becomes one `gpu.launch`
     whose body is what one thread does, in scf, memref, vector and gpu ops:
-    matrix products tile by tile through shared memory, softmax and norms with a
-    warp for each row, attention with online softmax, everything else with a
-    thread for each element of the result. `sq.name` and `sq.work` on the launch
+    matrix products tile by tile through shared memory (by mma.sync, or wgmma on
+    sm_90a, where the factors are short), softmax and norms with a warp for each
+    row, attention with online softmax, everything else with a thread for each
+    element of the result. Products of one operand by weights that lie one behind
+    the other become one launch. `sq.name` and `sq.work` on the launch
     say what it does, as those of `sq.parallel` do on the host.
 
     A check (`cf.assert`) in a kernel writes the number of its message to
@@ -19,7 +21,7 @@ def LowerGpuKernelsPass : Pass<"sq-lower-gpu-kernels", "::mlir::func::FuncOp"> {
     Before: the program is bufferized. After: no op on whole buffers is left.
   }];
   let options = [
-    Option<"arch", "arch", "std::string", /*default=*/"\"sm_80\"", "sm_80 (default) or sm_90">,
+    Option<"arch", "arch", "std::string", /*default=*/"\"sm_80\"", "sm_80 (default), sm_90 or sm_90a">,
     Option<"tf32", "tf32", "bool", /*default=*/"false", "products of f32 on tensor cores, rounded to tf32">
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",

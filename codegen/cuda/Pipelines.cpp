@@ -18,7 +18,7 @@ using namespace mlir;
 
 namespace {
 struct ArchOptions : PassPipelineOptions<ArchOptions> {
-  Option<std::string> arch{*this, "arch", llvm::cl::desc("sm_80 or sm_90"), llvm::cl::init("sm_80")};
+  Option<std::string> arch{*this, "arch", llvm::cl::desc("sm_80, sm_90 or sm_90a"), llvm::cl::init("sm_80")};
   Option<bool> tf32{*this, "tf32", llvm::cl::desc("products in tf32"), llvm::cl::init(false)};
   Option<std::string> activations{*this, "activations", llvm::cl::desc("f32, f16 or bf16, between kernels"), llvm::cl::init("f32")};
 };

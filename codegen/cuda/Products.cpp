@@ -8,6 +8,7 @@
 #include "codegen/cuda/Gemv.h"
 #include "codegen/cuda/MmaProduct.h"
 #include "codegen/cuda/TileProduct.h"
+#include "codegen/cuda/WgmmaProduct.h"
 
 using namespace mlir;
 using namespace sq;
@@ -85,6 +86,25 @@ struct Epilogue {
   }
 };
 
+/// The epilogue of the product that column n, of those of all side by side, belongs to.
+void storeAmong(ImplicitLocOpBuilder &b, ArrayRef<Epilogue> epilogues, Value m, Value n, Value sum) {
+  if (epilogues.size() == 1)
+    return epilogues.front().store(b, m, n, sum);
+  Value width = indexConstant(b, cast<MemRefType>(epilogues.front().y.getType()).getDimSize(1));
+  scf::IfOp::create(
+      b, below(b, n, width),
+      [&](OpBuilder &o, Location l) {
+        ImplicitLocOpBuilder ib(l, o);
+        epilogues.front().store(ib, m, n, sum);
+        scf::YieldOp::create(ib);
+      },
+      [&](OpBuilder &o, Location l) {
+        ImplicitLocOpBuilder ib(l, o);
+        storeAmong(ib, epilogues.drop_front(), m, arith::SubIOp::create(ib, n, width), sum);
+        scf::YieldOp::create(ib);
+      });
+}
+
 /// Memory for `x`, of f32, in the type of the weights.
 Value allocateShort(ImplicitLocOpBuilder &b, Value x, Type element) {
   auto type = cast<MemRefType>(x.getType());
@@ -106,7 +126,8 @@ void shorten(ImplicitLocOpBuilder &b, Value x, Value to) {
 
 } // namespace
 
-LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp op, const CudaTarget &target) {
+LogicalResult sq::cuda::lowerPackedMatmuls(RewriterBase &rewriter, ArrayRef<PackedMatmulOp> ops, const CudaTarget &target) {
+  PackedMatmulOp op = ops.front();
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Value x = asRows(b, denseMemref(b, op.getX())), w = op.getWeight(), y = asRows(b, op.getOuts());
   auto panels = cast<MemRefType>(w.getType());
@@ -115,17 +136,31 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
   if (!isFloatUpTo32(x) || !isFloatUpTo32(y) || !isFloatUpTo32(w) || panels.getRank() != 3 ||
       panels.getDimSize(2) != kCudaPanelColumns || (elementOf(x) != factor && !elementOf(x).isF32()))
     return op.emitOpError("has no kernel for ") << op.getX().getType() << ", a weight of " << panels << " and outs " << op.getOuts().getType();
-  if (panels.getDimSize(0) == 0) { // no columns
-    rewriter.eraseOp(op);
+  auto eraseAll = [&] {
+    for (PackedMatmulOp done : ops)
+      rewriter.eraseOp(done);
     return success();
-  }
-  Epilogue epilogue{op.getEpilogue().front(), {}, y};
-  for (Value extra : op.getExtras()) {
-    Value dense = denseMemref(b, extra);
-    epilogue.extras.push_back(cast<MemRefType>(dense.getType()).getRank() <= 1 ? dense : asRows(b, dense));
+  };
+  if (panels.getDimSize(0) == 0) // no columns
+    return eraseAll();
+  SmallVector<Epilogue> epilogues;
+  for (PackedMatmulOp one : ops) {
+    Epilogue &epilogue = epilogues.emplace_back(Epilogue{one.getEpilogue().front(), {}, asRows(b, one.getOuts())});
+    for (Value extra : one.getExtras()) {
+      Value dense = denseMemref(b, extra);
+      epilogue.extras.push_back(cast<MemRefType>(dense.getType()).getRank() <= 1 ? dense : asRows(b, dense));
+    }
   }
   Value rows = dimOf(b, x, 0), columns = dimOf(b, y, 1), depth = dimOf(b, x, 1);
-  StoreSum store = [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) { epilogue.store(ib, m, n, sum); };
+  if (ops.size() > 1) {
+    // Their panels follow one another in memory.
+    int64_t count = static_cast<int64_t>(ops.size());
+    columns = indexConstant(b, count * panels.getDimSize(0) * kCudaPanelColumns);
+    panels = MemRefType::get({count * panels.getDimSize(0), panels.getDimSize(1), kCudaPanelColumns}, factor);
+    SmallVector<int64_t> strides = {panels.getDimSize(1) * kCudaPanelColumns, kCudaPanelColumns, 1};
+    w = memref::ReinterpretCastOp::create(b, panels, w, /*offset=*/0, panels.getShape(), strides);
+  }
+  StoreSum store = [&](ImplicitLocOpBuilder &ib, Value m, Value n, Value sum) { storeAmong(ib, epilogues, m, n, sum); };
   int64_t known = cast<MemRefType>(x.getType()).getDimSize(0);
   bool dynamic = ShapedType::isDynamic(known);
   Value factors = x; // as the tensor cores take them
@@ -153,26 +188,45 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
     if (mayBeSplit)
       split.join(tb, rows, columns, store);
   };
+  bool hasWgmma = target.wgmma && WgmmaProduct::fits(factor, panels.getDimSize(1));
+  auto wgmmaTiles = [&](ImplicitLocOpBuilder &tb, bool isAlternative) {
+    WgmmaProduct product{MmaProduct::factorsOf(factor), factors, w, rows, columns, panels.getDimSize(1), WgmmaProduct::panelsFor(panelCount), store};
+    Value blocksM = tilesOf(tb, rows, WgmmaProduct::kRows), blocksN = indexConstant(tb, llvm::divideCeil(panelCount, product.panels));
+    gpu::LaunchOp tile = launchDynamic(tb, "matmul", {blocksM, blocksN}, WgmmaProduct::kThreads, product.sharedBytes(), [&](Thread &t) {
+      product.emit(t, tileStart(t.b, t.block, WgmmaProduct::kRows), tileStart(t.b, t.blockY, product.panels));
+    });
+    tile->setAttr("sq.min_blocks", b.getI64IntegerAttr(1));
+    if (isAlternative)
+      tile->setAttr("sq.alternative", b.getUnitAttr());
+  };
   auto tiles = [&](ImplicitLocOpBuilder &tb) {
     if (onTensorCores) {
       if (factors != x)
         shorten(tb, x, factors);
       // Large tiles read each factor half as often, if there are enough of them.
       auto tilesIn = [](int64_t extent, int64_t size) { return static_cast<int64_t>(llvm::divideCeil(extent, size)); };
-      int64_t fewest = tilesIn(kLargeTilesWanted, tilesIn(panelCount, 2)); // of rows
+      int64_t across = tilesIn(panelCount, hasWgmma ? WgmmaProduct::panelsFor(panelCount) : 2);
+      int64_t fewest = tilesIn(kLargeTilesWanted, across); // of rows
+      auto largeTiles = [&](ImplicitLocOpBuilder &lb, bool isAlternative) {
+        return hasWgmma ? wgmmaTiles(lb, isAlternative) : mmaTiles(lb, kLargeRows / 2, isAlternative);
+      };
       if (panelCount == 1)
         return mmaTiles(tb, kSmallRows / 2, false);
       if (!dynamic)
-        return mmaTiles(tb, tilesIn(known, kLargeRows) >= fewest ? kLargeRows / 2 : kSmallRows / 2, false);
+        return tilesIn(known, kLargeRows) >= fewest ? largeTiles(tb, false) : mmaTiles(tb, kSmallRows / 2, false);
       Value isLarge = arith::CmpIOp::create(tb, arith::CmpIPredicate::ugt, rows, indexConstant(tb, (fewest - 1) * kLargeRows));
-      auto branch = [&](int64_t warpTile, bool isAlternative) {
-        return [&, warpTile, isAlternative](OpBuilder &o, Location l) {
-          ImplicitLocOpBuilder ib(l, o);
-          mmaTiles(ib, warpTile, isAlternative);
-          scf::YieldOp::create(ib);
-        };
-      };
-      scf::IfOp::create(tb, isLarge, branch(kLargeRows / 2, true), branch(kSmallRows / 2, false));
+      scf::IfOp::create(
+          tb, isLarge,
+          [&](OpBuilder &o, Location l) {
+            ImplicitLocOpBuilder ib(l, o);
+            largeTiles(ib, true);
+            scf::YieldOp::create(ib);
+          },
+          [&](OpBuilder &o, Location l) {
+            ImplicitLocOpBuilder ib(l, o);
+            mmaTiles(ib, kSmallRows / 2, false);
+            scf::YieldOp::create(ib);
+          });
       return;
     } else {
       Value width = indexConstant(tb, kCudaPanelColumns);
@@ -213,8 +267,7 @@ LogicalResult sq::cuda::lowerPackedMatmul(RewriterBase &rewriter, PackedMatmulOp
   atMost(b, 1, [&](ImplicitLocOpBuilder &ib) { one.emit(ib, scratch); }, [&](ImplicitLocOpBuilder &ib) {
     atMost(ib, kFewRows, [&](ImplicitLocOpBuilder &gb) { few.emit(gb, scratch); }, tiles);
   });
-  rewriter.eraseOp(op);
-  return success();
+  return eraseAll();
 }
 
 namespace {

@@ -78,12 +78,17 @@ static llvm::Error emitDevice(ModuleOp module, const CudaTarget &target, const C
       return ptx.takeError();
     device.ptx = std::move(*ptx);
     std::string ptxas = findPtxas();
+    if (target.wgmma && ptxas.empty() && options.emit.empty())
+      return llvm::createStringError(llvm::inconvertibleErrorCode(), target.arch + " needs ptxas, since no driver finishes its PTX for other "
+                                     "devices; run tools/scripts/fetch-ptxas.sh, set SQ_PTXAS, or compile for sm_90");
     if (!ptxas.empty() && options.emit.empty()) {
       llvm::StringMap<KernelResources> resources;
       auto cubin = assemblePtx(ptxas, device.ptx, target, resources);
       if (!cubin)
         return cubin.takeError();
       device.cubin = std::move(*cubin);
+      if (target.wgmma)
+        device.ptx.clear(); // of no use to any other device
       auto launches = module->getAttrOfType<ArrayAttr>("sq.functions").getAsRange<DictionaryAttr>();
       for (auto [kernel, launch] : llvm::zip(schedule.kernels, launches)) {
         KernelResources &r = kernel.resources.emplace(resources[launch.getAs<StringAttr>("function").getValue()]);

@@ -26,14 +26,16 @@ struct Precision {
 constexpr Precision precisions[] = {{"f32", 2e-5, 0x1p-24}, {"f16", 2e-2, 0x1p-11}, {"bf16", 5e-2, 0x1p-8}, {"tf32", 5e-2, 0x1p-10}};
 
 /// The runtime opens "libcuda.so.1": one of that name is then there already.
+/// It is asked for its compute capability once in a process: 9.0, for all kernels.
 void useEmulator() {
+  setenv("SQ_FAKE_CUDA_CC", "90", 1);
   static void *driver = dlopen(SQ_BINARY_DIR "/test/cuda/lib/libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
   ASSERT_NE(driver, nullptr) << dlerror();
 }
 
-CompileOptions emulated(const char *precision) {
+CompileOptions emulated(const char *precision, const char *arch = "sm_90") {
   CompileOptions options;
-  options.cuda = {"sm_80"};
+  options.cuda = {arch};
   options.emulateCuda = true;
   options.precision = precision;
   options.threads = 1;
@@ -47,27 +49,33 @@ Tensor randomF32(Random &random, numerics::Shape shape) {
   return t;
 }
 
+/// An initializer in ONNX's text format.
+std::string literal(const char *name, const numerics::Shape &shape, const Tensor &t) {
+  std::ostringstream os;
+  os.precision(9);
+  os << "float[";
+  for (size_t d = 0; d < shape.size(); ++d)
+    os << (d ? ", " : "") << shape[d];
+  os << "] " << name << " = {";
+  for (size_t i = 0; i < t.reals.size(); ++i)
+    os << (i ? ", " : "") << t.reals[i];
+  os << "}";
+  return os.str();
+}
+
 /// y = relu(x w + b) at rows around every border of the kernels.
-void checkLinear(int64_t k, int64_t n, const Precision &precision, std::vector<int64_t> rows = {0, 1, 2, 8, 9, 64, 65, 130}) {
+void checkLinear(int64_t k, int64_t n, const Precision &precision, std::vector<int64_t> rows = {0, 1, 2, 8, 9, 64, 65, 130},
+                 const char *arch = "sm_90") {
   Random random(static_cast<unsigned>(k * 1000 + n));
   Tensor w = randomF32(random, {k, n}), b = randomF32(random, {n});
-  auto literal = [](const char *name, const std::string &shape, const Tensor &t) {
-    std::ostringstream os;
-    os.precision(9);
-    os << "float[" << shape << "] " << name << " = {";
-    for (size_t i = 0; i < t.reals.size(); ++i)
-      os << (i ? ", " : "") << t.reals[i];
-    os << "}";
-    return os.str();
-  };
   TemporaryDirectory directory;
   std::string path = directory.file("linear.onnxtxt");
   std::ofstream(path) << "<ir_version: 8, opset_import: [\"\" : 17]>\n"
                       << "linear (float[m, " << k << "] x) => (float[m, " << n << "] y) <\n"
-                      << literal("w", std::to_string(k) + ", " + std::to_string(n), w) << ",\n"
-                      << literal("b", std::to_string(n), b) << "\n> {\n"
+                      << literal("w", {k, n}, w) << ",\n"
+                      << literal("b", {n}, b) << "\n> {\n"
                       << "  p = MatMul(x, w)\n  s = Add(p, b)\n  y = Relu(s)\n}\n";
-  CompiledModel model(path, emulated(precision.name));
+  CompiledModel model(path, emulated(precision.name, arch));
   ASSERT_TRUE(model.ok());
   Program program = model.open();
   for (int64_t m : rows) {
@@ -102,6 +110,42 @@ TEST(Cuda, LinearF32) { checkLinears(precisions[0]); }
 TEST(Cuda, LinearF16) { checkLinears(precisions[1]); }
 TEST(Cuda, LinearBF16) { checkLinears(precisions[2]); }
 TEST(Cuda, LinearTF32) { checkLinears(precisions[3]); }
+
+/// Warpgroups: blocks of two, four and three panels, the last panel not whole and
+/// not there; a depth of several steps and a tail; few rows, for other kernels.
+TEST(Cuda, LinearWgmma) {
+  useEmulator();
+  checkLinear(264, 264, precisions[1], {9, 2700}, "sm_90a");
+  checkLinear(72, 760, precisions[1], {2700}, "sm_90a");
+  checkLinear(72, 576, precisions[2], {2700}, "sm_90a");
+}
+
+/// Layers that read one value are one launch, whose blocks and rows go apart again.
+TEST(Cuda, JoinedLinears) {
+  useEmulator();
+  TemporaryDirectory directory;
+  std::string path = directory.file("joined.onnxtxt");
+  Random random(3);
+  std::ofstream(path) << "<ir_version: 8, opset_import: [\"\" : 17]>\n"
+                      << "joined (float[m, 40] x) => (float[m, 128] y) <\n"
+                      << literal("a", {40, 128}, randomF32(random, {40, 128})) << ",\n"
+                      << literal("b", {40, 128}, randomF32(random, {40, 128})) << ",\n"
+                      << literal("c", {40, 128}, randomF32(random, {40, 128})) << ",\n"
+                      << literal("d", {128}, randomF32(random, {128})) << "\n> {\n"
+                      << "  p = MatMul(x, a)\n  q = MatMul(x, b)\n  r = MatMul(x, c)\n"
+                      << "  s = Add(q, d)\n  t = Relu(r)\n  u = Mul(p, s)\n  y = Sub(u, t)\n}\n";
+  for (const Precision &precision : precisions) {
+    CompiledModel model(path, emulated(precision.name));
+    ASSERT_TRUE(model.ok());
+    Program program = model.open();
+    for (int64_t m : {1, 3, 70}) {
+      Feed feed = {{"x", randomF32(random, {m, 40})}};
+      // Two products of 40 terms, of which each factor is rounded, multiplied.
+      EXPECT_LE(maxDifference(runFirst(program, feed), referenceFirst(path, feed)), 40 * 40 * 16 * precision.unit)
+          << precision.name << " " << m;
+    }
+  }
+}
 
 TEST(Cuda, TinyClassifier) {
   useEmulator();
