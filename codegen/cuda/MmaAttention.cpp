@@ -329,5 +329,6 @@ void MmaAttention::emit(ImplicitLocOpBuilder &b) {
   gpu::LaunchOp op =
       launchDynamic(b, "attention", {blocks}, kThreads, 3 * kKeys * pitch() * 2,
                     [&](Thread &t) { body(t); });
-  op->setAttr("sq.min_blocks", b.getI64IntegerAttr(padded <= 64 ? 4 : 2));
+  // As many as registers allow without spills.
+  op->setAttr("sq.min_blocks", b.getI64IntegerAttr(padded <= 32 ? 4 : 2));
 }
