@@ -55,8 +55,10 @@ def bound(kernel, device, precision):
     """Microseconds, and what sets them."""
     flops = kernel["flops"]["typical"] or 0
     moved = (kernel["bytes_read"]["typical"] or 0) + (kernel["bytes_written"]["typical"] or 0)
-    product = kernel["resources"]["function"].startswith("matmul")
-    peak = device[precision if product else "f32"]
+    # Attention multiplies on tensor cores where keys and values are short.
+    function = kernel["resources"]["function"]
+    tensors = function.startswith("matmul") or (precision in ("f16", "bf16") and function.startswith("attention"))
+    peak = device[precision if tensors else "f32"]
     memory, compute = moved / device["bandwidth"], flops / peak
     return max(memory, compute) * 1e6, "memory" if memory >= compute else "compute"
 

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/cuda/DecodeAttention.h"
+#include "codegen/cuda/MmaAttention.h"
 
 using namespace mlir;
 using namespace sq;
@@ -67,7 +68,7 @@ struct Emitter {
                         ib, inside,
                         [&](OpBuilder &o, Location l) {
                           ImplicitLocOpBuilder lb(l, o);
-                          Value x = memref::LoadOp::create(lb, source, ValueRange{batch, place, sourceHead, d});
+                          Value x = loadF32(lb, source, {batch, place, sourceHead, d});
                           scf::YieldOp::create(lb, factor ? Value(arith::MulFOp::create(lb, x, factor)) : x);
                         },
                         [&](OpBuilder &o, Location l) { scf::YieldOp::create(o, l, none); })
@@ -217,7 +218,7 @@ struct Emitter {
         for (int64_t j = 0; j < kLanes; ++j) {
           Value column = plus(ib, times(ib, lane, kLanes), i * kLanes * kLanes + j);
           onlyIf(ib, below(ib, column, indexConstant(ib, size)), [&](ImplicitLocOpBuilder &sb) {
-            memref::StoreOp::create(sb, vector::ExtractOp::create(sb, value, j), out, ValueRange{batch, query, head, column});
+            storeF32(sb, vector::ExtractOp::create(sb, value, j), out, {batch, query, head, column});
           });
         }
       }
@@ -238,12 +239,20 @@ struct Emitter {
   }
 };
 
+/// Many queries: on tensor cores where keys and values are short.
+void emitTiles(ImplicitLocOpBuilder &b, AttentionOp op) {
+  if (MmaAttention::fits(op))
+    MmaAttention(op).emit(b);
+  else
+    Emitter(op).emit(b);
+}
+
 } // namespace
 
 LogicalResult sq::cuda::lowerAttention(RewriterBase &rewriter, AttentionOp op, const CudaTarget &) {
   for (Value x : {op.getQ(), op.getK(), op.getV(), op.getOuts()})
-    if (auto type = cast<MemRefType>(x.getType()); !type.getElementType().isF32() || type.isDynamicDim(3) || type.getDimSize(3) > kMostDecodeSize)
-      return op.emitOpError("has no kernel for ") << type << "; only f32 and heads of a known size up to " << kMostDecodeSize;
+    if (auto type = cast<MemRefType>(x.getType()); !isFloatUpTo32(x) || type.isDynamicDim(3) || type.getDimSize(3) > kMostDecodeSize)
+      return op.emitOpError("has no kernel for ") << type << "; only f32, f16 or bf16 and heads of a known size up to " << kMostDecodeSize;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   int64_t size = cast<MemRefType>(op.getQ().getType()).getDimSize(3), known = cast<MemRefType>(op.getQ().getType()).getDimSize(1);
   bool dynamic = ShapedType::isDynamic(known);
@@ -251,7 +260,7 @@ LogicalResult sq::cuda::lowerAttention(RewriterBase &rewriter, AttentionOp op, c
     Value most = !dynamic && known <= kDecodeQueries ? indexConstant(b, known) : Value();
     DecodeAttention(b, op, most).emit(b, /*isAlternative=*/false);
   } else if (!dynamic) {
-    Emitter(op).emit(b);
+    emitTiles(b, op);
   } else {
     DecodeAttention decode(b, op, indexConstant(b, kDecodeQueries));
     Value few = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, dimOf(b, op.getQ(), 1), indexConstant(b, kDecodeQueries));
@@ -264,7 +273,7 @@ LogicalResult sq::cuda::lowerAttention(RewriterBase &rewriter, AttentionOp op, c
         },
         [&](OpBuilder &o, Location l) {
           ImplicitLocOpBuilder ib(l, o);
-          Emitter(op).emit(ib);
+          emitTiles(ib, op);
           scf::YieldOp::create(ib);
         });
   }

@@ -53,7 +53,15 @@ struct ConvertGpuToNVVMPass : sq::impl::ConvertGpuToNVVMPassBase<ConvertGpuToNVV
     target.addIllegalDialect<gpu::GPUDialect>();
     target.addLegalOp<gpu::GPUModuleOp>();
     if (failed(applyFullConversion(module, target, std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    // Dynamic shared memory is one byte of the kernel's own unless it is declared elsewhere.
+    module.walk([](LLVM::GlobalOp global) {
+      auto type = dyn_cast<LLVM::LLVMArrayType>(global.getType());
+      if (!type || type.getNumElements() != 0)
+        return;
+      global.setLinkage(LLVM::Linkage::External);
+      global.setAlignment(1024); // what wgmma's permutation repeats in
+    });
   }
 };
 

@@ -5,6 +5,7 @@ using namespace sq;
 static constexpr CudaTarget targets[] = {
     {"sm_80", 80, "+ptx80", 65536, 164 << 10, 2048, 32},
     {"sm_90", 90, "+ptx80", 65536, 228 << 10, 2048, 32},
+    {"sm_90a", 90, "+ptx80", 65536, 228 << 10, 2048, 32, /*wgmma=*/true},
 };
 
 llvm::ArrayRef<CudaTarget> sq::cudaTargets() { return targets; }

@@ -81,7 +81,7 @@ Value DecodeAttention::score(ImplicitLocOpBuilder &b, Value key) {
                                   [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
                                     ImplicitLocOpBuilder ib(l, o);
                                     Value a = vector::LoadOp::create(ib, type, scaled, ValueRange(d), false, llvm::Align(16));
-                                    Value c = vector::LoadOp::create(ib, type, k, ValueRange{batch, key, keyHead, d}, false, llvm::Align(16));
+                                    Value c = loadVectorF32(ib, kVector, k, {batch, key, keyHead, d});
                                     scf::YieldOp::create(ib, ValueRange(vector::FMAOp::create(ib, a, c, acc[0])));
                                   });
     for (int64_t i = 0; i < kVector; ++i) {
@@ -93,7 +93,7 @@ Value DecodeAttention::score(ImplicitLocOpBuilder &b, Value key) {
                                   [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
                                     ImplicitLocOpBuilder ib(l, o);
                                     Value a = memref::LoadOp::create(ib, scaled, d);
-                                    Value c = memref::LoadOp::create(ib, k, ValueRange{batch, key, keyHead, d});
+                                    Value c = loadF32(ib, k, {batch, key, keyHead, d});
                                     scf::YieldOp::create(ib, ValueRange(math::FmaOp::create(ib, a, c, acc[0])));
                                   });
     total = dot.getResult(0);
@@ -117,7 +117,7 @@ void DecodeAttention::part(Thread &t) {
   scaled = t.shared[0];
   Value scale = arith::ConstantOp::create(b, op.getScaleAttr());
   loop(b, t.thread, headSize, kWarps * kWarp, [&](ImplicitLocOpBuilder &ib, Value d) {
-    Value x = memref::LoadOp::create(ib, q, ValueRange{batch, query, head, d});
+    Value x = loadF32(ib, q, {batch, query, head, d});
     memref::StoreOp::create(ib, arith::MulFOp::create(ib, x, scale), scaled, ValueRange(d));
   });
   gpu::BarrierOp::create(b);
@@ -160,7 +160,7 @@ void DecodeAttention::part(Thread &t) {
               for (int64_t i = 0; i < each; ++i) {
                 // Columns beyond the head are those of its last.
                 Value d = arith::MinUIOp::create(vb, plus(vb, lane, i * kWarp), indexConstant(vb, size - 1));
-                Value x = memref::LoadOp::create(vb, v, ValueRange{batch, add(vb, first, j), keyHead, d});
+                Value x = loadF32(vb, v, {batch, add(vb, first, j), keyHead, d});
                 sums.push_back(math::FmaOp::create(vb, p, x, acc[i]));
               }
               scf::YieldOp::create(vb, sums);
@@ -202,14 +202,14 @@ void DecodeAttention::part(Thread &t) {
     for (int64_t w = 0; w < kWarps; ++w)
       r = math::FmaOp::create(ib, load(ib, w, d), factors[w], r);
     if (!partial) {
-      memref::StoreOp::create(ib, arith::DivFOp::create(ib, r, total), out, ValueRange{batch, query, head, d});
+      storeF32(ib, arith::DivFOp::create(ib, r, total), out, {batch, query, head, d});
       return;
     }
     scf::IfOp::create(
         ib, single,
         [&](OpBuilder &o, Location l) {
           ImplicitLocOpBuilder sb(l, o);
-          memref::StoreOp::create(sb, arith::DivFOp::create(sb, r, total), out, ValueRange{batch, query, head, d});
+          storeF32(sb, arith::DivFOp::create(sb, r, total), out, {batch, query, head, d});
           scf::YieldOp::create(sb);
         },
         [&](OpBuilder &o, Location l) {
@@ -249,7 +249,7 @@ void DecodeAttention::join(Thread &t) {
                                           math::FmaOp::create(ib, load(ib, p, indexConstant(ib, size + 1)), factor, acc[1])});
     });
     Value result = arith::DivFOp::create(lb, sums.getResult(0), sums.getResult(1));
-    memref::StoreOp::create(lb, result, out, ValueRange{batch, query, head, d});
+    storeF32(lb, result, out, {batch, query, head, d});
   });
 }
 

@@ -12,6 +12,7 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
@@ -145,6 +146,37 @@ struct Emulation {
     return call(offsetof(sq_emulator, cp_async), b.getVoidTy(),
                 {generic(inst.getArgOperand(0)), generic(inst.getArgOperand(1)), num(bytes),
                  partial ? inst.getArgOperand(2) : num(bytes), where(inst, "cp.async")});
+  }
+
+  /// What an instruction in PTX becomes; null when the emulator does not know it.
+  Value *replaceAssembly(CallInst &inst) {
+    b.SetInsertPoint(&inst);
+    StringRef text = cast<InlineAsm>(inst.getCalledOperand())->getAsmString();
+    // Products are made when they are issued: waits have nothing to wait for.
+    if (text.starts_with("wgmma.wait_group")) {
+      if (inst.getType()->isVoidTy())
+        return PoisonValue::get(ptr);
+      Value *result = PoisonValue::get(inst.getType());
+      for (auto [i, v] : enumerate(inst.args()))
+        result = b.CreateInsertValue(result, v, i);
+      return result;
+    }
+    if (text.starts_with("wgmma.fence") || text.starts_with("wgmma.commit_group"))
+      return PoisonValue::get(ptr);
+    if (text.starts_with("fence.proxy.async"))
+      return call(offsetof(sq_emulator, proxy_fence), b.getVoidTy(), {});
+    auto [before, shape] = text.split("wgmma.mma_async.sync.aligned.m64n");
+    unsigned columns = 0;
+    if (shape.consumeInteger(10, columns) || !shape.contains(", p, 1, 1, 0, 1;"))
+      return nullptr;
+    int kind = shape.starts_with("k16.f32.f16.f16") ? 0 : shape.starts_with("k16.f32.bf16.bf16") ? 1 : -1;
+    unsigned sums = columns / 2;
+    if (kind < 0 || inst.arg_size() != sums + 2)
+      return nullptr;
+    SmallVector<Value *> args(inst.args());
+    Value *memory = spread(*inst.getFunction(), ArrayRef(args).drop_front(2));
+    call(offsetof(sq_emulator, wgmma), b.getVoidTy(), {num(kind), num(columns), args[0], args[1], memory, where(inst, "wgmma")});
+    return gather(memory, inst.getType());
   }
 
   /// What the intrinsic becomes; null when it may stay.
@@ -298,6 +330,16 @@ struct Emulation {
             cut && cut->getDestTy()->getScalarType()->isBFloatTy() && cut->getSrcTy()->getScalarType()->isFloatTy()) {
           cut->replaceAllUsesWith(truncate(*cut));
           cut->eraseFromParent();
+          continue;
+        }
+        if (auto *assembly = dyn_cast<CallInst>(inst); assembly && assembly->isInlineAsm()) {
+          Value *with = replaceAssembly(*assembly);
+          if (!with)
+            return createStringError(inconvertibleErrorCode(), "the emulator does not know " +
+                                                                   cast<InlineAsm>(assembly->getCalledOperand())->getAsmString());
+          if (!inst->getType()->isVoidTy())
+            inst->replaceAllUsesWith(with);
+          inst->eraseFromParent();
           continue;
         }
         auto *intrinsic = dyn_cast<IntrinsicInst>(inst);

@@ -82,7 +82,7 @@ void Gemv::emit(ImplicitLocOpBuilder &b, Value partial) const {
             w = arith::SelectOp::create(ib, inside[u], w, init[0]);
             for (int64_t m = 0; m < mostRows; ++m) {
               Value row = m ? Value(arith::MinUIOp::create(ib, indexConstant(ib, m), lastRow)) : indexConstant(ib, 0);
-              Value value = memref::LoadOp::create(ib, x, ValueRange{row, places[u]});
+              Value value = loadF32(ib, x, {row, places[u]});
               value = arith::SelectOp::create(ib, inside[u], value, zero);
               sums[m] = math::FmaOp::create(ib, w, vector::BroadcastOp::create(ib, wide, value), sums[m]);
             }

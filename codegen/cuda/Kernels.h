@@ -13,7 +13,8 @@
 
 namespace sq::cuda {
 
-mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const CudaTarget &);
+/// Of several ops (`JoinedProducts`): one product by all of their weights.
+mlir::LogicalResult lowerPackedMatmuls(mlir::RewriterBase &, llvm::ArrayRef<PackedMatmulOp>, const CudaTarget &);
 mlir::LogicalResult lowerMatmul(mlir::RewriterBase &, MatmulOp, const CudaTarget &);
 mlir::LogicalResult lowerAttention(mlir::RewriterBase &, AttentionOp, const CudaTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const CudaTarget &);
@@ -40,17 +41,35 @@ mlir::gpu::LaunchOp launch(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind, 
             int64_t threads, llvm::ArrayRef<mlir::MemRefType> shared,
             llvm::function_ref<void(Thread &)> body);
 
+/// The same with `bytes` of dynamic shared memory, which may be more than the 48
+/// KB of static memory: `t.shared[0]`, of i8, for `sharedView`.
+mlir::gpu::LaunchOp launchDynamic(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind, llvm::ArrayRef<mlir::Value> blocks,
+            int64_t threads, int64_t bytes, llvm::function_ref<void(Thread &)> body);
+/// A buffer at byte `offset` of dynamic shared memory.
+mlir::Value sharedView(Thread &t, int64_t offset, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
 /// A buffer in shared memory.
 mlir::MemRefType sharedType(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<int64_t> shape, mlir::Type element);
 
 mlir::Value f32Constant(mlir::ImplicitLocOpBuilder &b, double value);
+
+/// Of a vector whose place is a multiple of its bytes: no buffer is known to begin at more than 16.
+llvm::MaybeAlign alignmentOf(mlir::VectorType type);
+/// Whether the elements are floats that `loadF32` reads.
+bool isFloatUpTo32(mlir::Value memref);
+/// An element of f32, f16 or bf16 as f32.
+mlir::Value loadF32(mlir::ImplicitLocOpBuilder &b, mlir::Value memref, mlir::ValueRange at);
+/// `count` elements from `at`, whose address is a multiple of their bytes.
+mlir::Value loadVectorF32(mlir::ImplicitLocOpBuilder &b, int64_t count, mlir::Value memref, mlir::ValueRange at);
+/// f32 values, one or a vector (whose place is a multiple of its bytes), rounded to the memref's type.
+void storeF32(mlir::ImplicitLocOpBuilder &b, mlir::Value value, mlir::Value memref, mlir::ValueRange at);
 
 /// The value of `v` in every lane of a warp's group of `lanes` (a power of two)
 /// combined by `combine`: a butterfly of shuffles, the same in each lane.
 mlir::Value reduceLanes(mlir::ImplicitLocOpBuilder &b, mlir::Value v, int64_t lanes,
                         llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value, mlir::Value)> combine);
 
-/// Whether every row (last dim) of `memref`, of f32, begins at a multiple of
+/// Whether every row (last dim) of `memref` begins at a multiple of
 /// `elements` and holds a multiple of them. Buffers themselves begin at 16 bytes.
 bool hasAlignedRows(mlir::Value memref, int64_t elements);
 

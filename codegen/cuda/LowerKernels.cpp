@@ -5,6 +5,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
@@ -14,6 +15,7 @@
 #include "codegen/common/DoubleMath.h"
 #include "codegen/common/KernelWork.h"
 #include "codegen/common/LinalgPoint.h"
+#include "codegen/cuda/JoinedProducts.h"
 #include "codegen/cuda/Kernels.h"
 #include "codegen/cuda/Passes.h"
 
@@ -32,8 +34,6 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
 
   static LogicalResult lower(RewriterBase &rewriter, Operation *op, const CudaTarget &target) {
     rewriter.setInsertionPoint(op);
-    if (auto o = dyn_cast<PackedMatmulOp>(op))
-      return cuda::lowerPackedMatmul(rewriter, o, target);
     if (auto o = dyn_cast<MatmulOp>(op))
       return cuda::lowerMatmul(rewriter, o, target);
     if (auto o = dyn_cast<AttentionOp>(op))
@@ -135,11 +135,19 @@ struct LowerGpuKernelsPass : sq::impl::LowerGpuKernelsPassBase<LowerGpuKernelsPa
       });
       if (kernels.empty())
         break;
+      cuda::JoinedProducts joined(getOperation());
       for (Operation *op : kernels) {
-        DictionaryAttr work = describeWork(op, sizes);
+        if (joined.isDoneLater(op))
+          continue;
+        auto product = dyn_cast<PackedMatmulOp>(op);
+        SmallVector<PackedMatmulOp> group = product ? joined.groupOf(product) : SmallVector<PackedMatmulOp>();
+        DictionaryAttr work = product ? describeWork(&getContext(), cuda::JoinedProducts::workOf(group, sizes)) : describeWork(op, sizes);
         Block *block = op->getBlock();
-        Operation *before = op->getPrevNode(), *after = op->getNextNode();
-        if (failed(lower(rewriter, op, *target))) {
+        for (PackedMatmulOp earlier : ArrayRef(group).drop_back(product ? 1 : 0))
+          rewriter.moveOpBefore(earlier, op);
+        Operation *before = product ? group.front()->getPrevNode() : op->getPrevNode(), *after = op->getNextNode();
+        rewriter.setInsertionPoint(op);
+        if (failed(product ? cuda::lowerPackedMatmuls(rewriter, group, *target) : lower(rewriter, op, *target))) {
           // A type or op without a kernel: the model is refused, sq is not broken.
           getOperation()->setAttr("sq.refused", rewriter.getUnitAttr());
           return signalPassFailure();

@@ -76,7 +76,9 @@ struct OutlineGpuKernelsPass : sq::impl::OutlineGpuKernelsPassBase<OutlineGpuKer
                                             op.getBlockSizeOperandValues(), op.getDynamicSharedMemorySize(), operands);
       call->setAttr("sq.launch", b.getI32IntegerAttr(static_cast<int32_t>(names.size())));
       names.push_back(name);
+      int64_t dynamic = op.getDynamicSharedMemorySize() ? getConstantIntValue(op.getDynamicSharedMemorySize()).value_or(0) : 0;
       functions.push_back(b.getDictionaryAttr({b.getNamedAttr("function", it->second.getNameAttr()),
+                                               b.getNamedAttr("shared", b.getI64IntegerAttr(dynamic)), // besides what it declares
                                                b.getNamedAttr("threads", b.getI64IntegerAttr(threads[0] * threads[1] * threads[2]))}));
       op.erase();
     }

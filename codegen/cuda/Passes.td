@@ -8,9 +8,11 @@ def LowerGpuKernelsPass : Pass<"sq-lower-gpu-kernels", "::mlir::func::FuncOp"> {
   let description = [{
     Each `sq` composite, linalg op and memref copy becomes one `gpu.launch`
     whose body is what one thread does, in scf, memref, vector and gpu ops:
-    matrix products tile by tile through shared memory, softmax and norms with a
-    warp for each row, attention with online softmax, everything else with a
-    thread for each element of the result. `sq.name` and `sq.work` on the launch
+    matrix products tile by tile through shared memory (by mma.sync, or wgmma on
+    sm_90a, where the factors are short), softmax and norms with a warp for each
+    row, attention with online softmax, everything else with a thread for each
+    element of the result. Products of one operand by weights that lie one behind
+    the other become one launch. `sq.name` and `sq.work` on the launch
     say what it does, as those of `sq.parallel` do on the host.
 
     A check (`cf.assert`) in a kernel writes the number of its message to
@@ -19,13 +21,45 @@ def LowerGpuKernelsPass : Pass<"sq-lower-gpu-kernels", "::mlir::func::FuncOp"> {
     Before: the program is bufferized. After: no op on whole buffers is left.
   }];
   let options = [
-    Option<"arch", "arch", "std::string", /*default=*/"\"sm_80\"", "sm_80 (default) or sm_90">,
+    Option<"arch", "arch", "std::string", /*default=*/"\"sm_80\"", "sm_80 (default), sm_90 or sm_90a">,
     Option<"tf32", "tf32", "bool", /*default=*/"false", "products of f32 on tensor cores, rounded to tf32">
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::nvgpu::NVGPUDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::mlir::nvgpu::NVGPUDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
     "::sq::SqDialect"];
+}
+
+def ShortenBuffersPass : Pass<"sq-shorten-buffers", "::mlir::func::FuncOp"> {
+  let summary = "keep activations in 16 bits between kernels";
+  let description = [{
+    Kernels of 16-bit weights are bound by memory as soon as there are many rows,
+    and what they read and write are activations. Every f32 buffer that a
+    product, attention or a norm reads or writes, and whose users can all take
+    it, gets elements of `type`; arithmetic stays in f32. Masks, sums of
+    reductions, inputs and outputs of the program and what loops carry keep their
+    type.
+
+    Before: the program is bufferized. After: kernels have operands of several
+    types of float.
+
+    ```mlir
+    %a = memref.alloc() : memref<8x64xf32>
+    sq.packed_matmul ins(%x, %w : memref<8x64xf16>, memref<1x64x64xf16>) outs(%a : memref<8x64xf32>) {
+    ^bb0(%sum: f32):
+      sq.yield %sum : f32
+    }
+    ==>
+    %a = memref.alloc() : memref<8x64xf16>
+    sq.packed_matmul ins(%x, %w : memref<8x64xf16>, memref<1x64x64xf16>) outs(%a : memref<8x64xf16>) {
+    ^bb0(%sum: f32):
+      %short = arith.truncf %sum : f32 to f16
+      sq.yield %short : f16
+    }
+    ```
+  }];
+  let options = [Option<"type", "type", "std::string", /*default=*/"\"f16\"", "f16 (default) or bf16">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect"];
 }
 
 def OutlineGpuKernelsPass : Pass<"sq-outline-gpu-kernels", "::mlir::ModuleOp"> {

@@ -18,8 +18,9 @@ using namespace mlir;
 
 namespace {
 struct ArchOptions : PassPipelineOptions<ArchOptions> {
-  Option<std::string> arch{*this, "arch", llvm::cl::desc("sm_80 or sm_90"), llvm::cl::init("sm_80")};
+  Option<std::string> arch{*this, "arch", llvm::cl::desc("sm_80, sm_90 or sm_90a"), llvm::cl::init("sm_80")};
   Option<bool> tf32{*this, "tf32", llvm::cl::desc("products in tf32"), llvm::cl::init(false)};
+  Option<std::string> activations{*this, "activations", llvm::cl::desc("f32, f16 or bf16, between kernels"), llvm::cl::init("f32")};
 };
 struct EntryOptions : PassPipelineOptions<EntryOptions> {
   Option<std::string> entry{*this, "entry", llvm::cl::desc("name of the entry function"),
@@ -27,8 +28,13 @@ struct EntryOptions : PassPipelineOptions<EntryOptions> {
 };
 } // namespace
 
-void sq::buildBuffersToGpu(OpPassManager &pm, StringRef arch, bool tf32) {
+void sq::buildBuffersToGpu(OpPassManager &pm, StringRef arch, bool tf32, StringRef activations) {
   OpPassManager &func = pm.nest<func::FuncOp>();
+  if (activations != "f32") {
+    ShortenBuffersPassOptions shorten;
+    shorten.type = activations.str();
+    func.addPass(createShortenBuffersPass(shorten));
+  }
   LowerGpuKernelsPassOptions options;
   options.arch = arch.str();
   options.tf32 = tf32;
@@ -66,7 +72,7 @@ void sq::buildGpuToLLVM(OpPassManager &pm, StringRef entry) {
 
 void sq::registerCudaPipelines() {
   PassPipelineRegistration<ArchOptions>("sq-buffers-to-gpu", "CUDA kernels as gpu.launch, one arena",
-                                        [](OpPassManager &pm, const ArchOptions &o) { buildBuffersToGpu(pm, o.arch, o.tf32); });
+                                        [](OpPassManager &pm, const ArchOptions &o) { buildBuffersToGpu(pm, o.arch, o.tf32, o.activations); });
   PassPipelineRegistration<EntryOptions>(
       "sq-gpu-to-llvm", "CUDA kernels to NVVM, their schedule to the LLVM dialect",
       [](OpPassManager &pm, const EntryOptions &o) { buildGpuToLLVM(pm, o.entry); });

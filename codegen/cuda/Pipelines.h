@@ -11,8 +11,10 @@ class OpPassManager;
 namespace sq {
 
 /// The part up to `gpu.launch` (`--emit=kernels`).
-/// `tf32`: products of f32 weights rounded to that type.
-void buildBuffersToGpu(mlir::OpPassManager &pm, llvm::StringRef arch, bool tf32 = false);
+/// `tf32`: products of f32 weights rounded to that type. `activations`: f32, f16
+/// or bf16, the type of what kernels hand each other.
+void buildBuffersToGpu(mlir::OpPassManager &pm, llvm::StringRef arch, bool tf32 = false,
+                       llvm::StringRef activations = "f32");
 /// The rest: kernels in the LLVM and NVVM dialects in the module @kernels, the
 /// schedule in the LLVM dialect with the entry function `entry`.
 void buildGpuToLLVM(mlir::OpPassManager &pm, llvm::StringRef entry);

@@ -70,7 +70,7 @@ StoreSum SplitK::storeOf(Value part, StoreSum store) const {
         },
         [&](OpBuilder &o, Location l) {
           ImplicitLocOpBuilder ib(l, o);
-          memref::StoreOp::create(ib, sum, partial, ValueRange(place(ib, part, m, n)));
+          storeF32(ib, sum, partial, place(ib, part, m, n));
           scf::YieldOp::create(ib);
         });
   };

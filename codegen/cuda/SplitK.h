@@ -8,7 +8,8 @@
 
 namespace sq::cuda {
 
-/// What is done with the sum of row m and column n.
+/// What is done with the sum (f32) of row m and column n, or with a vector of
+/// sums from there, when n is a multiple of its length and so is N.
 using StoreSum = std::function<void(mlir::ImplicitLocOpBuilder &, mlir::Value m, mlir::Value n, mlir::Value sum)>;
 
 /// k in `parts` of `perPart`: for products that have too few tiles to fill a

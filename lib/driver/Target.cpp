@@ -18,6 +18,8 @@ SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofByte
     if (llvm::is_contained(options.cuda, cuda.arch)) {
       Target target{hostTargets().front(), cuda};
       target.cuda->tf32 = options.precision == "tf32";
+      if (options.precision == "f16" || options.precision == "bf16")
+        target.cuda->activations = options.precision;
       target.host.cpu = "x86-64"; // only the kernels have needs
       target.host.attributes = "";
       targets.push_back(target);
@@ -40,7 +42,7 @@ size_t sq::typicalTarget(ArrayRef<Target> targets) {
 
 std::string sq::codePipeline(const Target &target, StringRef tile) {
   if (target.cuda)
-    return "sq-buffers-to-gpu{arch=" + target.cuda->arch.str() + (target.cuda->tf32 ? " tf32=true" : "") + "},sq-gpu-to-llvm{entry=sq_entry}";
+    return "sq-buffers-to-gpu{arch=" + target.cuda->arch.str() + (target.cuda->tf32 ? " tf32=true" : "") + " activations=" + target.cuda->activations.str() + "},sq-gpu-to-llvm{entry=sq_entry}";
   std::string level = target.host.level.str() + (tile.empty() ? "" : " tile=" + tile.str());
   return "sq-buffers-to-kernels{level=" + level + "},sq-kernels-to-llvm{entry=sq_entry}";
 }
@@ -76,15 +78,21 @@ static llvm::Error emitDevice(ModuleOp module, const CudaTarget &target, const C
       return ptx.takeError();
     device.ptx = std::move(*ptx);
     std::string ptxas = findPtxas();
+    if (target.wgmma && ptxas.empty() && options.emit.empty())
+      return llvm::createStringError(llvm::inconvertibleErrorCode(), target.arch + " needs ptxas, since no driver finishes its PTX for other "
+                                     "devices; run tools/scripts/fetch-ptxas.sh, set SQ_PTXAS, or compile for sm_90");
     if (!ptxas.empty() && options.emit.empty()) {
       llvm::StringMap<KernelResources> resources;
       auto cubin = assemblePtx(ptxas, device.ptx, target, resources);
       if (!cubin)
         return cubin.takeError();
       device.cubin = std::move(*cubin);
+      if (target.wgmma)
+        device.ptx.clear(); // of no use to any other device
       auto launches = module->getAttrOfType<ArrayAttr>("sq.functions").getAsRange<DictionaryAttr>();
       for (auto [kernel, launch] : llvm::zip(schedule.kernels, launches)) {
         KernelResources &r = kernel.resources.emplace(resources[launch.getAs<StringAttr>("function").getValue()]);
+        r.sharedBytes += launch.getAs<IntegerAttr>("shared").getInt();
         r.threads = launch.getAs<IntegerAttr>("threads").getInt();
         r.occupancy = occupancy(r, target);
       }
@@ -110,7 +118,7 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
   };
   if (!lower([&](OpPassManager &pm) {
         if (target.cuda)
-          buildBuffersToGpu(pm, target.cuda->arch, target.cuda->tf32);
+          buildBuffersToGpu(pm, target.cuda->arch, target.cuda->tf32, target.cuda->activations);
         else
           buildBuffersToKernels(pm, target.host.level, options.tile);
       }))

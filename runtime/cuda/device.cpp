@@ -41,7 +41,8 @@ int bestVariant(const manifest::Manifest *manifest, int capability) {
   const auto *variants = manifest->variants();
   for (uint32_t i = 0; i < variants->size(); ++i) {
     const manifest::DeviceCode *code = variants->Get(i)->device();
-    if (code->architecture() > bestArchitecture && canRun(code, capability)) {
+    /* Of two for one architecture the later is the more special one. */
+    if (code->architecture() >= bestArchitecture && canRun(code, capability)) {
       best = static_cast<int>(i);
       bestArchitecture = code->architecture();
     }

@@ -23,12 +23,13 @@ struct Floor {
 
 // Issue 5 asks for 0.5 of contractions and 0.75 of what memory bounds. Below
 // that are, with their reasons:
-// - tensor-core tiles and attention, which keep 32 x 32 sums a warp, or a
-//   result row of a query, in registers: copies that are under way while they
-//   compute hide the latency, not other warps;
+// - tensor-core tiles and attention, which keep 32 x 32 or 64 x 64 sums a warp
+//   (128 in a thread), or results and scores of queries, in registers: copies that
+//   are under way while they compute hide the latency, not other warps;
+// - the join of decode attention, by one warp a block;
 // - gemv for 2 to 8 rows, which has 64 sums in a thread: each of its threads
 //   has four loads of 16 bytes under way, which is what memory needs.
-constexpr Floor tensorCore[] = {{"matmul", 0.25}, {"attention", 0.25}, {"split_sum", 0.75}, {"gemv", 0.12}};
+constexpr Floor tensorCore[] = {{"matmul", 0.125}, {"attention", 0.125}, {"split_sum", 0.75}, {"gemv", 0.12}};
 constexpr Floor plain[] = {{"matmul", 0.5}, {"attention", 0.25}, {"split_sum", 0.75}, {"gemv", 0.12}};
 
 void check(const std::string &path, const std::string &arch, const std::string &precision) {
@@ -51,7 +52,8 @@ void check(const std::string &path, const std::string &arch, const std::string &
     EXPECT_EQ(*r->getInteger("spill_bytes"), 0) << where;
     EXPECT_EQ(*r->getInteger("stack_bytes"), 0) << where;
     EXPECT_GT(*r->getInteger("registers"), 0) << where;
-    EXPECT_LE(*r->getInteger("shared_bytes"), 48 << 10) << where;
+    // Two blocks fit each multiprocessor of an A100; by wgmma one does an H200's.
+    EXPECT_LE(*r->getInteger("shared_bytes"), (arch == "sm_90a" ? 227 : 81) << 10) << where;
     double least = 0.75;
     for (const Floor &floor : precision == "f32" ? plain : tensorCore)
       if (name.starts_with(floor.prefix)) {
@@ -79,5 +81,6 @@ void checkAll(const std::string &arch) {
 
 TEST(CudaResources, Sm80) { checkAll("sm_80"); }
 TEST(CudaResources, Sm90) { checkAll("sm_90"); }
+TEST(CudaResources, Sm90a) { checkAll("sm_90a"); }
 
 } // namespace

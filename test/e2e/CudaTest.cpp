@@ -26,14 +26,16 @@ struct Precision {
 constexpr Precision precisions[] = {{"f32", 2e-5, 0x1p-24}, {"f16", 2e-2, 0x1p-11}, {"bf16", 5e-2, 0x1p-8}, {"tf32", 5e-2, 0x1p-10}};
 
 /// The runtime opens "libcuda.so.1": one of that name is then there already.
+/// It is asked for its compute capability once in a process: 9.0, for all kernels.
 void useEmulator() {
+  setenv("SQ_FAKE_CUDA_CC", "90", 1);
   static void *driver = dlopen(SQ_BINARY_DIR "/test/cuda/lib/libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
   ASSERT_NE(driver, nullptr) << dlerror();
 }
 
-CompileOptions emulated(const char *precision) {
+CompileOptions emulated(const char *precision, const char *arch = "sm_90") {
   CompileOptions options;
-  options.cuda = {"sm_80"};
+  options.cuda = {arch};
   options.emulateCuda = true;
   options.precision = precision;
   options.threads = 1;
@@ -47,30 +49,36 @@ Tensor randomF32(Random &random, numerics::Shape shape) {
   return t;
 }
 
+/// An initializer in ONNX's text format.
+std::string literal(const char *name, const numerics::Shape &shape, const Tensor &t) {
+  std::ostringstream os;
+  os.precision(9);
+  os << "float[";
+  for (size_t d = 0; d < shape.size(); ++d)
+    os << (d ? ", " : "") << shape[d];
+  os << "] " << name << " = {";
+  for (size_t i = 0; i < t.reals.size(); ++i)
+    os << (i ? ", " : "") << t.reals[i];
+  os << "}";
+  return os.str();
+}
+
 /// y = relu(x w + b) at rows around every border of the kernels.
-void checkLinear(int64_t k, int64_t n, const Precision &precision) {
+void checkLinear(int64_t k, int64_t n, const Precision &precision, std::vector<int64_t> rows = {0, 1, 2, 8, 9, 64, 65, 130},
+                 const char *arch = "sm_90") {
   Random random(static_cast<unsigned>(k * 1000 + n));
   Tensor w = randomF32(random, {k, n}), b = randomF32(random, {n});
-  auto literal = [](const char *name, const std::string &shape, const Tensor &t) {
-    std::ostringstream os;
-    os.precision(9);
-    os << "float[" << shape << "] " << name << " = {";
-    for (size_t i = 0; i < t.reals.size(); ++i)
-      os << (i ? ", " : "") << t.reals[i];
-    os << "}";
-    return os.str();
-  };
   TemporaryDirectory directory;
   std::string path = directory.file("linear.onnxtxt");
   std::ofstream(path) << "<ir_version: 8, opset_import: [\"\" : 17]>\n"
                       << "linear (float[m, " << k << "] x) => (float[m, " << n << "] y) <\n"
-                      << literal("w", std::to_string(k) + ", " + std::to_string(n), w) << ",\n"
-                      << literal("b", std::to_string(n), b) << "\n> {\n"
+                      << literal("w", {k, n}, w) << ",\n"
+                      << literal("b", {n}, b) << "\n> {\n"
                       << "  p = MatMul(x, w)\n  s = Add(p, b)\n  y = Relu(s)\n}\n";
-  CompiledModel model(path, emulated(precision.name));
+  CompiledModel model(path, emulated(precision.name, arch));
   ASSERT_TRUE(model.ok());
   Program program = model.open();
-  for (int64_t m : {0, 1, 2, 8, 9, 64, 65, 130}) {
+  for (int64_t m : rows) {
     Feed feed = {{"x", randomF32(random, {m, k})}};
     Tensor actual = runFirst(program, feed), expected = referenceFirst(path, feed);
     ASSERT_EQ(actual.shape, expected.shape);
@@ -92,11 +100,52 @@ void checkLinears(const Precision &precision) {
   for (auto [k, n] : {std::pair(1, 1), std::pair(5, 70), std::pair(40, 64), std::pair(64, 130), std::pair(100, 60),
                       std::pair(1200, 65)})
     checkLinear(k, n, precision);
+  // Enough columns for large tiles, the last of one panel and not whole; a depth
+  // without and with rows that begin at multiples of 16 bytes.
+  if (precision.name != std::string("f32"))
+    for (auto [k, n] : {std::pair(36, 8460), std::pair(5, 8456)})
+      checkLinear(k, n, precision, {9, 130});
 }
 TEST(Cuda, LinearF32) { checkLinears(precisions[0]); }
 TEST(Cuda, LinearF16) { checkLinears(precisions[1]); }
 TEST(Cuda, LinearBF16) { checkLinears(precisions[2]); }
 TEST(Cuda, LinearTF32) { checkLinears(precisions[3]); }
+
+/// Warpgroups: blocks of two, four and three panels, the last panel not whole and
+/// not there; a depth of several steps and a tail; few rows, for other kernels.
+TEST(Cuda, LinearWgmma) {
+  useEmulator();
+  checkLinear(264, 264, precisions[1], {9, 2700}, "sm_90a");
+  checkLinear(72, 760, precisions[1], {2700}, "sm_90a");
+  checkLinear(72, 576, precisions[2], {2700}, "sm_90a");
+}
+
+/// Layers that read one value are one launch, whose blocks and rows go apart again.
+TEST(Cuda, JoinedLinears) {
+  useEmulator();
+  TemporaryDirectory directory;
+  std::string path = directory.file("joined.onnxtxt");
+  Random random(3);
+  std::ofstream(path) << "<ir_version: 8, opset_import: [\"\" : 17]>\n"
+                      << "joined (float[m, 40] x) => (float[m, 128] y) <\n"
+                      << literal("a", {40, 128}, randomF32(random, {40, 128})) << ",\n"
+                      << literal("b", {40, 128}, randomF32(random, {40, 128})) << ",\n"
+                      << literal("c", {40, 128}, randomF32(random, {40, 128})) << ",\n"
+                      << literal("d", {128}, randomF32(random, {128})) << "\n> {\n"
+                      << "  p = MatMul(x, a)\n  q = MatMul(x, b)\n  r = MatMul(x, c)\n"
+                      << "  s = Add(q, d)\n  t = Relu(r)\n  u = Mul(p, s)\n  y = Sub(u, t)\n}\n";
+  for (const Precision &precision : precisions) {
+    CompiledModel model(path, emulated(precision.name));
+    ASSERT_TRUE(model.ok());
+    Program program = model.open();
+    for (int64_t m : {1, 3, 70}) {
+      Feed feed = {{"x", randomF32(random, {m, 40})}};
+      // Two products of 40 terms, of which each factor is rounded, multiplied.
+      EXPECT_LE(maxDifference(runFirst(program, feed), referenceFirst(path, feed)), 40 * 40 * 16 * precision.unit)
+          << precision.name << " " << m;
+    }
+  }
+}
 
 TEST(Cuda, TinyClassifier) {
   useEmulator();
@@ -136,6 +185,57 @@ TEST(Cuda, MiniLm) {
     EXPECT_LE(difference, precision.tolerance) << precision.name;
     std::cout << precision.name << ": " << difference << "\n";
   }
+}
+
+/// In 16 bits, on tensor cores, against the host in f32: several tiles of queries
+/// and keys, the last not whole; groups of heads; keys that no query sees.
+void checkShortAttention(int64_t size, bool causal, const Precision &precision) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("attention.onnxtxt"), d = std::to_string(size);
+  std::ofstream(path) << "<ir_version: 10, opset_import: [\"\" : 23]>\n"
+                      << "attend (float[b, 4, s, " << d << "] q, float[b, 2, t, " << d << "] k, float[b, 2, t, " << d
+                      << "] v, float[s, t] m) => (float[b, 4, s, " << d << "] y) {\n  y = Attention"
+                      << (causal ? "<is_causal=1>" : "") << "(q, k, v, m)\n}\n";
+  CompiledModel model(path, emulated(precision.name));
+  ASSERT_TRUE(model.ok());
+  CompileOptions host;
+  host.levels = {"x86-64-v3"};
+  CompiledModel onHost(path, host);
+  ASSERT_TRUE(onHost.ok());
+  Program program = model.open(), reference = onHost.open();
+  for (auto [batch, queries, keys] : {std::tuple(2, 70, 70), std::tuple(1, 5, 5), std::tuple(1, 9, 200), std::tuple(1, 2, 300)}) {
+    if (causal && queries != keys)
+      continue;
+    Random random(static_cast<unsigned>(keys));
+    Feed feed = {{"q", randomF32(random, {batch, 4, queries, size})},
+                 {"k", randomF32(random, {batch, 2, keys, size})},
+                 {"v", randomF32(random, {batch, 2, keys, size})},
+                 {"m", randomF32(random, {queries, keys})}};
+    for (int64_t i = 0; i < queries * keys; ++i)
+      if (keys == 200 && i % keys < 150)
+        feed["m"].reals[i] = -std::numeric_limits<double>::infinity();
+    Tensor expected = runFirst(reference, feed);
+    double largest = 0;
+    for (double v : feed["v"].reals)
+      largest = std::max(largest, std::fabs(v));
+    // Each of q, k, the probabilities, v and y is rounded once; what rounding does
+    // to a score is a relative error of a probability.
+    double score = 0;
+    for (int64_t i = 0; i < queries; ++i)
+      for (int64_t j = 0; j < size; ++j)
+        score += std::fabs(feed["q"].reals[i * size + j] * feed["k"].reals[i % keys * size + j]) / std::sqrt(static_cast<double>(size)) / static_cast<double>(queries);
+    double bound = precision.unit * largest * (4 + 4 * score);
+    EXPECT_LE(maxDifference(runFirst(program, feed), expected), bound)
+        << precision.name << " " << batch << "x" << queries << "x" << keys << "x" << size << (causal ? " causal" : "");
+  }
+}
+
+TEST(Cuda, ShortAttention) {
+  useEmulator();
+  for (int64_t size : {8, 20, 40, 128})
+    for (bool causal : {false, true})
+      checkShortAttention(size, causal, precisions[1]);
+  checkShortAttention(64, false, precisions[2]);
 }
 
 /// Against the host, which lib/reference does not know Attention for: few

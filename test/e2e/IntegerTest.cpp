@@ -97,7 +97,8 @@ void check(const std::string &text, const std::vector<Feed> &feeds,
   options.threads = 1;
   if (where == Where::Cuda) {
     useEmulator();
-    options.cuda = {"sm_80"};
+    setenv("SQ_FAKE_CUDA_CC", "90", 1); // asked once in a process, as in CudaTest.cpp
+    options.cuda = {"sm_90"};
     options.emulateCuda = true;
   }
   if (where == Where::EmulatedTiles)

@@ -31,21 +31,47 @@ func.func @f32(%x: memref<?x96xf32>, %w: memref<2x96x64xf32>, %y: memref<?x128xf
 
 // -----
 
-// f16: weights come by cp.async three steps ahead, tiles by ldmatrix.
+// f16: both factors come by cp.async three steps ahead, tiles by ldmatrix; sums
+// leave by shared memory, eight at a time.
 // CHECK-LABEL: @f16
-// CHECK: gpu.launch blocks({{.*}}) in {{.*}} threads({{.*}}) in (%{{.*}} = %c128
-// CHECK-SAME: workgroup(%[[A:.*]] : memref<2x64x40xf16, #gpu.address_space<workgroup>>, %[[B:.*]] : memref<3x32x72xf16, #gpu.address_space<workgroup>>)
-// CHECK: nvgpu.device_async_copy %{{.*}}, %[[B]]{{.*}}, 8 {bypassL1}
+// CHECK: gpu.launch blocks({{.*}}) in {{.*}} threads({{.*}}) in (%{{.*}} = %c128{{.*}} dynamic_shared_memory_size %c32768_i32
+// CHECK: %[[A:.*]] = memref.view %{{.*}} to memref<4x64x32xf16, #gpu.address_space<workgroup>>
+// CHECK: %[[B:.*]] = memref.view %{{.*}} to memref<4x32x64xf16, #gpu.address_space<workgroup>>
+// CHECK: nvgpu.device_async_copy %arg0{{.*}}, %[[A]]{{.*}}, 8 {bypassL1}
+// CHECK: nvgpu.device_async_copy %arg1{{.*}}, %[[B]]{{.*}}, 8 {bypassL1}
 // CHECK: nvgpu.device_async_create_group
-// CHECK: arith.truncf %{{.*}} : vector<4xf32> to vector<4xf16>
 // CHECK: scf.for
-// CHECK: nvgpu.device_async_wait %{{.*}} {numGroups = 1 : i32}
+// CHECK: nvgpu.device_async_wait %{{.*}} {numGroups = 2 : i32}
 // CHECK: gpu.barrier
 // CHECK: nvgpu.ldmatrix %[[A]]{{.*}} {numTiles = 4 : i32, transpose = false}
 // CHECK: nvgpu.ldmatrix %[[B]]{{.*}} {numTiles = 4 : i32, transpose = true}
 // CHECK: llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"
-func.func @f16(%x: memref<100x96xf32>, %w: memref<2x96x64xf16>, %y: memref<100x128xf32>) {
-  sq.packed_matmul ins(%x, %w : memref<100x96xf32>, memref<2x96x64xf16>) outs(%y : memref<100x128xf32>) {
+// CHECK: nvvm.bar.warp.sync
+// CHECK: vector.load %{{.*}} : memref<4x16x40xf32, #gpu.address_space<workgroup>>, vector<8xf32>
+// CHECK: vector.store %{{.*}}, %arg2{{.*}} {alignment = 16 : i64} : memref<100x128xf16>, vector<8xf16>
+func.func @f16(%x: memref<100x96xf16>, %w: memref<2x96x64xf16>, %y: memref<100x128xf16>) {
+  sq.packed_matmul ins(%x, %w : memref<100x96xf16>, memref<2x96x64xf16>) outs(%y : memref<100x128xf16>) {
+  ^bb0(%acc: f32):
+    %short = arith.truncf %acc : f32 to f16
+    sq.yield %short : f16
+  }
+  return
+}
+
+// -----
+
+// Many rows: warps of 64 x 64 sums, blocks of two panels. x of f32 is rounded first.
+// CHECK-LABEL: @large
+// CHECK: %[[SHORT:.*]] = memref.alloc() : memref<4096x96xf16>
+// CHECK: arith.truncf %{{.*}} : f32 to f16
+// CHECK: memref.store %{{.*}}, %[[SHORT]]
+// CHECK: sq.name = "generic"
+// CHECK: gpu.launch blocks({{.*}}) in (%{{.*}} = %c32, %{{.*}} = %c3, %{{.*}} = %c1) threads({{.*}}) in (%{{.*}} = %c128{{.*}} dynamic_shared_memory_size %c65536_i32
+// CHECK: memref.view %{{.*}} to memref<4x128x32xf16, #gpu.address_space<workgroup>>
+// CHECK: nvgpu.device_async_copy %[[SHORT]]
+// CHECK: sq.min_blocks = 2 : i64, sq.name = "matmul"
+func.func @large(%x: memref<4096x96xf32>, %w: memref<6x96x64xf16>, %y: memref<4096x384xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<4096x96xf32>, memref<6x96x64xf16>) outs(%y : memref<4096x384xf32>) {
   ^bb0(%acc: f32):
     sq.yield %acc : f32
   }
@@ -91,12 +117,12 @@ func.func @bf16(%x: memref<9x40xf32>, %w: memref<1x40x64xbf16>, %y: memref<9x60x
 // CHECK-LABEL: @split
 // CHECK: %[[SUMS:.*]] = memref.alloc() : memref<264x64x64xf32>
 // CHECK: gpu.launch blocks({{.*}}) in (%{{.*}} = %c2, %{{.*}} = %c6, %{{.*}} = %c6
-// CHECK: memref.store %{{.*}}, %[[SUMS]]
+// CHECK: vector.store %{{.*}}, %[[SUMS]]
 // CHECK: sq.name = "matmul"
 // CHECK: memref.load %[[SUMS]]
 // CHECK: sq.name = "split_sum"
-func.func @split(%x: memref<100x1536xf32>, %w: memref<6x1536x64xf16>, %y: memref<100x384xf32>) {
-  sq.packed_matmul ins(%x, %w : memref<100x1536xf32>, memref<6x1536x64xf16>) outs(%y : memref<100x384xf32>) {
+func.func @split(%x: memref<100x1536xf16>, %w: memref<6x1536x64xf16>, %y: memref<100x384xf32>) {
+  sq.packed_matmul ins(%x, %w : memref<100x1536xf16>, memref<6x1536x64xf16>) outs(%y : memref<100x384xf32>) {
   ^bb0(%acc: f32):
     sq.yield %acc : f32
   }

@@ -2,7 +2,7 @@
 // RUN: sq-opt %s --sq-buffers-to-gpu --sq-gpu-to-llvm | FileCheck %s --check-prefix=LLVM
 
 // Two equal layers, one kernel; constants are inside, not passed.
-// CHECK: module attributes {gpu.container_module, sq.functions = [{function = "rms_norm_0", threads = 128 : i64}, {function = "rms_norm_0", threads = 128 : i64}], sq.launches = ["rms_norm", "rms_norm"]}
+// CHECK: module attributes {gpu.container_module, sq.functions = [{function = "rms_norm_0", shared = 0 : i64, threads = 128 : i64}, {function = "rms_norm_0", shared = 0 : i64, threads = 128 : i64}], sq.launches = ["rms_norm", "rms_norm"]}
 // CHECK: gpu.launch_func  @kernels::@rms_norm_0 blocks in {{.*}} args(%[[A:.*]] : memref<?x64xf32>, %{{.*}} : memref<64xf32>, %[[B:.*]] : memref<?x64xf32>) {sq.launch = 0 : i32}
 // CHECK: gpu.launch_func  @kernels::@rms_norm_0 blocks in {{.*}} args({{.*}}) {sq.launch = 1 : i32}
 // CHECK: gpu.module @kernels

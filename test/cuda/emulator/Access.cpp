@@ -148,6 +148,7 @@ void Block::access(uintptr_t address, int64_t bytes, int32_t kind,
     outside(t, address, bytes, name(kind), where);
   int32_t other = 0;
   Conflict bad;
+  t.isUnfenced |= kind != SQ_EMU_READ;
   if (kind == SQ_EMU_READ)
     bad = withSize(bytes, [&](int64_t n) __attribute__((always_inline)) {
       return shadow.read(offset, n, t.observer, other);
@@ -175,6 +176,19 @@ void Block::readRow(const Thread &t, const void *row, const char *where) {
   Conflict bad = shadow.read(offset, 16, reader, other);
   if (bad != Conflict::None)
     conflict(t, bad, other, offset, 16, "ldmatrix", where);
+}
+
+const uint8_t *Block::readAsync(int64_t offset, int64_t bytes,
+                                const char *where) {
+  Thread &t = self();
+  if (offset + bytes > sharedBytes)
+    outside(t, reinterpret_cast<uintptr_t>(shared) + offset, bytes, "wgmma",
+            where);
+  int32_t other = 0;
+  Conflict bad = shadow.read(offset, bytes, t.observer, other);
+  if (bad != Conflict::None)
+    conflict(t, bad, other, offset, bytes, "wgmma", where);
+  return shared + offset;
 }
 
 void Block::cpAsync(const Copy &copy) {
@@ -215,6 +229,7 @@ void Block::waitForCopies(Thread &t, int64_t groups) {
     std::memset(copy.shared + copy.sourceBytes, 0,
                 copy.bytes - copy.sourceBytes);
     shadow.endCopy(copy.shared - shared, copy.bytes, t.observer);
+    t.isUnfenced = true;
   }
   t.copies.erase(t.copies.begin(), t.copies.begin() + done);
 }

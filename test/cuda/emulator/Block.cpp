@@ -89,6 +89,7 @@ bool Block::run(uint64_t index) {
     t.observer = {i, SharedShadow::warpWide(t.warp), 0, 0, 0};
     t.copies.clear();
     t.groups = 0;
+    t.isUnfenced = false;
     prepareFiber(t.fiber, i, startThread);
     push(order[i]);
   }

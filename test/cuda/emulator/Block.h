@@ -58,6 +58,7 @@ struct Thread {
   Fiber fiber;
   std::vector<Copy> copies; ///< under way, in the order of issue
   int64_t groups;           ///< committed so far
+  bool isUnfenced;          ///< wrote to shared memory since its last proxy fence
 };
 
 struct Warp {
@@ -96,6 +97,8 @@ public:
 
   void access(uintptr_t address, int64_t bytes, int32_t kind,
               const char *where);
+  /// A checked read of `bytes` of shared memory by wgmma.
+  const uint8_t *readAsync(int64_t offset, int64_t bytes, const char *where);
   /// A checked read of ldmatrix for all lanes of `t`'s warp.
   void readRow(const Thread &t, const void *row, const char *where);
   void cpAsync(const Copy &copy);
@@ -148,6 +151,11 @@ extern thread_local Block *currentBlock
 
 /// d of one warp's mma; operands are each lane's registers.
 void multiply(int32_t kind, Call *const calls[32]);
+/// wgmma for this thread; `a` and `b` are descriptors.
+void multiplyShared(int32_t kind, int32_t columns, int64_t a, int64_t b,
+                    float *d, const char *where);
+/// Exact.
+float fromF16(uint32_t x);
 
 } // namespace sq::emulator
 #endif

@@ -192,8 +192,15 @@ void trap(const char *where) {
 
 } // namespace
 
-const sq_emulator functions = {sreg,        barrier, syncWarp, shfl,
-                               ldmatrix,    mma,     cpAsync,  cpAsyncCommit,
-                               cpAsyncWait, access,  shared,   trap};
+static void proxyFence() { currentBlock->self().isUnfenced = false; }
+
+static void wgmma(int32_t kind, int32_t columns, int64_t a, int64_t b, float *d,
+           const char *where) {
+  multiplyShared(kind, columns, a, b, d, where);
+}
+
+const sq_emulator functions = {
+    sreg,          barrier,     syncWarp, shfl,   ldmatrix, mma,        cpAsync,
+    cpAsyncCommit, cpAsyncWait, access,   shared, trap,     proxyFence, wgmma};
 
 } // namespace sq::emulator

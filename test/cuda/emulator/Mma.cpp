@@ -15,16 +15,6 @@ float bits(uint32_t x) {
   return f;
 }
 
-/// Exact. By a product with 2^112, which also makes subnormals right.
-float fromF16(uint32_t x) {
-  uint32_t magnitude = (x & 0x7FFF) << 13;
-  float f = bits(magnitude) * bits(0x77800000);
-  uint32_t sign = (x & 0x8000) << 16;
-  if (magnitude >= 0x0F800000) // infinity, NaN
-    return bits(sign | 0x7F800000 | (magnitude & 0x7FFFFF));
-  return sign ? -f : f;
-}
-
 template <int kK> struct Factors {
   float a[16][kK];
   float b[kK][8];
@@ -111,6 +101,16 @@ void multiplyS8(Call *const calls[32]) {
 }
 
 } // namespace
+
+/// Exact. By a product with 2^112, which also makes subnormals right.
+float fromF16(uint32_t x) {
+  uint32_t magnitude = (x & 0x7FFF) << 13;
+  float f = bits(magnitude) * bits(0x77800000);
+  uint32_t sign = (x & 0x8000) << 16;
+  if (magnitude >= 0x0F800000) // infinity, NaN
+    return bits(sign | 0x7F800000 | (magnitude & 0x7FFFFF));
+  return sign ? -f : f;
+}
 
 void multiply(int32_t kind, Call *const calls[32]) {
   switch (kind) {

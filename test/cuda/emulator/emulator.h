@@ -64,6 +64,13 @@ typedef struct sq_emulator {
   uint8_t *(*shared)(void);
   /* A kernel trapped. Does not return. */
   void (*trap)(const char *where);
+  /* fence.proxy.async: what this thread wrote to shared memory (its cp.asyncs
+   * that it waited for among it) may be read by wgmma, after a barrier. */
+  void (*proxy_fence)(void);
+  /* wgmma.mma_async.m64n<columns>k16.f32 of f16 (kind 0) or bf16 (1), d += a b
+   * with a along k and b along n, both in shared memory with the 128-byte
+   * swizzle: this thread's columns / 2 sums. The products are made at once. */
+  void (*wgmma)(int32_t kind, int32_t columns, int64_t a, int64_t b, float *d, const char *where);
 } sq_emulator;
 
 typedef struct sq_emulated_kernel {
