@@ -30,10 +30,10 @@ public:
   void prepareError(const double *moments, int64_t k);
 
   int64_t channels() const { return k; }
-  /// e^T H e, damping included, summed over the rows of `wanted` - `got`, both
+  /// e^T H e, damping included, of each row of `wanted` - `got`, both
   /// [n][k]; on `threads` threads (0: all cores).
-  double error(const float *wanted, const float *got, int64_t n,
-               int threads) const;
+  std::vector<double> errors(const float *wanted, const float *got, int64_t n,
+                             int threads) const;
 
   std::vector<float> matrix;  // [k][k], all of it, damping included
   std::vector<int64_t> order; // input channels by falling power
