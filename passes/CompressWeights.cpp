@@ -21,6 +21,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/calibration/StatsFile.h"
 #include "lib/quantizer/BitStream.h"
+#include "lib/quantizer/Damping.h"
 #include "lib/quantizer/WeightedKMeans.h"
 #include "lib/sensitivity/SensitivityFile.h"
 #include "passes/CompressedLayer.h"
@@ -41,6 +42,10 @@ using namespace mlir;
 using sq::calibration::TensorStats;
 
 namespace {
+
+/// Of squared gradients, in any case: on a language model with 128 x 4 samples and tables of 8 entries an increase of perplexity of
+/// 5.95 %, instead of 6.18 % with what the normal distribution alone says of the noise, and 6.09 % with nothing left of single weights.
+constexpr double kLeastDamping = 0.5;
 
 /// [rows][columns] to [columns][rows].
 std::vector<float> transposed(const std::vector<float> &from, int64_t rows,
@@ -208,7 +213,12 @@ struct CompressWeightsPass
       return status;
     if (!values.empty() && !op.getTransposeWeight())
       values = transposed(values, k, n);
-    return values.empty() ? sq::Status() : sq::quantizer::checkSensitivities(values.data(), n, k, sensitivity + ": the layer '" + decision.name + "'");
+    if (values.empty())
+      return {};
+    if (sq::Status status = sq::quantizer::checkSensitivities(values.data(), n, k, sensitivity + ": the layer '" + decision.name + "'"); !status.ok())
+      return status;
+    sq::quantizer::dampSensitivities(values.data(), n, k, found->position, kLeastDamping);
+    return {};
   }
 
   template <typename T>

@@ -3,6 +3,8 @@
 
 #include "passes/CompressedLayer.h"
 
+#include <numeric>
+
 #include "llvm/Support/FormatVariadic.h"
 
 #include "lib/quantizer/Extraction.h"
@@ -61,10 +63,15 @@ std::string sq::describe(const CompressedWeight &weight) {
 
 namespace {
 
+/// What says how much an error of a weight counts in the search for tables.
+enum class Weighting { None, Inputs, Sensitivities };
+
 /// One way to compress a weight.
 struct Way {
   double outliers;
-  bool weighted, refined;
+  Weighting weighting;
+  bool bySensitivity; // the first of the outliers, where there are any
+  bool refined;
 };
 
 class Attempts {
@@ -77,15 +84,24 @@ public:
         judge(input.heldBack  ? &*input.heldBack
               : input.moments ? &*input.moments
                               : nullptr) {
-    if (judge)
-      power = judge->error(weight.data(), nullptr, n, options.threads);
+    if (!judge)
+      return;
+    if (sensitivities)
+      for (int64_t r = 0; r < n; ++r)
+        gradients.push_back(std::accumulate(sensitivities + r * k,
+                                            sensitivities + (r + 1) * k, 0.0));
+    std::vector<double> all =
+        judge->errors(weight.data(), nullptr, n, options.threads);
+    power = sumOf(all, false);
+    costOfAll = sumOf(all, true);
   }
 
   Status attempt(const Way &way, CompressedLayer &result) const {
     result.weight = CompressedWeight::make(format(), n, k);
     CompressedWeight &made = result.weight;
     Extraction taken;
-    OutlierShares shares = outlierShares(way.outliers, sensitivities);
+    OutlierShares shares =
+        outlierShares(way.outliers, sensitivities && way.bySensitivity);
     if (Status s = extract(weight.data(), sensitivities, n, k,
                            {shares.sensitive, shares.outliers, {}}, taken);
         !s.ok())
@@ -96,23 +112,21 @@ public:
     made.sensitive = taken.sensitive;
     made.outliers = taken.outliers;
     const double *channels =
-        !way.weighted || input.power.empty() ? nullptr : input.power.data();
-    bool byElement = way.weighted && sensitivities;
+        way.weighting != Weighting::Inputs || input.power.empty()
+            ? nullptr
+            : input.power.data();
+    const float *elements =
+        way.weighting == Weighting::Sensitivities ? sensitivities : nullptr;
+    made.sensitivity = elements ? "fisher" : channels ? "act2" : "none";
     if (way.refined) {
       // What feedback leaves of an error is what counts; sensitivities choose
       // the sparse weights only.
       channels = input.moments->feedback.remaining().data();
-      byElement = false;
+      elements = nullptr;
     }
-    made.sensitivity = !way.weighted   ? "none"
-                       : sensitivities ? "fisher"
-                       : channels      ? "act2"
-                                       : "none";
     if (scheme.isTable())
-      fitTables(
-          made, weight.data(),
-          {byElement ? nullptr : channels, byElement ? sensitivities : nullptr},
-          taken.removed, options.threads);
+      fitTables(made, weight.data(), {channels, elements}, taken.removed,
+                options.threads);
     else
       fitUniform(made, weight.data(), way.refined ? channels : nullptr,
                  /*search=*/way.refined, options.threads);
@@ -131,16 +145,25 @@ public:
     result.decoded.resize(n * k);
     made.decode(result.decoded.data());
     result.error.reset();
-    if (judge)
-      result.error = power > 0
-                         ? judge->error(weight.data(), result.decoded.data(), n,
-                                        options.threads) /
-                               power
-                         : 0;
+    if (judge) {
+      std::vector<double> errors = judge->errors(
+          weight.data(), result.decoded.data(), n, options.threads);
+      result.error = power > 0 ? sumOf(errors, false) / power : 0;
+      result.cost = costOfAll > 0 ? sumOf(errors, true) / costOfAll : 0;
+    }
     return {};
   }
 
 private:
+  /// By output channel; `byGradient`: each times the square of what comes back
+  /// to it, up to a factor.
+  double sumOf(const std::vector<double> &errors, bool byGradient) const {
+    return byGradient && !gradients.empty()
+               ? std::inner_product(errors.begin(), errors.end(),
+                                    gradients.begin(), 0.0)
+               : std::accumulate(errors.begin(), errors.end(), 0.0);
+  }
+
   GridFormat format() const {
     GridFormat format;
     format.bits = precisionBits(scheme.precision);
@@ -163,8 +186,9 @@ private:
   const LayerInput &input;
   const float *sensitivities;
   const CompressOptions &options;
-  const InputMoments *judge; // rows that errors are of
-  double power = 0;          // of the result on these
+  const InputMoments *judge;     // rows that errors are of
+  std::vector<double> gradients; // squares, by output channel; empty: all alike
+  double power = 0, costOfAll = 0; // of the result on these, by sumOf
 };
 
 } // namespace
@@ -175,42 +199,75 @@ Status sq::compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
                          const CompressOptions &options,
                          CompressedLayer &result) {
   Attempts attempts(weight, n, k, scheme, input, sensitivities, options);
+  result.chosen.clear();
   bool isPlain = !scheme.isTable() && !scheme.isGptq(); // nothing to fit
-  Way asked{scheme.isTable() ? options.outliers : 0, scheme.isTable(),
+  Weighting weighting = !scheme.isTable() ? Weighting::None
+                        : sensitivities   ? Weighting::Sensitivities
+                                          : Weighting::Inputs;
+  Way asked{scheme.isTable() ? options.outliers : 0, weighting, true,
             input.moments && options.refine && !isPlain};
   if (Status s = attempts.attempt(asked, result); !s.ok())
     return s;
   if (!input.heldBack || !scheme.isTable())
     return {};
-  double before = *result.error;
+  double before = result.cost;
   // Keeps what is better on the rows that were held back.
-  auto compare = [&](CompressedLayer &other, const char *name) {
-    if (*other.error >= *result.error)
+  auto compare = [&](CompressedLayer &other, const std::string &name) {
+    if (other.cost >= result.cost)
       return;
     result = std::move(other);
     result.chosen = llvm::formatv("{0}, as rows that were held back have an "
                                   "error of {1:e2} then, {2:e2} as asked for",
-                                  name, *result.error, before);
+                                  name, result.cost, before);
   };
-  CompressedLayer plain, other;
-  if (Status s = attempts.attempt({asked.outliers, true, false}, plain);
-      !s.ok())
-    return s;
-  double unrefined = *plain.error;
+  // What is not refined takes little time.
+  Way way = asked;
+  way.refined = false;
+  CompressedLayer other;
+  double unrefined = before;
+  auto attempt = [&](const std::string &name) -> Status {
+    if (Status s = attempts.attempt(way, other); !s.ok())
+      return s;
+    bool isAsked = way.weighting == asked.weighting;
+    if (isAsked)
+      unrefined = other.cost;
+    if (asked.refined || !isAsked)
+      compare(other, name);
+    return {};
+  };
   if (asked.refined)
-    compare(plain, "without refinement");
-  if (Status s = attempts.attempt({asked.outliers, false, false}, other);
-      !s.ok())
+    if (Status s = attempt("without refinement"); !s.ok())
+      return s;
+  if (sensitivities && !input.power.empty()) {
+    way.weighting = Weighting::Inputs;
+    if (Status s = attempt("with tables weighted by mean squares of the input");
+        !s.ok())
+      return s;
+  }
+  way.weighting = Weighting::None;
+  if (Status s = attempt("with unweighted tables"); !s.ok())
     return s;
-  compare(other, "with unweighted tables");
   if (asked.outliers == 0)
     return {};
-  // Refinement takes long: without outliers only where they seem to do no good.
-  if (Status s = attempts.attempt({0, true, false}, other); !s.ok())
-    return s;
-  if (asked.refined && *other.error < unrefined)
-    if (Status s = attempts.attempt({0, true, true}, other); !s.ok())
+  // Refinement takes long: with other outliers, or without, only where that
+  // seems to do no harm.
+  way = asked;
+  auto attemptOutliers = [&](const std::string &name) -> Status {
+    way.refined = false;
+    if (Status s = attempts.attempt(way, other); !s.ok())
       return s;
-  compare(other, "without outliers");
-  return {};
+    way.refined = asked.refined;
+    if (way.refined && other.cost < unrefined)
+      if (Status s = attempts.attempt(way, other); !s.ok())
+        return s;
+    compare(other, name);
+    return {};
+  };
+  if (sensitivities) {
+    way.bySensitivity = false;
+    if (Status s = attemptOutliers("with outliers by magnitude alone"); !s.ok())
+      return s;
+  }
+  way.outliers = 0;
+  return attemptOutliers("without outliers");
 }

@@ -48,14 +48,21 @@ struct CompressedLayer {
   std::vector<float> decoded;  // [n][k]
   std::optional<double> error; // of the result, as a share of its power, by
                                // rows that were held back where there are any
+  /// What ways were compared by: the same, but with `sensitivities` an output
+  /// channel counts as much as what comes back to it does.
+  double cost = 0;
   std::string
       chosen; // what was preferred to what was asked for; empty: nothing
 };
 
 /// Compresses `weight` [n][k]. Where rows were held back, what was asked for is
-/// compared by them with what is simpler (no outliers, no refinement,
-/// unweighted tables); the better one is taken. `sensitivities` [n][k] may be
-/// null.
+/// compared by them with what is simpler (no outliers, or by magnitude alone,
+/// no refinement, tables weighted by inputs alone or not at all); the better
+/// one is taken. `sensitivities` [n][k], see checkSensitivities, may be null:
+/// squared gradients. Their sums over a row are what an error of that row
+/// counts: the loss changes by sum of g_r e_r^T H e_r / 2 where gradients and
+/// inputs are independent (K-FAC, Martens and Grosse 2015), and sums over rows
+/// of the squared gradients are g_r tr(H).
 Status compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
                      const WeightScheme &scheme, const LayerInput &input,
                      const float *sensitivities, const CompressOptions &options,

@@ -12,6 +12,10 @@
 // Probabilities of attention are never kept. What stays are the residual
 // stream, and the results of products.
 //
+// Products of the Hessian are gradients differentiated once more, in reverse
+// mode again: that needs no second rule for each op, as forward over reverse
+// would, and as many operations; what it holds are the cotangents as well.
+//
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -97,13 +101,16 @@ private:
 /// Forward values, computed again at the end of the block.
 class Recomputation {
 public:
-  Recomputation(OpBuilder &b, Sums &sums) : b(b), sums(sums) {}
+  /// What `between` has is computed again whatever it costs.
+  Recomputation(OpBuilder &b, Sums &sums, llvm::DenseSet<Value> between)
+      : b(b), sums(sums), between(std::move(between)) {}
 
   Value of(Value v) {
     if (Value known = copies.lookup(v))
       return known;
     Operation *op = v.getDefiningOp();
-    if (!op || !isFloatTensor(v.getType()) || !isWorthIt(op))
+    if (!op || !isFloatTensor(v.getType()) ||
+        (!between.contains(v) && !isWorthIt(op)))
       return v;
     IRMapping map;
     for (Value read : readBy(op)) {
@@ -151,8 +158,49 @@ private:
 
   OpBuilder &b;
   Sums &sums;
+  llvm::DenseSet<Value> between;
   DenseMap<Value, Value> copies, barriers;
 };
+
+/// The values that depend on weights and lie between two checkpoints. A
+/// checkpoint is at some place of the program the only such value that was made
+/// before it and is read behind it, and several ops read it: where a block
+/// ends, its residual stream. What comes behind the last one is there when the
+/// backward pass begins.
+llvm::DenseSet<Value> betweenCheckpoints(ArrayRef<Operation *> forward,
+                                         const Sums &sums) {
+  DenseMap<Value, size_t> lastRead, readers;
+  for (auto [at, op] : llvm::enumerate(forward))
+    for (Value v : readBy(op))
+      if (sums.needs(v)) {
+        lastRead[v] = at;
+        ++readers[v];
+      }
+  llvm::DenseSet<Value> live, pending, between;
+  for (auto [at, op] : llvm::enumerate(forward)) {
+    for (Value result : op->getResults())
+      if (sums.needs(result) && lastRead.contains(result) &&
+          !matchPattern(result, m_Constant())) { // no weight
+        live.insert(result);
+        pending.insert(result);
+      }
+    SmallVector<Value> ended;
+    for (Value v : live)
+      if (lastRead.lookup(v) <= at)
+        ended.push_back(v);
+    for (Value v : ended)
+      live.erase(v);
+    if (live.size() != 1 || readers.lookup(*live.begin()) < 2)
+      continue;
+    Value checkpoint = *live.begin();
+    if (!pending.contains(checkpoint))
+      continue; // it was one before
+    pending.erase(checkpoint);
+    between.insert(pending.begin(), pending.end());
+    pending.clear();
+  }
+  return between;
+}
 
 /// A value that the program is differentiated by.
 struct Variable {
@@ -206,7 +254,31 @@ struct Differentiation {
     sums.add(start, seed);
     if (failed(backward(block, sums)))
       return failure();
-    finish(loss, sums);
+    SmallVector<Value> results;
+    for (Value value : values)
+      results.push_back(sums.of(value));
+    if (options.products && failed(buildProducts(block, values, results)))
+      return failure();
+    finish(loss, results);
+    return success();
+  }
+
+  /// In place of gradients g their derivative along vectors that are given. The
+  /// Hessian is symmetric, so that its product with v is v^T dg/dw: the program
+  /// so far, differentiated as any other.
+  LogicalResult buildProducts(Block &block, ArrayRef<Value> values,
+                              SmallVector<Value> &results) {
+    Sums sums(b, block, values);
+    for (auto [variable, gradient] : llvm::zip(variables, results)) {
+      Value vector = addArgument(kVectorPrefix + variable.name,
+                                 variable.value.getType(), {});
+      if (gradient && sums.needs(gradient))
+        sums.add(gradient, vector);
+    }
+    if (failed(backward(block, sums)))
+      return failure();
+    for (auto [value, result] : llvm::zip(values, results))
+      result = sums.of(value);
     return success();
   }
 
@@ -411,7 +483,9 @@ struct Differentiation {
     SmallVector<Operation *> forward;
     for (Operation &op : block.without_terminator())
       forward.push_back(&op);
-    Recomputation again(b, sums);
+    Recomputation again(b, sums,
+                        options.checkpoints ? betweenCheckpoints(forward, sums)
+                                            : llvm::DenseSet<Value>());
     for (Operation *op : llvm::reverse(forward)) {
       SmallVector<Value> cotangents;
       for (Value result : op->getResults())
@@ -431,7 +505,9 @@ struct Differentiation {
         return op->emitOpError(
             "has no derivative in sq, and lies between weights and the loss");
       b.setLoc(op->getLoc());
-      Operation *at = options.recompute ? withRecomputed(op, again) : op;
+      Operation *at = options.recompute || options.checkpoints
+                          ? withRecomputed(op, again)
+                          : op;
       if (failed(cast<DifferentiableOpInterface>(at).buildVjp(b, cotangents,
                                                               sums)))
         return failure();
@@ -456,7 +532,8 @@ struct Differentiation {
     return isOther ? b.clone(*op, map) : op;
   }
 
-  void finish(Value loss, Sums &sums) {
+  /// `found` are gradients or products, by variable; null: zero.
+  void finish(Value loss, ArrayRef<Value> found) {
     b.setLoc(main.getLoc());
     SmallVector<Value> results;
     SmallVector<Attribute> attributes, described;
@@ -473,9 +550,9 @@ struct Differentiation {
     };
     if (loss)
       addResult(kLoss, loss);
-    for (Variable &variable : variables) {
-      Value gradient = sums.of(variable.value);
-      addResult(kGradientPrefix + variable.name,
+    for (auto [variable, gradient] : llvm::zip(variables, found)) {
+      addResult((options.products ? kProductPrefix : kGradientPrefix) +
+                    variable.name,
                 gradient ? gradient : Tensors{b}.zerosLike(variable.value));
       SmallVector<StringRef> layers(variable.layers.begin(),
                                     variable.layers.end());
@@ -524,6 +601,8 @@ struct DifferentiatePass : sq::impl::DifferentiatePassBase<DifferentiatePass> {
     llvm::append_range(options.layers, layers);
     options.weightArguments = weightArguments;
     options.recompute = recompute;
+    options.checkpoints = checkpoints;
+    options.products = products;
     if (failed(Differentiation{
             main, options, ImplicitLocOpBuilder(main.getLoc(), &getContext())}
                    .run()))

@@ -10,11 +10,15 @@ inline constexpr char kLoss[] = "loss";
 /// Result: this and the layer's name (or the input's): of the shape of what it
 /// is by.
 inline constexpr char kGradientPrefix[] = "gradient:";
+/// Result, with products: this and the name.
+inline constexpr char kProductPrefix[] = "product:";
 /// Inputs: labels of "cross-entropy", what "kl" and "mse" compare with, the
 /// cotangent of "given".
 inline constexpr char kLabels[] = "labels";
 inline constexpr char kReference[] = "reference";
 inline constexpr char kCotangentPrefix[] = "cotangent:";
+/// Input, with products: this and the name; of the shape of what it is for.
+inline constexpr char kVectorPrefix[] = "vector:";
 /// Input, with weight-arguments: this and the layer's name.
 inline constexpr char kWeightPrefix[] = "weight:";
 

@@ -66,6 +66,10 @@ def DifferentiatePass : Pass<"sq-differentiate", "::mlir::ModuleOp"> {
     the result that is judged (default: the first in floating point). `by` is `weights` (default) or `inputs`: all in floating point.
     `layers` restricts weights to those of these layers (default: all). `weight-arguments` makes the weights
     inputs `weight:` and the layer's name, so that they can be perturbed (default: false). `recompute` is as above (default: true).
+    `checkpoints` (default: false) keeps, of what depends on the weights, only values that are all that later ops read of earlier ones and
+    that several of them read (a residual stream, twice a block), and computes the rest between two of them again, once.
+    With `products` (default: false) there are, instead of gradients, inputs `vector:` and the name, and results `product:` and the
+    name: the Hessian of the sum of the losses times all vectors together, by differentiating the gradients once more.
 
     ```mlir
     func.func @main(%x: tensor<?x4xf32>) -> (tensor<?x8xf32> {sq.name = "y"}) {
@@ -86,6 +90,8 @@ def DifferentiatePass : Pass<"sq-differentiate", "::mlir::ModuleOp"> {
     ListOption<"layers", "layers", "std::string", "names of the layers whose weights count (default: all)">,
     Option<"weightArguments", "weight-arguments", "bool", "false", "make the weights inputs of the program">,
     Option<"recompute", "recompute", "bool", "true", "compute cheap results again for the backward pass">,
+    Option<"checkpoints", "checkpoints", "bool", "false", "keep little between blocks and compute the rest again">,
+    Option<"products", "products", "bool", "false", "products of the Hessian with vectors instead of gradients">,
   ];
 }
 
@@ -241,8 +247,10 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     rounded to nearest or with feedback of errors; `sym4` has groups of 32 without a minimum, as llama.cpp's Q4_0.
 
     Where `stats` have rows that were held back (sq-calibrate --hold-back), by them a table fitted as asked for is compared with
-    one without outliers, without refinement and without weighting, and the best of these is taken. A bias takes up what
-    the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`.
+    one without outliers, without refinement and without weighting, and the best of these is taken. With `sensitivity` squared
+    gradients, moved towards what their row and column say of them (lib/quantizer/Damping.h), weight the k-means of what is not
+    refined, choose outliers, and say how much an output channel counts in such comparisons, which then also know tables weighted by
+    `stats` alone and outliers by magnitude alone. A bias takes up what the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`.
 
     With tables the layer becomes a product by codes, `sq.lut_matmul` or with outliers `sq.dense_and_sparse_matmul`. Groups
     have no kernel: their decoded f32 weight takes the place of the constant, so that the program computes what it would with

@@ -56,6 +56,8 @@ struct GradientOptions {
   std::vector<std::string> layers; // empty: all
   bool weightArguments = false;
   bool recompute = true;
+  bool checkpoints = false;
+  bool products = false;
 };
 
 struct CompileOptions {

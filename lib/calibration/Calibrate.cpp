@@ -14,13 +14,9 @@
 #include "llvm/Support/ThreadPool.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
-#include "codegen/host/HostTarget.h"
+#include "lib/calibration/HostProgram.h"
 #include "lib/calibration/Samples.h"
 #include "lib/driver/ModelHash.h"
-#include "lib/driver/Shapes.h"
-#include "lib/driver/TemporaryArtifact.h"
-#include "lib/run/Flags.h"
-#include "lib/run/Module.h"
 #include "lib/tensorio/File.h"
 #include "passes/analysis/ObservedValues.h"
 #include "passes/analysis/TokenInputs.h"
@@ -85,15 +81,9 @@ private:
   Status compile() {
     report("compile");
     CompileOptions compile;
-    compile.levels = {runtimeHostLevel()};
-    if (compile.levels[0].empty())
-      return Status::lacking("this CPU lacks AVX2 and FMA, which compiled programs need");
-    compile.threads = options.threads;
+    if (Status s = chooseHost(options.shape, options.threads, compile); !s.ok())
+      return s;
     compile.observe = true;
-    if (!options.shape.empty())
-      for (const std::string &text : split(options.shape, ','))
-        if (std::string wrong = parseShape(text, compile.shape); !wrong.empty())
-          return Status::usage(wrong);
     compile.inspect = [&](const std::string &phase, mlir::ModuleOp ir) {
       auto main = ir.lookupSymbol<mlir::func::FuncOp>("main");
       if (!main)
@@ -106,12 +96,7 @@ private:
       for (const ObservedValue &value : observedValues(main))
         watched.push_back({value.name, value.channels, value.feedsLinear && momentRows});
     };
-    CompileResult result = artifact.compile(options.model, std::move(compile));
-    if (result.code != ExitCode::Done)
-      return {result.code, result.message};
-    RunOptions where;
-    where.device = "cpu";
-    if (Status s = module.load(artifact.path().c_str(), where); !s.ok())
+    if (Status s = compileHere(options.model, std::move(compile), artifact, module); !s.ok())
       return s;
     for (Watched &tensor : watched) {
       tensor.output = findPort(module.outputs(), kObservedPrefix + tensor.name);

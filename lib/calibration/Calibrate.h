@@ -5,15 +5,10 @@
 #include <functional>
 #include <optional>
 
+#include "lib/calibration/Progress.h"
 #include "lib/calibration/StatsFile.h"
 
 namespace sq::calibration {
-
-struct Progress {
-  std::string phase;             // "compile", "calibrate"
-  int64_t done = 0, total = 0;   // samples
-  double seconds = 0, left = 0;  // since the start; until the end, as it looks
-};
 
 struct CalibrateOptions {
   std::string model;
@@ -35,7 +30,7 @@ struct CalibrateOptions {
   double saveEvery = 10;         // seconds, at least, after which what there is is written; a twentieth of the
                                  // time at most goes into that. 0: after every run
   std::string shape;             // as sq-compile --shape
-  std::function<void(const Progress &)> progress;
+  ProgressFunction progress;
   std::function<void(const std::string &)> note; // samples left out and the like
 };
 

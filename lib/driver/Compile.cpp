@@ -348,6 +348,8 @@ struct Compiler {
             llvm::append_range(pass.layers, options.gradients->layers);
             pass.weightArguments = options.gradients->weightArguments;
             pass.recompute = options.gradients->recompute;
+            pass.checkpoints = options.gradients->checkpoints;
+            pass.products = options.gradients->products;
             pm.addPass(createDifferentiatePass(pass));
             pm.addPass(createCanonicalizerPass());
             pm.addPass(createBodyAwareCSEPass());

@@ -7,6 +7,7 @@
 #include "lib/driver/Report.h"
 #include "lib/driver/Shapes.h"
 #include "lib/machine/Machine.h"
+#include "lib/sensitivity/SensitivityFile.h"
 #include "lib/support/TimeText.h"
 #include "lib/tensorio/Tensor.h"
 
@@ -117,6 +118,14 @@ void printHtml(const View &view, llvm::raw_ostream &os);
 /// methods of lib/calibration/Range.h choose for `bits` bits.
 void printStats(const std::string &path, const calibration::Stats &stats, int bits, llvm::raw_ostream &os);
 void printStatsJson(const calibration::Stats &stats, int bits, llvm::raw_ostream &os);
+
+/// A file of sq-sensitivity: each layer's mean squared gradient over samples and elements, the trace of its Hessian
+/// with the standard error, its greatest eigenvalue. Refused when an array is damaged.
+Status printSensitivity(const std::string &path, const sensitivity::SensitivityFile &file, llvm::raw_ostream &os);
+Status printSensitivityJson(const sensitivity::SensitivityFile &file, llvm::raw_ostream &os);
+
+/// 32 hexadecimal digits.
+std::string hashText(const calibration::ModelHash &hash);
 
 /// "f32[batch, sequence, 384]".
 std::string typeText(const ManifestTensor &tensor);

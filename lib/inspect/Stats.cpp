@@ -25,9 +25,11 @@ std::string shortNumber(double value) {
   return text;
 }
 
-std::string hashText(const ModelHash &hash) { return formatv("{0:x-16}{1:x-16}", hash.high, hash.low).str(); }
-
 } // namespace
+
+std::string inspect::hashText(const ModelHash &hash) {
+  return formatv("{0:x-16}{1:x-16}", hash.high, hash.low).str();
+}
 
 void inspect::printStats(const std::string &path, const Stats &stats, int bits, raw_ostream &os) {
   os << formatv("{0}: {1} of model {2}{3}\n", path, stats.tensors.size() == 1 ? "one tensor" : formatv("{0} tensors", stats.tensors.size()).str(),

@@ -57,8 +57,8 @@ bool InputMoments::prepare(const double *moments, int64_t channels,
   return true;
 }
 
-double InputMoments::error(const float *wanted, const float *got, int64_t n,
-                           int threads) const {
+std::vector<double> InputMoments::errors(const float *wanted, const float *got,
+                                         int64_t n, int threads) const {
   std::vector<double> sums(n);
   parallelFor(n, columnsAtOnce(n), threads, [&](int64_t from, int64_t to) {
     int64_t count = to - from;
@@ -74,7 +74,7 @@ double InputMoments::error(const float *wanted, const float *got, int64_t n,
         sums[from + c] +=
             double(errors[i * count + c]) * products[i * count + c];
   });
-  return std::accumulate(sums.begin(), sums.end(), 0.0);
+  return sums;
 }
 
 namespace {

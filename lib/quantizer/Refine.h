@@ -28,14 +28,14 @@ public:
   /// same for any number of threads (0: all cores), here and below.
   bool prepare(const double *moments, int64_t k, double damping,
                int threads = 1);
-  /// Only what error() needs, as `moments` are.
+  /// Only what errors() needs, as `moments` are.
   void prepareError(const double *moments, int64_t k, int threads = 1);
 
   int64_t channels() const { return k; }
-  /// e^T H e, damping included, summed over the rows of `wanted` - `got`, both
+  /// e^T H e, damping included, of each row of `wanted` - `got`, both
   /// [n][k]; `got` may be null, for zeros.
-  double error(const float *wanted, const float *got, int64_t n,
-               int threads) const;
+  std::vector<double> errors(const float *wanted, const float *got, int64_t n,
+                             int threads) const;
 
   std::vector<float> matrix;  // [k][k], all of it, damping included
   std::vector<int64_t> order; // input channels by falling power

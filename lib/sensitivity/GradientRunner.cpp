@@ -6,10 +6,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
-#include "codegen/host/HostTarget.h"
+#include "lib/calibration/HostProgram.h"
 #include "lib/driver/ModelHash.h"
-#include "lib/driver/Shapes.h"
-#include "lib/run/Flags.h"
 #include "passes/GradientProgram.h"
 #include "passes/analysis/TokenInputs.h"
 
@@ -17,18 +15,6 @@ using namespace mlir;
 
 namespace sq::sensitivity {
 namespace {
-
-Status makeOptions(const RunnerOptions &options, CompileOptions &compile) {
-  compile.levels = {runtimeHostLevel()};
-  if (compile.levels[0].empty())
-    return Status::lacking("this CPU lacks AVX2 and FMA, which compiled programs need");
-  compile.threads = options.threads;
-  if (!options.shape.empty())
-    for (const std::string &text : split(options.shape, ','))
-      if (std::string wrong = parseShape(text, compile.shape); !wrong.empty())
-        return Status::usage(wrong);
-  return {};
-}
 
 /// The weights that --sq-differentiate describes on @main.
 std::vector<Weight> weightsOf(func::FuncOp main) {
@@ -68,7 +54,7 @@ std::vector<Weight> weightsOf(func::FuncOp main) {
 Status describeModel(const RunnerOptions &options,
                      const GradientOptions &gradients, ModelInfo &info) {
   CompileOptions compile;
-  if (Status s = makeOptions(options, compile); !s.ok())
+  if (Status s = chooseHost(options.shape, options.threads, compile); !s.ok())
     return s;
   compile.gradients = gradients; // and nothing to write: it ends with the graph
   compile.inspect = [&](const std::string &phase, ModuleOp ir) {
@@ -89,7 +75,7 @@ Status describeModel(const RunnerOptions &options,
 Status Runner::compile(const RunnerOptions &options,
                        const std::optional<GradientOptions> &gradients) {
   CompileOptions compile;
-  if (Status s = makeOptions(options, compile); !s.ok())
+  if (Status s = chooseHost(options.shape, options.threads, compile); !s.ok())
     return s;
   compile.gradients = gradients;
   compile.inspect = [&](const std::string &phase, ModuleOp ir) {
@@ -97,12 +83,9 @@ Status Runner::compile(const RunnerOptions &options,
     if (main && phase == "normalise")
       found = weightsOf(main);
   };
-  CompileResult result = artifact.compile(options.model, std::move(compile));
-  if (result.code != ExitCode::Done)
-    return {result.code, result.message};
-  RunOptions where;
-  where.device = "cpu";
-  if (Status s = module.load(artifact.path().c_str(), where); !s.ok())
+  if (Status s =
+          compileHere(options.model, std::move(compile), artifact, module);
+      !s.ok())
     return s;
   if (Status s = session.create(module, options.threads); !s.ok())
     return s;
@@ -119,6 +102,11 @@ Tensor *Runner::input(const std::string &name) {
 Status Runner::run() {
   session.bind(tensors);
   return session.run();
+}
+
+int64_t Runner::arenaBytes() const {
+  sq_session_stats info;
+  return session.stats(info).ok() ? info.arena_bytes : 0;
 }
 
 const float *Runner::output(int index, int64_t &count) const {

@@ -55,6 +55,8 @@ public:
   /// the port's. Null when there is none.
   Tensor *input(const std::string &name);
   Status run();
+  /// Of what the last run held between its kernels, in bytes.
+  int64_t arenaBytes() const;
   /// Output `index` of the last run, f32, until the next one.
   const float *output(int index, int64_t &count) const;
   /// Of the last run; refused when it is not f32.

@@ -74,6 +74,7 @@ private:
     g.loss = options.loss;
     g.output = options.target;
     g.weightArguments = weightArguments;
+    g.checkpoints = options.checkpoints;
     g.layers = options.layers;
     if (!group.empty())
       g.layers.clear();
@@ -297,17 +298,20 @@ private:
       pool.async([=] { work(from, std::min(count, from + kPart)); });
   }
 
-  /// Weights that are perturbed, and sums of gradients there.
-  struct Perturbed {
+  /// What turns vectors into products with the Hessian, and sums of what
+  /// samples give.
+  struct Products {
     Runner program;
     std::vector<size_t> group;
     std::vector<int> outputs;
+    std::vector<double> steps;            // of differences
     std::vector<std::vector<float>> sums; // by layer of the group
 
-    /// The weights of layer `k` plus `scale` times `v`; null: as they are.
-    Status place(size_t k, const float *v, double scale) {
+    /// The input of layer `k`: base + scale v; null: no base, no v.
+    Status place(size_t k, const char *prefix, const float *base,
+                 const float *v, double scale) {
       const Weight &weight = program.weights()[k];
-      Tensor *tensor = program.input(kWeightPrefix + weight.name);
+      Tensor *tensor = program.input(prefix + weight.name);
       if (tensor->shape.empty())
         if (Status s =
                 tensor->allocate(DType::f32, {weight.rows, weight.columns});
@@ -315,13 +319,13 @@ private:
           return s;
       float *to = reinterpret_cast<float *>(tensor->bytes.data());
       for (int64_t i = 0, end = weight.elements(); i < end; ++i)
-        to[i] = v ? float(weight.values[i] + scale * v[i]) : weight.values[i];
+        to[i] = float((base ? base[i] : 0) + (v ? scale * v[i] : 0));
       return {};
     }
   };
 
-  /// Adds `sign` times the gradients of all samples of the Hessian.
-  Status addGradients(Perturbed &at, float sign) {
+  /// Adds `sign` times the outputs for all samples of the Hessian.
+  Status addOutputs(Products &at, float sign) {
     for (int64_t i = 0; i < result.hessianSamples; ++i) {
       double loss;
       if (Status s = runSample(i, at.program, loss); !s.ok())
@@ -343,26 +347,46 @@ private:
     return {};
   }
 
-  /// Leaves in at.sums, per layer, the difference of the gradients at w + step
-  /// v and w - step v over 2 step: H v, up to what other layers' vectors add,
-  /// whose mean is zero.
-  Status difference(Perturbed &at, const std::vector<std::vector<float>> &v,
-                    const std::vector<double> &steps) {
+  /// Leaves H v in at.sums, per layer, up to what other layers' vectors add,
+  /// whose mean is zero; an empty one of `v` is zero. By differences: that of
+  /// the gradients at w + step v and w - step v over 2 step.
+  Status multiply(Products &at, const std::vector<std::vector<float>> &v) {
     for (auto &sums : at.sums)
       std::fill(sums.begin(), sums.end(), 0.0f);
-    for (float sign : {1.0f, -1.0f}) {
+    auto vector = [&](size_t k) {
+      return v[k].empty() ? nullptr : v[k].data();
+    };
+    if (options.exactProducts) {
       for (size_t k = 0; k < at.group.size(); ++k)
-        if (Status s = at.place(k, v[k].empty() ? nullptr : v[k].data(),
-                                sign * steps[k]);
+        if (Status s = at.place(k, kVectorPrefix, nullptr, vector(k), 1);
             !s.ok())
           return s;
-      if (Status s = addGradients(at, sign); !s.ok())
+      if (Status s = addOutputs(at, 1); !s.ok())
         return s;
     }
-    for (size_t k = 0; k < at.group.size(); ++k)
+    for (float sign : {1.0f, -1.0f}) {
+      if (options.exactProducts)
+        break;
+      for (size_t k = 0; k < at.group.size(); ++k)
+        if (Status s = at.place(k, kWeightPrefix,
+                                at.program.weights()[k].values.data(),
+                                vector(k), sign * at.steps[k]);
+            !s.ok())
+          return s;
+      if (Status s = addOutputs(at, sign); !s.ok())
+        return s;
+    }
+    for (size_t k = 0; k < at.group.size(); ++k) {
+      double step = options.exactProducts ? 1 : 2 * at.steps[k];
       for (float &x : at.sums[k])
-        x = float(x / (2 * steps[k] * double(result.hessianSamples)));
+        x = float(x / (step * double(result.hessianSamples)));
+    }
     return {};
+  }
+
+  /// Gradients that a product takes.
+  int64_t costOf(int64_t products) const {
+    return (options.exactProducts ? 1 : 2) * result.hessianSamples * products;
   }
 
   /// How far the layers of `group` are: all of one group have as many probes.
@@ -393,9 +417,10 @@ private:
   }
 
   Status computeHessian(const ModelInfo &info) {
-    // Weights, what is bound of them, a vector, gradients and their sums.
-    // Groups do not depend on how far an earlier run got: what layers of a
-    // group add to each other's probes should not, either.
+    // Weights, what is bound of them, a vector, gradients and their sums; or a
+    // vector, what is bound of it, gradients, products and their sums. Groups
+    // do not depend on how far an earlier run got: what layers of a group add
+    // to each other's probes should not, either.
     std::vector<std::vector<size_t>> groups = plan(
         5 * sizeof(float), [](const LayerSensitivity &) { return true; },
         [](const LayerSensitivity &) { return 0; });
@@ -406,10 +431,11 @@ private:
         if (isProbed(group) && hasEigenvalues(group))
           continue;
       }
-      Perturbed at;
+      Products at;
       at.group = group;
-      if (Status s = at.program.compile(runner, gradients(group, true));
-          !s.ok())
+      GradientOptions wanted = gradients(group, !options.exactProducts);
+      wanted.products = options.exactProducts;
+      if (Status s = at.program.compile(runner, wanted); !s.ok())
         return s;
       if (Status s = openTargets(at.program.inputs(), info); !s.ok())
         return s;
@@ -430,32 +456,33 @@ private:
     return {};
   }
 
-  Status probe(Perturbed &at) {
+  Status probe(Products &at) {
     std::vector<std::vector<float>> v(at.group.size());
-    std::vector<double> steps;
     for (size_t k = 0; k < at.group.size(); ++k) {
       const Weight &weight = at.program.weights()[k];
-      if (weight.values.empty() ||
+      if ((weight.values.empty() && !options.exactProducts) ||
           weight.name != result.layers[at.group[k]].name)
         return Status::refused("the weight of layer '" +
                                result.layers[at.group[k]].name +
                                "' is not a constant of f32");
       at.outputs.push_back(
-          findPort(at.program.outputs(), kGradientPrefix + weight.name));
+          findPort(at.program.outputs(),
+                   (options.exactProducts ? kProductPrefix : kGradientPrefix) +
+                       weight.name));
       at.sums.emplace_back(weight.elements());
       v[k].resize(weight.elements());
-      steps.push_back(
+      at.steps.push_back(
           differenceStep(weight.values.data(), weight.values.size()));
     }
     auto first = uint32_t(result.layers[at.group[0]].trace.probes);
+    bool checks = first == 0 && !options.exactProducts;
     hessianTotal =
-        hessianDone + 2 * result.hessianSamples *
-                          (options.probes - first + (first == 0)); // at most
+        hessianDone + costOf(options.probes - first + checks); // at most
     for (uint32_t probe = first; !isProbed(at.group); ++probe) {
       for (size_t k = 0; k < v.size(); ++k)
         rademacher(options.seed, uint32_t(at.group[k]), probe, v[k].data(),
                    v[k].size());
-      if (Status s = difference(at, v, steps); !s.ok())
+      if (Status s = multiply(at, v); !s.ok())
         return s;
       std::vector<double> found;
       for (size_t k = 0; k < v.size(); ++k) {
@@ -466,8 +493,8 @@ private:
                                  "': a product with its Hessian is not finite");
         layer.trace.add(found.back());
       }
-      if (probe == 0)
-        if (Status s = checkSteps(at, v, steps, found); !s.ok())
+      if (probe == 0 && checks)
+        if (Status s = checkSteps(at, v, found); !s.ok())
           return s;
       if (Status s = saveIfDue(); !s.ok())
         return s;
@@ -477,31 +504,31 @@ private:
 
   /// Of the block of layer `k` of the group: the other weights stay as they
   /// are.
-  Status findEigenvalue(Perturbed &at, size_t k) {
+  Status findEigenvalue(Products &at, size_t k) {
     LayerSensitivity &layer = result.layers[at.group[k]];
     if (layer.eigenvalueSteps)
       return {};
     const Weight &weight = at.program.weights()[k];
     // ||v|| is 1, so that a step is as long as those of probes.
-    double step = differenceStep(weight.values.data(), weight.values.size()) *
-                  std::sqrt(double(weight.elements()));
+    std::vector<double> steps = at.steps;
+    at.steps.assign(steps.size(),
+                    steps[k] * std::sqrt(double(weight.elements())));
     std::vector<std::vector<float>> directions(at.group.size());
     auto product = [&](const std::vector<float> &v, std::vector<float> &hv) {
       directions[k] = v;
-      Status s = difference(at, directions,
-                            std::vector<double>(at.group.size(), step));
+      Status s = multiply(at, directions);
       hv = at.sums[k];
       return s;
     };
-    hessianTotal =
-        hessianDone + 2 * result.hessianSamples * options.eigenvalueSteps;
+    hessianTotal = hessianDone + costOf(options.eigenvalueSteps);
     Eigenvalue top;
-    constexpr double kChange = 1e-2; // the gradients of f32 allow no less
-    if (Status s = powerIteration(
-            weight.elements(), options.seed, uint32_t(at.group[k]), kChange,
-            uint32_t(options.eigenvalueSteps), product, top);
-        !s.ok())
-      return s;
+    constexpr double kChange = 1e-2; // differences of f32 allow no less
+    Status found = powerIteration(
+        weight.elements(), options.seed, uint32_t(at.group[k]), kChange,
+        uint32_t(options.eigenvalueSteps), product, top);
+    at.steps = steps;
+    if (!found.ok())
+      return found;
     if (!std::isfinite(top.value))
       return Status::refused("layer '" + layer.name +
                              "': a product with its Hessian is not finite");
@@ -513,13 +540,15 @@ private:
 
   /// With half the step, the first product should be the same within 5 %
   /// (section 4, item 2).
-  Status checkSteps(Perturbed &at, const std::vector<std::vector<float>> &v,
-                    std::vector<double> steps,
+  Status checkSteps(Products &at, const std::vector<std::vector<float>> &v,
                     const std::vector<double> &found) {
-    for (double &step : steps)
+    std::vector<double> steps = at.steps;
+    for (double &step : at.steps)
       step /= 2;
-    if (Status s = difference(at, v, steps); !s.ok())
-      return s;
+    Status halved = multiply(at, v);
+    at.steps = steps;
+    if (!halved.ok())
+      return halved;
     for (size_t k = 0; k < v.size(); ++k) {
       double again = dot(v[k].data(), at.sums[k].data(), v[k].size());
       if (options.note &&

@@ -4,15 +4,10 @@
 
 #include <functional>
 
+#include "lib/calibration/Progress.h"
 #include "lib/sensitivity/SensitivityFile.h"
 
 namespace sq::sensitivity {
-
-struct Progress {
-  std::string phase;            // "compile", "fisher", "hessian"
-  int64_t done = 0, total = 0;  // gradients
-  double seconds = 0, left = 0; // since the start; until the end, as it looks
-};
 
 struct SensitivityOptions {
   std::string model, data, output;
@@ -32,11 +27,18 @@ struct SensitivityOptions {
   int64_t hessianSamples = 128; // over which the Hessian is the mean
   double tolerance =
       0.05; // relative standard error of a trace at which probing stops
+  /// The Hessian's products by differentiating gradients; else by their central
+  /// differences with the step of the specification, which takes twice the time
+  /// and less memory.
+  bool exactProducts = true;
+  /// Of what depends on the weights only residual streams are kept for the
+  /// backward pass; a third more time.
+  bool checkpoints = false;
   int threads = 0;
   std::string shape; // as sq-compile --shape
   bool resume = false;
   double saveEvery = 10; // seconds, at least; a twentieth of the time at most
-  std::function<void(const Progress &)> progress;
+  ProgressFunction progress;
   std::function<void(const std::string &)> note;
 };
 

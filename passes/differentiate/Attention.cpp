@@ -18,9 +18,9 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
-#include "dialects/sq/IR/SqInterfaces.h"
 #include "passes/differentiate/Attention.h"
 #include "passes/differentiate/Models.h"
+#include "passes/differentiate/VjpModel.h"
 
 using namespace mlir;
 using namespace sq;
@@ -118,66 +118,60 @@ Value sq::attentionProbabilities(Tensors &t, AttentionOp op, Value q, Value k) {
 
 namespace {
 
-struct AttentionVjp
-    : DifferentiableOpInterface::ExternalModel<AttentionVjp, AttentionOp> {
-  LogicalResult buildVjp(Operation *o, ImplicitLocOpBuilder &b,
-                         ValueRange cotangents, Gradients &gradients) const {
-    auto op = cast<AttentionOp>(o);
-    Tensors t{b};
-    int64_t heads = Tensors::typeOf(op.getQ()).getDimSize(2),
-            groups = Tensors::typeOf(op.getK()).getDimSize(2);
-    if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(groups))
-      return op.emitOpError(
-                 "has a derivative for a fixed number of heads only, got ")
-             << op.getQ().getType();
-    bool needsMask = op.getMask() && gradients.needs(op.getMask());
-    Value q = groupHeads(t, op.getQ(), groups),
-          k = groupHeads(t, op.getK(), groups),
-          v = groupHeads(t, op.getV(), groups);
-    Value dOut = groupHeads(t, cotangents[0], groups);
-    Value p = attentionProbabilities(t, op, q, k);
-    if (gradients.needs(op.getV()))
-      gradients.add(
-          op.getV(),
-          ungroupHeads(t, t.matmul(t.transposeLast(p), dOut), op.getV()));
-    if (!gradients.needs(op.getQ()) && !gradients.needs(op.getK()) &&
-        !needsMask)
-      return success();
-    Value out = groupHeads(t, op->getResult(0), groups);
-    Value dot = t.sumRows({dOut, out}, [](ScalarMath &s, ValueRange a) {
-      return s.mul(a[0], a[1]);
-    });
-    Value dP = t.matmul(dOut, t.transposeLast(v));
-    if (needsMask) {
-      // By the score that the mask is added to; summed over what it is
-      // broadcast to.
-      Value d = t.map({p, dP, dot}, [](ScalarMath &s, ValueRange a) {
-        return s.mul(a[0], s.sub(a[1], a[2]));
-      });
-      SmallVector<OpFoldResult> of = t.sizes(op.getQ());
-      SmallVector<ReassociationIndices> split = {{0}, {1}, {2, 3}, {4}},
-                                        joined = {{0}, {1, 2}, {3}, {4}};
-      d = t.expand(d, split,
-                   {of[0], b.getIndexAttr(groups),
-                    b.getIndexAttr(heads / groups), of[1], t.sizes(d).back()});
-      gradients.add(op.getMask(), t.sumTo(t.collapse(d, joined),
-                                          Tensors::typeOf(op.getMask())));
-    }
-    double scale = op.getScale().convertToFloat();
-    Value dS = t.map({p, dP, dot}, [&](ScalarMath &s, ValueRange a) {
-      return s.mul(s.mul(s.number(scale), a[0]), s.sub(a[1], a[2]));
-    });
-    if (gradients.needs(op.getQ()))
-      gradients.add(op.getQ(), ungroupHeads(t, t.matmul(dS, k), op.getQ()));
-    if (gradients.needs(op.getK()))
-      gradients.add(op.getK(), ungroupHeads(t, t.matmul(t.transposeLast(dS), q),
-                                            op.getK()));
+LogicalResult buildAttention(AttentionOp op, Tensors &t, ValueRange cotangents,
+                             Gradients &gradients) {
+  ImplicitLocOpBuilder &b = t.b;
+  int64_t heads = Tensors::typeOf(op.getQ()).getDimSize(2),
+          groups = Tensors::typeOf(op.getK()).getDimSize(2);
+  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(groups))
+    return op.emitOpError(
+               "has a derivative for a fixed number of heads only, got ")
+           << op.getQ().getType();
+  bool needsMask = op.getMask() && gradients.needs(op.getMask());
+  Value q = groupHeads(t, op.getQ(), groups),
+        k = groupHeads(t, op.getK(), groups),
+        v = groupHeads(t, op.getV(), groups);
+  Value dOut = groupHeads(t, cotangents[0], groups);
+  Value p = attentionProbabilities(t, op, q, k);
+  if (gradients.needs(op.getV()))
+    gradients.add(op.getV(), ungroupHeads(t, t.matmul(t.transposeLast(p), dOut),
+                                          op.getV()));
+  if (!gradients.needs(op.getQ()) && !gradients.needs(op.getK()) && !needsMask)
     return success();
+  Value out = groupHeads(t, op->getResult(0), groups);
+  Value dot = t.sumRows({dOut, out}, [](ScalarMath &s, ValueRange a) {
+    return s.mul(a[0], a[1]);
+  });
+  Value dP = t.matmul(dOut, t.transposeLast(v));
+  if (needsMask) {
+    // By the score that the mask is added to; summed over what it is
+    // broadcast to.
+    Value d = t.map({p, dP, dot}, [](ScalarMath &s, ValueRange a) {
+      return s.mul(a[0], s.sub(a[1], a[2]));
+    });
+    SmallVector<OpFoldResult> of = t.sizes(op.getQ());
+    SmallVector<ReassociationIndices> split = {{0}, {1}, {2, 3}, {4}},
+                                      joined = {{0}, {1, 2}, {3}, {4}};
+    d = t.expand(d, split,
+                 {of[0], b.getIndexAttr(groups), b.getIndexAttr(heads / groups),
+                  of[1], t.sizes(d).back()});
+    gradients.add(op.getMask(), t.sumTo(t.collapse(d, joined),
+                                        Tensors::typeOf(op.getMask())));
   }
-};
+  double scale = op.getScale().convertToFloat();
+  Value dS = t.map({p, dP, dot}, [&](ScalarMath &s, ValueRange a) {
+    return s.mul(s.mul(s.number(scale), a[0]), s.sub(a[1], a[2]));
+  });
+  if (gradients.needs(op.getQ()))
+    gradients.add(op.getQ(), ungroupHeads(t, t.matmul(dS, k), op.getQ()));
+  if (gradients.needs(op.getK()))
+    gradients.add(op.getK(),
+                  ungroupHeads(t, t.matmul(t.transposeLast(dS), q), op.getK()));
+  return success();
+}
 
 } // namespace
 
 void sq::registerAttentionVjp(MLIRContext &context) {
-  AttentionOp::attachInterface<AttentionVjp>(context);
+  attachVjp<AttentionOp, buildAttention>(context);
 }

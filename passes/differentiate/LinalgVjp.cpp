@@ -12,6 +12,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 #include "passes/differentiate/ScalarDerivatives.h"
 #include "passes/differentiate/Tensors.h"
@@ -182,22 +184,48 @@ struct OperandVjp {
     return success();
   }
 
+  /// Whether `last` adds `accumulator` once to other values, in any order; but
+  /// for `other` nothing else reads it.
+  static bool isSumOf(Operation *last, Value accumulator, Operation *other) {
+    Operation *user = nullptr;
+    for (OpOperand &use : accumulator.getUses()) {
+      if (use.getOwner() == other)
+        continue;
+      if (user)
+        return false;
+      user = use.getOwner();
+    }
+    while (user && user != last) {
+      if (!isa<arith::AddFOp>(user) || !user->hasOneUse())
+        return false;
+      user = *user->user_begin();
+    }
+    return isa_and_nonnull<arith::AddFOp>(user);
+  }
+
   /// Whether result `i`, reduced, is a sum: the derivative by the accumulator
   /// is the cotangent.
   LogicalResult checkSum(unsigned i) {
     Value accumulator = op.getMatchingBlockArgument(op.getDpsInitOperand(i));
     Operation *last =
         op.getBlock()->getTerminator()->getOperand(i).getDefiningOp();
-    bool isSum = accumulator.hasOneUse();
-    // a + b + accumulator, in any order
-    for (Operation *user = isSum ? *accumulator.user_begin() : nullptr;
-         user != last;) {
-      isSum &= isa_and_nonnull<arith::AddFOp>(user) && user->hasOneUse();
-      if (!isSum)
-        break;
-      user = *user->user_begin();
+    // acc + v; or, at points that do not count, acc itself: the derivative by
+    // it is the cotangent either way.
+    if (auto select = dyn_cast_or_null<arith::SelectOp>(last);
+        select && last->hasOneUse()) {
+      Value sum = select.getTrueValue() == accumulator ? select.getFalseValue()
+                                                       : select.getTrueValue();
+      bool keeps = select.getTrueValue() == accumulator ||
+                   select.getFalseValue() == accumulator;
+      bool isOnlyKept =
+          llvm::count_if(accumulator.getUses(), [&](OpOperand &u) {
+            return u.getOwner() == last;
+          }) == 1;
+      if (keeps && isOnlyKept && sum.hasOneUse() &&
+          isSumOf(sum.getDefiningOp(), accumulator, last))
+        return success();
     }
-    if (!isSum || !isa_and_nonnull<arith::AddFOp>(last))
+    if (!isSumOf(last, accumulator, nullptr))
       return refuse("it reduces by something other than a sum");
     return success();
   }
@@ -253,8 +281,35 @@ template <typename... Ops> void attach(MLIRContext &context) {
   (Ops::template attachInterface<Model<Ops>>(context), ...);
 }
 
+/// The loops of `op` that the indices of `read` depend on, but for the last
+/// `whole` ones.
+llvm::SmallBitVector indexLoops(linalg::LinalgOp op, tensor::ExtractOp read,
+                                unsigned whole) {
+  llvm::SmallBitVector loops(op.getNumLoops());
+  SmallVector<Value> pending(read.getIndices().drop_back(whole));
+  llvm::DenseSet<Value> seen;
+  while (!pending.empty()) {
+    Value v = pending.pop_back_val();
+    if (v.getParentBlock() != op.getBlock() || !seen.insert(v).second)
+      continue;
+    if (auto arg = dyn_cast<BlockArgument>(v)) {
+      AffineMap map =
+          op.getMatchingIndexingMap(&op->getOpOperand(arg.getArgNumber()));
+      for (unsigned d = 0; d < loops.size(); ++d)
+        if (map.isFunctionOfDim(d))
+          loops.set(d);
+    } else if (auto index = v.getDefiningOp<linalg::IndexOp>()) {
+      loops.set(index.getDim());
+    } else {
+      llvm::append_range(pending, v.getDefiningOp()->getOperands());
+    }
+  }
+  return loops;
+}
+
 /// Rows of a tensor that are read whole: the last `t` indices are the last `t`
-/// loops, over all of dims of static size.
+/// loops, over all of dims of static size, and which row it is is the same for
+/// all of its elements.
 unsigned wholeDims(linalg::LinalgOp op, tensor::ExtractOp read) {
   auto from = cast<RankedTensorType>(read.getTensor().getType());
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
@@ -266,90 +321,114 @@ unsigned wholeDims(linalg::LinalgOp op, tensor::ExtractOp read) {
         from.getDimSize(d) != ranges[loop])
       break;
   }
-  // Which row it is must be the same for all of its elements.
-  SmallVector<Value> pending(read.getIndices().drop_back(whole));
-  while (!pending.empty()) {
-    Value v = pending.pop_back_val();
-    if (auto arg = dyn_cast<BlockArgument>(v);
-        arg && arg.getOwner() == op.getBlock()) {
-      AffineMap map =
-          op.getMatchingIndexingMap(&op->getOpOperand(arg.getArgNumber()));
-      for (unsigned loop = ranges.size() - whole; loop < ranges.size(); ++loop)
-        if (map.isFunctionOfDim(loop))
-          return 0;
-    } else if (v.getParentBlock() == op.getBlock()) {
-      auto index = v.getDefiningOp<linalg::IndexOp>();
-      if (index && index.getDim() >= ranges.size() - whole)
-        return 0;
-      llvm::append_range(pending, v.getDefiningOp()->getOperands());
-    }
-  }
-  return whole;
+  int last = indexLoops(op, read, whole).find_last();
+  return last >= int(ranges.size() - whole) ? 0 : whole;
+}
+
+/// [lead dims.., rest..] of `all` dims as [1, lead, rest].
+Value threeDims(Tensors &t, Value v, int64_t lead, int64_t all) {
+  OpFoldResult one = t.b.getIndexAttr(1);
+  if (all == 0)
+    return t.expand(v, {}, {one, one, one});
+  SmallVector<ReassociationIndices> groups;
+  if (lead)
+    groups.push_back(dimRange(0, lead));
+  if (all > lead)
+    groups.push_back(dimRange(lead, all));
+  Value flat = t.collapse(v, groups);
+  SmallVector<OpFoldResult> sizes = t.sizes(flat),
+                            to = {one, lead ? sizes[0] : one,
+                                  all > lead ? sizes.back() : one};
+  SmallVector<ReassociationIndices> back;
+  if (groups.size() == 1)
+    back = {{0, 1, 2}};
+  else
+    back = {{0, 1}, {2}};
+  return t.expand(flat, back, to);
 }
 
 } // namespace
 
+/// The cotangents of what is read, summed over the loops that the place does
+/// not depend on (of a convolution: output channels), are added at their
+/// places.
 LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
                                  tensor::ExtractOp read, ValueRange cotangents,
                                  Gradients &gradients) {
   OperandVjp vjp{b, op, cotangents, gradients};
-  AffineMap identity = b.getMultiDimIdentityMap(op.getNumLoops());
-  for (OpOperand &init : op.getDpsInitsMutable())
-    if (op.getNumReductionLoops() ||
-        op.getMatchingIndexingMap(&init) != identity)
-      return vjp.refuse("it gathers inside of a reduction");
   Tensors t{b};
   Value source = read.getTensor();
   auto type = Tensors::typeOf(source);
   Type element = type.getElementType();
   unsigned loops = op.getNumLoops(), whole = wholeDims(op, read);
-  Value like =
-      llvm::find_if(cotangents, [](Value v) { return bool(v); }).operator*();
+  llvm::SmallBitVector places = indexLoops(op, read, whole);
+  SmallVector<OpFoldResult> sizes, ranges;
+  for (const Range &range : op.createLoopRanges(b, b.getLoc()))
+    ranges.push_back(range.size);
+  // Of the loops that stay, those of the place first; `to` is where each of all
+  // loops went.
+  SmallVector<AffineExpr> kept, to;
+  SmallVector<utils::IteratorType> iterators;
+  unsigned lead = 0;
+  for (unsigned d = 0; d < loops; ++d) {
+    bool isWhole = d >= loops - whole, stays = isWhole || places[d];
+    iterators.push_back(stays ? utils::IteratorType::parallel
+                              : utils::IteratorType::reduction);
+    bool isPlace = stays && !isWhole;
+    to.push_back(isPlace ? b.getAffineDimExpr(lead)
+                         : b.getAffineConstantExpr(0));
+    lead += isPlace;
+    if (!stays)
+      continue;
+    kept.push_back(b.getAffineDimExpr(d));
+    sizes.push_back(ranges[d]);
+  }
+  bool isSum = kept.size() < loops;
 
-  // The cotangent of what is read, [loops].
   Points points(op, cotangents);
   SmallVector<AffineMap> maps = points.maps;
-  maps.push_back(identity);
+  maps.push_back(AffineMap::get(loops, 0, kept, b.getContext()));
   FailureOr<Value> slope = failure();
   std::string why;
-  Value out = t.empty(t.sizes(like), element);
-  SmallVector<utils::IteratorType> parallel(loops,
-                                            utils::IteratorType::parallel);
+  Value out = isSum ? t.filled(0, sizes, element) : t.empty(sizes, element);
   auto updates = linalg::GenericOp::create(
       b, TypeRange(out.getType()), points.tensors, ValueRange(out), maps,
-      parallel, [&](OpBuilder &o, Location l, ValueRange args) {
+      iterators, [&](OpBuilder &o, Location l, ValueRange args) {
         ImplicitLocOpBuilder ib(l, o);
         slope = points.derivative(ib, args, read.getResult(), why);
         ScalarMath s{ib, element};
-        linalg::YieldOp::create(ib, succeeded(slope) && *slope ? *slope
-                                                               : s.number(0));
+        Value v = succeeded(slope) && *slope ? *slope : s.number(0);
+        linalg::YieldOp::create(ib, isSum ? s.add(args.back(), v) : v);
       });
-  if (failed(slope))
+  if (failed(slope)) {
+    updates.erase();
     return vjp.refuse(why);
+  }
 
-  // Which row each is of, [loops but the whole ones]: the first point of a row
-  // says that of all of it.
-  SmallVector<OpFoldResult> rowSizes = t.sizes(like);
-  rowSizes.truncate(loops - whole);
+  // Which row each is of: what the indices are made of, at the points of the
+  // places.
   SmallVector<Value> tensors;
   SmallVector<AffineMap> rowMaps;
   SmallVector<OpOperand *> indexed;
   for (auto [operand, tensor, map] :
        llvm::zip(points.read, points.tensors, points.maps)) {
-    SmallVector<AffineExpr> first;
+    // Nothing of the loops that are summed over.
+    bool isOfPlace = true;
     for (unsigned d = 0; d < loops; ++d)
-      first.push_back(d < loops - whole ? b.getAffineDimExpr(d)
-                                        : b.getAffineConstantExpr(0));
+      isOfPlace &= places[d] || !map.isFunctionOfDim(d);
+    if (!isOfPlace)
+      continue;
     indexed.push_back(operand);
     tensors.push_back(tensor);
-    rowMaps.push_back(map.replaceDimsAndSymbols(first, {}, loops - whole, 0));
+    rowMaps.push_back(map.replaceDimsAndSymbols(to, {}, lead, 0));
   }
-  rowMaps.push_back(b.getMultiDimIdentityMap(loops - whole));
-  Value rowOut = t.empty(rowSizes, b.getI64Type());
+  rowMaps.push_back(b.getMultiDimIdentityMap(lead));
+  Value rowOut = t.empty(ArrayRef(sizes).take_front(lead), b.getI64Type());
   SmallVector<Value> extents;
   for (unsigned d = 0; d < type.getRank() - whole; ++d)
     extents.push_back(tensor::DimOp::create(b, source, d));
-  parallel.truncate(loops - whole);
+  SmallVector<utils::IteratorType> parallel(lead,
+                                            utils::IteratorType::parallel);
   Value rows =
       linalg::GenericOp::create(
           b, TypeRange(rowOut.getType()), tensors, ValueRange(rowOut), rowMaps,
@@ -359,16 +438,14 @@ LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
             IRMapping copies;
             for (auto [operand, arg] : llvm::zip(indexed, args))
               copies.map(op.getMatchingBlockArgument(operand), arg);
-            // The whole loops are at 0.
-            for (auto index : op.getBlock()->getOps<linalg::IndexOp>())
-              if (index.getDim() >= loops - whole)
-                copies.map(index.getResult(),
-                           arith::ConstantIndexOp::create(ib, 0).getResult());
-            for (Operation &inner : op.getBlock()->without_terminator())
-              if (isPure(&inner) && inner.getNumRegions() == 0 &&
-                  !(isa<linalg::IndexOp>(inner) &&
-                    copies.contains(inner.getResult(0))))
-                ib.clone(inner, copies);
+            for (auto index : op.getBlock()->getOps<linalg::IndexOp>()) {
+              auto dim = dyn_cast<AffineDimExpr>(to[index.getDim()]);
+              Value at =
+                  dim ? Value(linalg::IndexOp::create(ib, dim.getPosition()))
+                      : Value(arith::ConstantIndexOp::create(ib, 0));
+              copies.map(index.getResult(), at);
+            }
+            copyBody(ib, *op.getBlock(), copies);
             Value row = arith::ConstantIndexOp::create(ib, 0);
             for (auto [extent, index] : llvm::zip(extents, read.getIndices()))
               row = arith::AddIOp::create(
@@ -382,43 +459,23 @@ LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
 
   // [1, rows, q] added to [1, n, q].
   int64_t rank = type.getRank();
-  auto threeDims = [&](Value v, int64_t lead, int64_t all) {
-    OpFoldResult one = b.getIndexAttr(1);
-    if (all == 0)
-      return t.expand(v, {}, {one, one, one});
-    SmallVector<ReassociationIndices> groups;
-    if (lead)
-      groups.push_back(dimRange(0, lead));
-    if (all > lead)
-      groups.push_back(dimRange(lead, all));
-    Value flat = t.collapse(v, groups);
-    SmallVector<OpFoldResult> sizes = t.sizes(flat),
-                              to = {one, lead ? sizes[0] : one,
-                                    all > lead ? sizes.back() : one};
-    SmallVector<ReassociationIndices> back;
-    if (groups.size() == 1)
-      back = {{0, 1, 2}};
-    else
-      back = {{0, 1}, {2}};
-    return t.expand(flat, back, to);
-  };
-  Value zeros = threeDims(t.zerosLike(source), rank - whole, rank);
-  Value flatUpdates = threeDims(updates.getResult(0), loops - whole, loops);
-  Value flatRows = threeDims(rows, loops - whole, loops - whole);
+  Value zeros = threeDims(t, t.zerosLike(source), rank - whole, rank);
+  Value flatUpdates = threeDims(t, updates.getResult(0), lead, kept.size());
+  Value flatRows = threeDims(t, rows, lead, lead);
   SmallVector<ReassociationIndices> two = {{0}, {1, 2}};
   flatRows = t.collapse(flatRows, two);
   Value sums = ScatterOp::create(b, TypeRange(zeros.getType()), flatRows,
                                  flatUpdates, zeros, "add", false)
                    .getResult()[0];
   // Back to the shape of the source.
-  SmallVector<OpFoldResult> to = t.sizes(source);
+  SmallVector<OpFoldResult> shape = t.sizes(source);
   if (rank == 0) {
     gradients.add(source, t.collapse(sums, {}));
     return success();
   }
   Value flat = t.collapse(sums, {{0, 1, 2}});
   SmallVector<ReassociationIndices> all = {dimRange(0, rank)};
-  gradients.add(source, t.castTo(t.expand(flat, all, to), type));
+  gradients.add(source, t.castTo(t.expand(flat, all, shape), type));
   return success();
 }
 

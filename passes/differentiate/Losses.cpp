@@ -5,8 +5,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
-#include "dialects/sq/IR/SqInterfaces.h"
 #include "passes/differentiate/Models.h"
+#include "passes/differentiate/VjpModel.h"
 
 using namespace mlir;
 using namespace sq;
@@ -71,41 +71,36 @@ namespace {
 
 /// dx = g / count (softmax(x) - onehot(label)) where a label counts, 0
 /// elsewhere.
-struct CrossEntropyVjp
-    : DifferentiableOpInterface::ExternalModel<CrossEntropyVjp,
-                                               CrossEntropyOp> {
-  LogicalResult buildVjp(Operation *o, ImplicitLocOpBuilder &b,
-                         ValueRange cotangents, Gradients &gradients) const {
-    auto op = cast<CrossEntropyOp>(o);
-    Tensors t{b};
-    Value x = op.getLogits(), labels = asSamples(t, op.getLabels(), 0);
-    Type element = Tensors::typeOf(x).getElementType();
-    Value share =
-        t.map({cotangents[0], countLabels(t, labels, element)},
-              [](ScalarMath &s, ValueRange v) { return s.div(v[0], v[1]); });
-    Value p = asSamples(t, softmax(t, x), 1);
-    AffineMap rows = b.getMultiDimIdentityMap(3).getMajorSubMap(2),
-              samples = b.getMultiDimIdentityMap(3).getMajorSubMap(1);
-    Value dx = pointwise(
-        b, {like(b, p), {labels, rows}, {share, samples}}, t.emptyLike(p),
-        [&](ImplicitLocOpBuilder &ib, ValueRange v) -> Value {
-          ScalarMath s{ib, element};
-          Value zero = arith::ConstantOp::create(ib, ib.getI64IntegerAttr(0));
-          Value at = arith::IndexCastOp::create(ib, ib.getI64Type(),
-                                                linalg::IndexOp::create(ib, 2));
-          Value isLabel =
-              arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, at, v[1]);
-          Value counts =
-              arith::CmpIOp::create(ib, arith::CmpIPredicate::sge, v[1], zero);
-          Value hot =
-              arith::SelectOp::create(ib, isLabel, s.number(1), s.number(0));
-          Value d = s.mul(v[2], s.sub(v[0], hot));
-          return arith::SelectOp::create(ib, counts, d, s.number(0));
-        });
-    gradients.add(x, fromSamples(t, dx, x, 1));
-    return success();
-  }
-};
+LogicalResult buildCrossEntropy(CrossEntropyOp op, Tensors &t,
+                                ValueRange cotangents, Gradients &gradients) {
+  ImplicitLocOpBuilder &b = t.b;
+  Value x = op.getLogits(), labels = asSamples(t, op.getLabels(), 0);
+  Type element = Tensors::typeOf(x).getElementType();
+  Value share =
+      t.map({cotangents[0], countLabels(t, labels, element)},
+            [](ScalarMath &s, ValueRange v) { return s.div(v[0], v[1]); });
+  Value p = asSamples(t, softmax(t, x), 1);
+  AffineMap rows = b.getMultiDimIdentityMap(3).getMajorSubMap(2),
+            samples = b.getMultiDimIdentityMap(3).getMajorSubMap(1);
+  Value dx = pointwise(
+      b, {like(b, p), {labels, rows}, {share, samples}}, t.emptyLike(p),
+      [&](ImplicitLocOpBuilder &ib, ValueRange v) -> Value {
+        ScalarMath s{ib, element};
+        Value zero = arith::ConstantOp::create(ib, ib.getI64IntegerAttr(0));
+        Value at = arith::IndexCastOp::create(ib, ib.getI64Type(),
+                                              linalg::IndexOp::create(ib, 2));
+        Value isLabel =
+            arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, at, v[1]);
+        Value counts =
+            arith::CmpIOp::create(ib, arith::CmpIPredicate::sge, v[1], zero);
+        Value hot =
+            arith::SelectOp::create(ib, isLabel, s.number(1), s.number(0));
+        Value d = s.mul(v[2], s.sub(v[0], hot));
+        return arith::SelectOp::create(ib, counts, d, s.number(0));
+      });
+  gradients.add(x, fromSamples(t, dx, x, 1));
+  return success();
+}
 
 /// g / n by the number of rows (or elements) of a sample, [b].
 Value meanShare(Tensors &t, Value g, Value samples, bool byElement) {
@@ -115,54 +110,51 @@ Value meanShare(Tensors &t, Value g, Value samples, bool byElement) {
   });
 }
 
+/// Adds share (x - reference), samples first, for what `x` was made of.
+void addDifference(Tensors &t, Value of, Value x, Value reference, Value share,
+                   int64_t last, Gradients &gradients) {
+  Value dx = t.map({x, reference, share}, [](ScalarMath &s, ValueRange v) {
+    return s.mul(v[2], s.sub(v[0], v[1]));
+  });
+  gradients.add(of, fromSamples(t, dx, of, last));
+}
+
+LogicalResult checkReference(Operation *op, Value reference,
+                             Gradients &gradients) {
+  if (gradients.needs(reference))
+    return op->emitOpError(
+        "has no derivative by its reference; that is to be given");
+  return success();
+}
+
 /// dx = g / n (softmax(x) - softmax(reference)).
-struct KlDivergenceVjp
-    : DifferentiableOpInterface::ExternalModel<KlDivergenceVjp,
-                                               KlDivergenceOp> {
-  LogicalResult buildVjp(Operation *o, ImplicitLocOpBuilder &b,
-                         ValueRange cotangents, Gradients &gradients) const {
-    auto op = cast<KlDivergenceOp>(o);
-    if (gradients.needs(op.getReference()))
-      return op.emitOpError(
-          "has no derivative by its reference; that is to be given");
-    Tensors t{b};
-    Value q = asSamples(t, softmax(t, op.getLogits()), 1),
-          p = asSamples(t, softmax(t, op.getReference()), 1);
-    Value dx = t.map({q, p, meanShare(t, cotangents[0], q, false)},
-                     [](ScalarMath &s, ValueRange v) {
-                       return s.mul(v[2], s.sub(v[0], v[1]));
-                     });
-    gradients.add(op.getLogits(), fromSamples(t, dx, op.getLogits(), 1));
-    return success();
-  }
-};
+LogicalResult buildKlDivergence(KlDivergenceOp op, Tensors &t,
+                                ValueRange cotangents, Gradients &gradients) {
+  if (failed(checkReference(op, op.getReference(), gradients)))
+    return failure();
+  Value q = asSamples(t, softmax(t, op.getLogits()), 1),
+        p = asSamples(t, softmax(t, op.getReference()), 1);
+  addDifference(t, op.getLogits(), q, p, meanShare(t, cotangents[0], q, false),
+                1, gradients);
+  return success();
+}
 
 /// dx = 2 g / n (x - reference).
-struct SquaredErrorVjp
-    : DifferentiableOpInterface::ExternalModel<SquaredErrorVjp,
-                                               SquaredErrorOp> {
-  LogicalResult buildVjp(Operation *o, ImplicitLocOpBuilder &b,
-                         ValueRange cotangents, Gradients &gradients) const {
-    auto op = cast<SquaredErrorOp>(o);
-    if (gradients.needs(op.getReference()))
-      return op.emitOpError(
-          "has no derivative by its reference; that is to be given");
-    Tensors t{b};
-    Value x = asSamples(t, op.getX(), 0),
-          reference = asSamples(t, op.getReference(), 0);
-    Value dx = t.map({x, reference, meanShare(t, cotangents[0], x, true)},
-                     [](ScalarMath &s, ValueRange v) {
-                       return s.mul(v[2], s.sub(v[0], v[1]));
-                     });
-    gradients.add(op.getX(), fromSamples(t, dx, op.getX(), 0));
-    return success();
-  }
-};
+LogicalResult buildSquaredError(SquaredErrorOp op, Tensors &t,
+                                ValueRange cotangents, Gradients &gradients) {
+  if (failed(checkReference(op, op.getReference(), gradients)))
+    return failure();
+  Value x = asSamples(t, op.getX(), 0),
+        reference = asSamples(t, op.getReference(), 0);
+  addDifference(t, op.getX(), x, reference,
+                meanShare(t, cotangents[0], x, true), 0, gradients);
+  return success();
+}
 
 } // namespace
 
 void sq::registerLossVjps(MLIRContext &context) {
-  CrossEntropyOp::attachInterface<CrossEntropyVjp>(context);
-  KlDivergenceOp::attachInterface<KlDivergenceVjp>(context);
-  SquaredErrorOp::attachInterface<SquaredErrorVjp>(context);
+  attachVjp<CrossEntropyOp, buildCrossEntropy>(context);
+  attachVjp<KlDivergenceOp, buildKlDivergence>(context);
+  attachVjp<SquaredErrorOp, buildSquaredError>(context);
 }

@@ -8,9 +8,10 @@
 
 namespace sq {
 
-/// `linear`, `matmul`, norms, `softmax`, activations, `rotary_embedding`,
-/// `embedding`.
+/// `linear`, `matmul`, norms, `softmax`, activations, `rotary_embedding`.
 void registerCompositeVjps(mlir::MLIRContext &context);
+/// `embedding`, `scatter`.
+void registerIndexingVjps(mlir::MLIRContext &context);
 void registerAttentionVjp(mlir::MLIRContext &context);
 void registerLossVjps(mlir::MLIRContext &context);
 

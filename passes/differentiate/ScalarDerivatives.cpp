@@ -13,6 +13,9 @@ using namespace sq;
 
 void sq::copyBody(ImplicitLocOpBuilder &b, Block &body, IRMapping &copies) {
   for (Operation &op : body.without_terminator()) {
+    if (llvm::any_of(op.getResults(),
+                     [&](Value v) { return copies.contains(v); }))
+      continue;
     bool isKnown = isPure(&op) && op.getNumRegions() == 0;
     for (Value operand : op.getOperands())
       isKnown &= operand.getParentBlock() != &body || copies.contains(operand);

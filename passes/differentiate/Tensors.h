@@ -40,6 +40,9 @@ struct Tensors {
   static mlir::RankedTensorType typeOf(mlir::Value v) {
     return llvm::cast<mlir::RankedTensorType>(v.getType());
   }
+  static bool isFloat(mlir::Value v) {
+    return llvm::isa<mlir::FloatType>(mlir::getElementTypeOrSelf(v.getType()));
+  }
   static int64_t rankOf(mlir::Value v) { return typeOf(v).getRank(); }
   llvm::SmallVector<mlir::OpFoldResult> sizes(mlir::Value v);
   mlir::Value empty(Sizes sizes, mlir::Type element);

@@ -1,6 +1,6 @@
 // RUN: sq-opt %s --sq-differentiate --split-input-file --verify-diagnostics
 
-// Only what gathers gives are scattered sums; a scatter of its own has no derivative.
+// What is added or replaced has a derivative; which one is the largest is not kept.
 func.func @main(%x: tensor<2x4xf32>) -> (tensor<2x4xf32> {sq.name = "y"}) {
   %w = arith.constant dense<1.0> : tensor<4x4xf32>
   %e = tensor.empty() : tensor<2x4xf32>
@@ -8,10 +8,21 @@ func.func @main(%x: tensor<2x4xf32>) -> (tensor<2x4xf32> {sq.name = "y"}) {
   %i = tensor.empty() : tensor<1x2xi64>
   %u = tensor.expand_shape %h [[0, 1], [2]] output_shape [1, 2, 4] : tensor<2x4xf32> into tensor<1x2x4xf32>
   %z = tensor.empty() : tensor<1x2x4xf32>
-  // expected-error @+1 {{'sq.scatter' op has no derivative in sq, and lies between weights and the loss}}
-  %s = sq.scatter "add" ins(%i, %u : tensor<1x2xi64>, tensor<1x2x4xf32>) outs(%z : tensor<1x2x4xf32>) -> tensor<1x2x4xf32>
+  // expected-error @+1 {{'sq.scatter' op has a derivative for 'add' and 'replace', not for 'max'}}
+  %s = sq.scatter "max" ins(%i, %u : tensor<1x2xi64>, tensor<1x2x4xf32>) outs(%z : tensor<1x2x4xf32>) -> tensor<1x2x4xf32>
   %y = tensor.collapse_shape %s [[0, 1], [2]] : tensor<1x2x4xf32> into tensor<2x4xf32>
   return %y : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<2x4xf32>, %i: tensor<3x1xindex>) -> (tensor<3x4xf32> {sq.name = "y"}) {
+  %w = arith.constant dense<1.0> : tensor<4x4xf32>
+  %e = tensor.empty() : tensor<2x4xf32>
+  %h = sq.linear ins(%x, %w : tensor<2x4xf32>, tensor<4x4xf32>) outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
+  // expected-error @+1 {{'tensor.gather' op has no derivative in sq, and lies between weights and the loss}}
+  %y = tensor.gather %h[%i] gather_dims([0]) : (tensor<2x4xf32>, tensor<3x1xindex>) -> tensor<3x4xf32>
+  return %y : tensor<3x4xf32>
 }
 
 // -----

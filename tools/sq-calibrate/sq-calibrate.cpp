@@ -1,12 +1,6 @@
 //===-- sq-calibrate.cpp - what the activations of a model are like -----------===//
 
-#include <chrono>
 #include <cstdio>
-
-#include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/Process.h"
-#include "llvm/Support/raw_ostream.h"
 
 #include "lib/calibration/Calibrate.h"
 #include "lib/run/Flags.h"
@@ -95,37 +89,6 @@ Status mergeFiles(const Flags &flags, Stats &stats) {
   return writeStats(flags.get("o"), stats);
 }
 
-/// Lines on stderr, a few a second at most.
-class ProgressLines {
-public:
-  explicit ProgressLines(bool json) : json(json) {}
-
-  void operator()(const Progress &p) {
-    auto now = std::chrono::steady_clock::now();
-    bool isNew = p.phase != phase || p.done == p.total;
-    if (!isNew && now - last < std::chrono::milliseconds(500))
-      return;
-    last = now;
-    phase = p.phase;
-    if (json) {
-      llvm::json::Object object{{"phase", p.phase}, {"done", p.done}, {"total", p.total}, {"seconds", p.seconds}};
-      if (p.done)
-        object["seconds_left"] = p.left;
-      llvm::errs() << llvm::formatv("{0}\n", llvm::json::Value(std::move(object)));
-    } else if (p.total) {
-      llvm::errs() << llvm::formatv("[{0,6}/{1}] {2,7:f1} s{3}\n", p.done, p.total, p.seconds,
-                                    p.done ? llvm::formatv(", {0:f1} s left", p.left).str() : "");
-    } else {
-      llvm::errs() << llvm::formatv("{0}\n", p.phase);
-    }
-  }
-
-private:
-  bool json;
-  std::string phase;
-  std::chrono::steady_clock::time_point last;
-};
-
 Status execute(const Flags &flags) {
   CalibrateOptions options;
   int64_t threads = 0, seed = 1, synthetic = 0, moments = 0, holdBack = 0;
@@ -135,9 +98,8 @@ Status execute(const Flags &flags) {
                    flags.integer("hold-back", 2, INT32_MAX, holdBack)})
     if (!s.ok())
       return s;
-  std::string style = flags.get("progress", "auto");
-  if (style != "auto" && style != "plain" && style != "json" && style != "none")
-    return Status::usage("--progress=" + style + " is none of auto, plain, json, none");
+  if (Status s = progressFrom(flags, options.progress); !s.ok())
+    return s;
   options.output = flags.get("o");
   if (options.output.empty())
     return Status::usage("-o STATS is missing; --help explains");
@@ -175,8 +137,6 @@ Status execute(const Flags &flags) {
     options.resume = flags.has("resume");
     options.shape = flags.get("shape");
     options.note = [](const std::string &note) { std::fprintf(stderr, "sq-calibrate: %s\n", note.c_str()); };
-    if (style == "plain" || style == "json" || (style == "auto" && llvm::sys::Process::StandardErrIsDisplayed()))
-      options.progress = ProgressLines(style == "json");
     if (Status s = calibrate(options, stats); !s.ok())
       return s;
   }

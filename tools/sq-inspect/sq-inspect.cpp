@@ -29,7 +29,7 @@ const std::vector<Flag> flagTable = {
 
 constexpr const char *usageText =
     "Shows what a model or an artifact is, what it costs, and what would be refused.\n\n"
-    "Usage: sq-inspect MODEL|ARTIFACT|STATS [flags]\n\n"
+    "Usage: sq-inspect MODEL|ARTIFACT|STATS|SENSITIVITY [flags]\n\n"
     "  sq-inspect model.onnx --dim=batch=1 --dim=sequence=128\n"
     "  sq-inspect model.onnx --html=model.html\n"
     "  sq-inspect model.so --json\n\n"
@@ -38,7 +38,9 @@ constexpr const char *usageText =
     "compile with their operations and bytes as formulas of the symbolic dims. Weights are not\n"
     "read and nothing is compiled. Of an ARTIFACT: what its manifest says; its code is checked\n"
     "by hash and not executed. Of STATS (sq-calibrate): extremes of each tensor, their moving\n"
-    "averages, and the thresholds that each method would choose for symmetric integers.\n\n"
+    "averages, and the thresholds that each method would choose for symmetric integers. Of\n"
+    "SENSITIVITY (sq-sensitivity): mean squared gradients of each layer, the trace of its Hessian\n"
+    "with the standard error and the number of probes, and its greatest eigenvalue.\n\n"
     "The time is that of a roofline: a kernel takes what its operations need at the peak of\n"
     "this machine or what its operands need from memory, whichever is more. Both are measured\n"
     "on the way, in less than 0.1 s. Caches can make a program faster than that, all else makes\n"
@@ -71,10 +73,33 @@ Status chooseDims(const Flags &flags, const inspect::Program &program, DimChoice
   return {};
 }
 
-Status inspectStats(const Flags &flags, const std::string &path, int64_t bits) {
+/// Refuses flags that are for what is compiled.
+Status checkFlags(const Flags &flags, const std::string &path, const char *what) {
   for (const char *other : {"dim", "shape", "html"})
     if (flags.has(other))
-      return Status::usage(std::string("--") + other + " is for models and artifacts; '" + path + "' is a stats file");
+      return Status::usage(std::string("--") + other + " is for models and artifacts; '" + path + "' is a " + what);
+  return {};
+}
+
+Status inspectSensitivity(const Flags &flags, const std::string &path) {
+  if (Status s = checkFlags(flags, path, "sensitivity file"); !s.ok())
+    return s;
+  sensitivity::SensitivityFile file;
+  if (Status s = file.open(path); !s.ok())
+    return s;
+  std::string text; // all or nothing: an array may be damaged
+  llvm::raw_string_ostream os(text);
+  if (Status s = flags.has("json") ? inspect::printSensitivityJson(file, os) : inspect::printSensitivity(path, file, os);
+      !s.ok())
+    return s;
+  llvm::outs() << text;
+  llvm::outs().flush();
+  return {};
+}
+
+Status inspectStats(const Flags &flags, const std::string &path, int64_t bits) {
+  if (Status s = checkFlags(flags, path, "stats file"); !s.ok())
+    return s;
   calibration::Stats stats;
   if (Status s = calibration::readStats(path, stats); !s.ok())
     return s;
@@ -95,6 +120,8 @@ Status execute(const Flags &flags) {
     return inspectStats(flags, flags.positional()[0], bits);
   if (flags.has("bits"))
     return Status::usage("--bits is for stats files");
+  if (sensitivity::isSensitivityFile(flags.positional()[0]))
+    return inspectSensitivity(flags, flags.positional()[0]);
   DimRanges ranges;
   if (flags.has("shape"))
     for (const std::string &text : split(flags.get("shape"), ','))
@@ -142,6 +169,6 @@ int main(int argc, char **argv) {
   if (flags.start("sq-inspect", usageText, argc, argv, code))
     return code;
   if (flags.positional().size() != 1)
-    return report("sq-inspect", Status::usage("expected one MODEL, ARTIFACT or STATS; --help explains"));
+    return report("sq-inspect", Status::usage("expected one MODEL, ARTIFACT, STATS or SENSITIVITY; --help explains"));
   return report("sq-inspect", execute(flags));
 }

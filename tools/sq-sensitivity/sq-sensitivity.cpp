@@ -1,14 +1,8 @@
 //===-- sq-sensitivity.cpp - how much a loss depends on each weight
 //-----------===//
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
-
-#include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/Process.h"
-#include "llvm/Support/raw_ostream.h"
 
 #include "lib/run/Flags.h"
 #include "lib/run/Module.h"
@@ -45,6 +39,11 @@ const std::vector<Flag> flagTable = {
     {"eigenvalues", "N",
      "the greatest eigenvalue of each layer's Hessian, by N steps of power "
      "iteration at most (default: none)"},
+    {"products", "exact|difference",
+     "how the Hessian is multiplied: exact (default), by differentiating the "
+     "gradients; difference, by gradients at\n"
+     "two places, which rounding makes less exact and takes twice the time, "
+     "but half the memory"},
     {"hessian-samples", "N",
      "samples over which the Hessian is the mean (default: 128)"},
     {"tolerance", "X",
@@ -54,6 +53,10 @@ const std::vector<Flag> flagTable = {
     {"max-memory", "SIZE",
      "of gradients and their sums (default: 4G); layers that do not fit take a "
      "pass of their own"},
+    {"checkpoints", nullptr,
+     "keep one activation where a block of the model ends, and compute the "
+     "others again for the backward pass: less memory\n"
+     "for long sequences, about a third more time"},
     {"resume", nullptr,
      "go on where the file stops, which is written every ten seconds; the "
      "result has the\n"
@@ -91,48 +94,12 @@ constexpr const char *usageText =
     "derivative is named); 2 usage;\n"
     "3 the machine lacks something; 70 a defect of sq.\n";
 
-/// Lines on stderr, a few a second at most.
-class ProgressLines {
-public:
-  explicit ProgressLines(bool json) : json(json) {}
-
-  void operator()(const Progress &p) {
-    auto now = std::chrono::steady_clock::now();
-    bool isNew = p.phase != phase || (p.total && p.done == p.total);
-    if (!isNew && now - last < std::chrono::milliseconds(500))
-      return;
-    last = now;
-    phase = p.phase;
-    if (json) {
-      llvm::json::Object object{{"phase", p.phase},
-                                {"done", p.done},
-                                {"total", p.total},
-                                {"seconds", p.seconds}};
-      if (p.done)
-        object["seconds_left"] = p.left;
-      llvm::errs() << llvm::formatv("{0}\n",
-                                    llvm::json::Value(std::move(object)));
-    } else if (p.total) {
-      llvm::errs() << llvm::formatv(
-          "{0} [{1,6}/{2}] {3,7:f1} s{4}\n", p.phase, p.done, p.total,
-          p.seconds,
-          p.done ? llvm::formatv(", {0:f1} s left", p.left).str() : "");
-    } else {
-      llvm::errs() << llvm::formatv("{0}\n", p.phase);
-    }
-  }
-
-private:
-  bool json;
-  std::string phase;
-  std::chrono::steady_clock::time_point last;
-};
 
 Status mergeFiles(const Flags &flags) {
   for (const char *other :
        {"loss", "output", "samples", "sample-labels", "layer", "probes",
-        "eigenvalues", "hessian-samples", "tolerance", "seed", "max-memory",
-        "resume", "shape", "threads"})
+        "eigenvalues", "products", "hessian-samples", "tolerance", "seed",
+        "max-memory", "checkpoints", "resume", "shape", "threads"})
     if (flags.has(other))
       return Status::usage(std::string("--merge and --") + other +
                            " exclude each other");
@@ -174,10 +141,8 @@ Status execute(const Flags &flags) {
         flags.integer("threads", 1, 1024, threads)})
     if (!s.ok())
       return s;
-  std::string style = flags.get("progress", "auto");
-  if (style != "auto" && style != "plain" && style != "json" && style != "none")
-    return Status::usage("--progress=" + style +
-                         " is none of auto, plain, json, none");
+  if (Status s = progressFrom(flags, options.progress); !s.ok())
+    return s;
   options.output = flags.get("o");
   if (options.output.empty())
     return Status::usage("-o FILE is missing; --help explains");
@@ -197,8 +162,14 @@ Status execute(const Flags &flags) {
   options.data = flags.positional()[1];
   if (flags.has("loss"))
     options.loss = flags.get("loss");
+  std::string products = flags.get("products", "exact");
+  if (products != "exact" && products != "difference")
+    return Status::usage("--products=" + products +
+                         " is none of exact, difference");
+  options.exactProducts = products == "exact";
   options.target = flags.get("output");
   options.layers = flags.all("layer");
+  options.checkpoints = flags.has("checkpoints");
   options.sampleLabels = flags.has("sample-labels");
   options.seed = seed;
   if (Status s = flags.size("max-memory", options.maxMemory); !s.ok())
@@ -209,9 +180,6 @@ Status execute(const Flags &flags) {
   options.note = [](const std::string &note) {
     std::fprintf(stderr, "sq-sensitivity: %s\n", note.c_str());
   };
-  if (style == "plain" || style == "json" ||
-      (style == "auto" && llvm::sys::Process::StandardErrIsDisplayed()))
-    options.progress = ProgressLines(style == "json");
   Sensitivity result;
   if (Status s = computeSensitivity(options, result); !s.ok())
     return s;

@@ -125,6 +125,40 @@ TEST(CompressedLayer, Inputs) {
                              "finite; its weight is fitted without them");
 }
 
+// Where tables by sensitivities lose more on rows that were held back than
+// those by the inputs, these are taken; an output channel counts as much as its
+// sensitivities.
+TEST(CompressedLayer, SensitivitiesAreDroppedWhereTheyDoNotHelp) {
+  calibration::TensorStats stats =
+      statsOf(momentsOf(2000, 2, 1), momentsOf(500, 2, 2));
+  LayerInput input(&stats, kK, /*centred=*/false, 0.01);
+  std::vector<float> weight = weightOf(3), wrong(kN * kK), right(kN * kK);
+  test::Random random(6);
+  for (int64_t i = 0; i < kN * kK; ++i) {
+    wrong[i] = std::exp(4 * random.real());
+    right[i] = input.power[i % kK] * (1 + i / kK);
+  }
+  WeightScheme scheme;
+  ASSERT_EQ(parseWeightScheme("lut3", scheme), "");
+  CompressOptions options;
+  options.refine = false;
+  options.threads = 1;
+  CompressedLayer layer;
+  ASSERT_TRUE(
+      compressLayer(weight, kN, kK, scheme, input, wrong.data(), options, layer)
+          .ok());
+  EXPECT_NE(layer.chosen.find(", as rows that were held back have an error of"),
+            std::string::npos)
+      << layer.chosen;
+  EXPECT_NE(layer.weight.sensitivity, "fisher");
+  // These are what mean squares say, so that nothing is better.
+  ASSERT_TRUE(
+      compressLayer(weight, kN, kK, scheme, input, right.data(), options, layer)
+          .ok());
+  EXPECT_EQ(layer.chosen, "");
+  EXPECT_EQ(layer.weight.sensitivity, "fisher");
+}
+
 // Sensitivities of single weights choose 0.05 % of them, and weight what is not
 // refined.
 TEST(CompressedLayer, Sensitivities) {

@@ -104,6 +104,10 @@ protected:
         "func.func @main(" + arguments + ") -> (" + typeOf(result) +
         " {sq.name = \"y\", sq.dtype = \"f64\", sq.dims = [" + dims +
         "]}) {\n" + body + "\n  return %y : " + typeOf(result) + "\n}\n";
+    if (body.find("onnx.") != std::string::npos) {
+      replaceAll(text, "sq.name", "onnx.name");
+      replaceAll(text, "sq.dims", "onnx.dims");
+    }
     std::ofstream(file) << text;
     SCOPED_TRACE(text);
     Program forward, backward;
@@ -160,6 +164,62 @@ protected:
       EXPECT_GT(most, 0) << "nothing is tested";
     }
     EXPECT_EQ(next, computed.size());
+    if (twice) {
+      inputs.push_back(std::move(cotangent));
+      checkProducts(backward, inputs);
+    }
+  }
+
+  /// Products of the Hessian of sum(c * y), c being the last of `inputs`, with
+  /// vectors for all of its floating-point operands at once, against central
+  /// differences of the gradients along these.
+  void checkProducts(Program &backward, std::vector<Tensor> &inputs) {
+    Program products;
+    GradientOptions options;
+    options.loss = "given";
+    options.by = "inputs";
+    options.products = true;
+    ASSERT_EQ(products.make(file, options), "");
+    std::vector<size_t> by;
+    for (size_t i = 0; i + 1 < inputs.size(); ++i)
+      if (isFloat(inputs[i].dtype))
+        by.push_back(i);
+    size_t first = inputs.size(); // of the vectors
+    for (size_t i : by) {
+      inputs.push_back(fill({inputs[i].shape, -1, 1}));
+      ASSERT_EQ(products.module.inputs()[inputs.size() - 1].name,
+                "vector:" + std::string(1, char('a' + i)));
+    }
+    std::vector<Tensor> computed = products.run(inputs);
+    ASSERT_EQ(computed.size(), by.size());
+    std::vector<Tensor> vectors(std::make_move_iterator(inputs.begin() + first),
+                                std::make_move_iterator(inputs.end()));
+    inputs.resize(first);
+    constexpr double kStep = 1.0 / (1 << 17);
+    auto move = [&](double step) {
+      for (size_t k = 0; k < by.size(); ++k)
+        for (int64_t i = 0; i < vectors[k].numElements(); ++i)
+          inputs[by[k]].setDouble(i, inputs[by[k]].asDouble(i) +
+                                         step * vectors[k].asDouble(i));
+    };
+    move(kStep);
+    std::vector<Tensor> above = backward.run(inputs);
+    move(-2 * kStep);
+    std::vector<Tensor> below = backward.run(inputs);
+    double most = 0, wrong = 0;
+    for (size_t k = 0; k < by.size(); ++k) {
+      EXPECT_EQ(products.module.outputs()[k].name,
+                "product:" + std::string(1, char('a' + by[k])));
+      for (int64_t i = 0; i < computed[k].numElements(); ++i) {
+        double expected =
+            (above[k].asDouble(i) - below[k].asDouble(i)) / (2 * kStep);
+        most = std::max(most, std::abs(expected));
+        wrong = std::max(wrong, std::abs(expected - computed[k].asDouble(i)));
+        ASSERT_TRUE(std::isfinite(computed[k].asDouble(i)));
+      }
+    }
+    EXPECT_LE(wrong, 1e-6 * std::max(most, 1e-3)) << "products up to " << most;
+    EXPECT_GT(most, 1e-3) << "nothing is tested";
   }
 
   static void replaceAll(std::string &text, const std::string &from,
@@ -181,6 +241,7 @@ protected:
     return t;
   }
 
+  bool twice = false; // products of the Hessian, too
   const uint64_t seed = 20261122;
   Random random{seed};
   const std::string file;
@@ -501,6 +562,67 @@ TEST_F(Vjp, Gathers) {
         {{b, r}});
 }
 
+// As ONNX has them; the importer makes loops that read at computed positions.
+TEST_F(Vjp, Convolutions) {
+  auto number = [](int64_t x) { return std::to_string(x); };
+  int64_t b = dim(), c = dim(), m = dim(2), h = dim(5), w = dim(5);
+  auto conv = [&](int64_t group, const std::string &bias,
+                  const std::string &attributes) {
+    return "  %y = onnx.Conv(%a, %b" + bias + ") {group = " + number(group) +
+           " : i64, " + attributes + "} : ($A, $B" +
+           (bias.empty() ? "" : ", $C") + ") -> $Y";
+  };
+  check("strides and padding", {{{b, c, h, w}}, {{m, c, 3, 3}}, {{m}}},
+        conv(1, ", %c",
+             "strides = array<i64: 2, 1>, pads = array<i64: 1, 1, 1, 0>"),
+        {{b, m, (h - 1) / 2 + 1, w - 1}});
+  check("groups, dilations", {{{b, 2 * c, h, w}}, {{2 * m, c, 2, 2}}},
+        conv(2, "", "dilations = array<i64: 2, 1>"),
+        {{b, 2 * m, h - 2, w - 1}});
+  check("patches", {{{b, c, 4, 6}}, {{m, c, 2, 3}}},
+        conv(1, "", "strides = array<i64: 2, 3>"), {{b, m, 2, 2}});
+  check("one dimension", {{{b, c, h}}, {{m, c, 3}}},
+        conv(1, "", "pads = array<i64: 1, 1>"), {{b, m, h}});
+  check("transposed", {{{b, c, h, w}}, {{c, m, 2, 3}}, {{m}}},
+        "  %y = onnx.ConvTranspose(%a, %b, %c) {strides = array<i64: 2, 1>} : "
+        "($A, $B, $C) -> $Y",
+        {{b, m, 2 * h, w + 2}});
+  check("averages", {{{b, c, h, w}}},
+        "  %y = onnx.AveragePool(%a) {kernel_shape = array<i64: 2, 3>, pads = "
+        "array<i64: 1, 0, 0, 1>} : ($A) -> $Y",
+        {{b, c, h, w - 1}});
+}
+
+TEST_F(Vjp, IndexingOfOnnx) {
+  int64_t m = dim(3), n = dim(3);
+  auto op = [](const std::string &name, const std::string &operands,
+               const std::string &types, const std::string &attributes) {
+    return "  %y = onnx." + name + "(" + operands + ") {" + attributes +
+           "} : (" + types + ") -> $Y";
+  };
+  In rows = {{m, 2}, 0, double(n), DType::i64};
+  check("Gather", {{{m, n, 3}}, {{2, 4}, 0, double(n), DType::i64}},
+        op("Gather", "%a, %b", "$A, $B", "axis = 1 : i64"), {{m, 2, 4, 3}});
+  check("GatherElements", {{{m, n}}, rows},
+        op("GatherElements", "%a, %b", "$A, $B", "axis = 1 : i64"), {{m, 2}});
+  check("GatherND", {{{n, m, 2}}, {{3, 1}, 0, double(n), DType::i64}},
+        op("GatherND", "%a, %b", "$A, $B", ""), {{3, m, 2}});
+  // Some places are written twice: the last one counts, or all do. Others are
+  // not written.
+  for (const char *reduction : {"none", "add"}) {
+    auto scatter = [&](const std::string &name, const std::string &attributes) {
+      return "  %0 = onnx.Neg(%a) : ($A) -> $A\n" +
+             op(name, "%0, %b, %c", "$A, $B, $C",
+                attributes + "reduction = \"" + reduction + "\"");
+    };
+    check("ScatterElements", {{{m, n + 3}}, rows, {{m, 2}}},
+          scatter("ScatterElements", "axis = 1 : i64, "), {{m, n + 3}});
+    check("ScatterND",
+          {{{n + 3, m}}, {{4, 1}, 0, double(n), DType::i64}, {{4, m}}},
+          scatter("ScatterND", ""), {{n + 3, m}});
+  }
+}
+
 TEST_F(Vjp, Movement) {
   auto number = [](int64_t x) { return std::to_string(x); };
   int64_t m = dim(2), n = dim(3);
@@ -534,6 +656,49 @@ TEST_F(Vjp, Movement) {
         "-> $Y\n  %1 = sq.softmax ins(%a : $A) outs(%e : $Y) -> $Y\n"
         "  %y = sq.silu ins(%0 : $Y) up(%1 : $Y) outs(%e : $Y) -> $Y",
         {{m, n}});
+}
+
+TEST_F(Vjp, ProductsOfTheHessian) {
+  twice = true;
+  int64_t b = dim(), s = dim(2), n = dim(3), k = dim(2);
+  check("linear", {{{s, k}}, {{k, n}}, {{n}}},
+        composite("linear", "ins(%a, %b : $A, $B) bias(%c : $C)"), {{s, n}});
+  check("matmul", {{{1, s, k}}, {{b, k, n}}},
+        composite("matmul", "ins(%a, %b : $A, $B)"), {{b, s, n}});
+  check("softmax", {{{b, s, n}}}, composite("softmax", "ins(%a : $A)"),
+        {{b, s, n}});
+  check("layer norm", {{{s, n}}, {{n}}, {{n}}},
+        composite("layer_norm", "ins(%a, %b : $A, $B) bias(%c : $C)",
+                  "{epsilon = 1.0e-1 : f32}"),
+        {{s, n}});
+  check(
+      "rms norm", {{{s, n}}, {{n}}},
+      composite("rms_norm", "ins(%a, %b : $A, $B)", "{epsilon = 1.0e-1 : f32}"),
+      {{s, n}});
+  check("gelu", {{{s, n}}}, composite("gelu", "ins(%a : $A)"), {{s, n}});
+  check("gelu by tanh", {{{s, n}}}, composite("gelu", "ins(%a : $A)", "{tanh}"),
+        {{s, n}});
+  check("swiglu", {{{s, n}}, {{s, n}}},
+        composite("silu", "ins(%a : $A) up(%b : $B)"), {{s, n}});
+  check("attention",
+        {{{b, s, 4, k}}, {{b, s, 2, k}}, {{b, s, 2, k}}, {{1, 4, s, s}}},
+        composite("attention", "ins(%a, %b, %c : $A, $B, $C) mask(%d : $D)",
+                  "{causal, scale = 0.7 : f32}"),
+        {{b, s, 4, k}});
+  check("cross-entropy", {{{b, s, n}}, {{b, s}, -1, double(n), DType::i64}},
+        composite("cross_entropy", "ins(%a, %b : $A, $B)"), {{b}});
+  // The gradient of a gather is a scatter.
+  std::string rows = R"(  %e = tensor.empty() : $Y
+  %y = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%b : $B) outs(%e : $Y) {
+  ^bb0(%at: i64, %out: f64):
+    %k = arith.index_cast %at : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %a[%k, %j] : $A
+    %w = math.exp %v : f64
+    linalg.yield %w : f64
+  } -> $Y)";
+  check("rows", {{{s, n}}, {{b + 2}, 0, double(s), DType::i64}}, rows,
+        {{b + 2, n}});
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 using namespace sq;
 using namespace sq::quantizer;
@@ -54,7 +55,8 @@ struct Layer {
   double error(const CompressedWeight &weight) const {
     std::vector<float> got(n * k);
     weight.decode(got.data());
-    return input.error(w.data(), got.data(), n, 1);
+    std::vector<double> rows = input.errors(w.data(), got.data(), n, 1);
+    return std::accumulate(rows.begin(), rows.end(), 0.0);
   }
 
   double refined(CompressedWeight &weight, int rounds,
@@ -105,8 +107,8 @@ TEST(Refine, FittedLessExactly) {
 TEST(Refine, ErrorOfNothing) {
   Layer layer(5, 33, 8);
   std::vector<float> zeros(5 * 33);
-  EXPECT_EQ(layer.input.error(layer.w.data(), nullptr, 5, 1),
-            layer.input.error(layer.w.data(), zeros.data(), 5, 1));
+  EXPECT_EQ(layer.input.errors(layer.w.data(), nullptr, 5, 1),
+            layer.input.errors(layer.w.data(), zeros.data(), 5, 1));
 }
 
 // Threads change nothing: sizes beyond what one of them has at a time.
@@ -241,8 +243,11 @@ TEST(Refine, ErrorOfFewRows) {
   InputMoments input;
   input.prepareError(moments.data(), 2);
   std::vector<float> w = {1, 2, 0, 0}, got = {0.5f, 3, 0, 0};
-  EXPECT_NEAR(input.error(w.data(), got.data(), 2, 1), 0, 1e-6)
+  EXPECT_NEAR(input.errors(w.data(), got.data(), 2, 1)[0], 0, 1e-6)
       << "2 * 0.5 - 1 * 1";
   got = {0, 2, 0, 1};
-  EXPECT_NEAR(input.error(w.data(), got.data(), 2, 1), 4 + 1, 1e-5);
+  std::vector<double> errors = input.errors(w.data(), got.data(), 2, 1);
+  ASSERT_EQ(errors.size(), 2u);
+  EXPECT_NEAR(errors[0], 4, 1e-5);
+  EXPECT_NEAR(errors[1], 1, 1e-5);
 }

@@ -160,7 +160,7 @@ TEST_F(SensitivityOf, InterruptedAndResumedIsTheSame) {
   whole.saveEvery = 0;
   for (int64_t at : {5, 60}) {
     int64_t seen = 0;
-    whole.progress = [&, at](const sensitivity::Progress &p) {
+    whole.progress = [&, at](const Progress &p) {
       if (p.phase != "compile" && ++seen == at &&
           std::filesystem::exists(root + "whole"))
         std::filesystem::copy_file(
@@ -201,58 +201,62 @@ TEST_F(SensitivityOf, MoreSamplesLaterIsAllAtOnce) {
 // The trace and the greatest eigenvalue against the Hessian of second
 // differences in double.
 TEST_F(SensitivityOf, TraceAndEigenvalueAreOfTheHessian) {
-  Sensitivity result;
-  SensitivityOptions options = optionsFor("trace");
-  options.probes = 200;
-  options.tolerance = 0.02;
-  options.eigenvalueSteps = 100;
-  Status s = computeSensitivity(options, result);
-  ASSERT_TRUE(s.ok()) << s.message;
-  EXPECT_EQ(result.hessianSamples, kSamples);
-  for (size_t layer : {0, 1}) {
-    std::vector<double> w = w1, v = w2, &by = layer ? v : w;
-    size_t n = by.size();
-    std::vector<double> h(n * n);
-    constexpr double kStep = 1e-3;
-    auto mean = [&](size_t a, double da, size_t b, double db) {
-      std::vector<double> before = by;
-      by[a] += da;
-      by[b] += db;
-      double sum = 0;
-      for (int64_t i = 0; i < kSamples; ++i)
-        sum += loss(i, w, v) / kSamples;
-      by = before;
-      return sum;
-    };
-    double trace = 0;
-    for (size_t a = 0; a < n; ++a)
-      for (size_t b = 0; b < n; ++b)
-        h[a * n + b] =
-            (mean(a, kStep, b, kStep) - mean(a, kStep, b, -kStep) -
-             mean(a, -kStep, b, kStep) + mean(a, -kStep, b, -kStep)) /
-            (4 * kStep * kStep);
-    for (size_t a = 0; a < n; ++a)
-      trace += h[a * n + a];
-    const Trace &found = result.layers[layer].trace;
-    EXPECT_GE(found.probes, 16u);
-    EXPECT_NEAR(found.mean, trace,
-                4 * found.standardError() + 0.01 * std::abs(trace))
-        << "layer " << layer;
-    Eigenvalue top;
-    auto product = [&](const std::vector<float> &x, std::vector<float> &hx) {
-      for (size_t a = 0; a < n; ++a) {
+  for (bool isExact : {true, false}) {
+    Sensitivity result;
+    SensitivityOptions options = optionsFor("trace");
+    options.exactProducts = isExact;
+    options.probes = 200;
+    options.tolerance = 0.02;
+    options.eigenvalueSteps = 100;
+    Status s = computeSensitivity(options, result);
+    ASSERT_TRUE(s.ok()) << s.message;
+    EXPECT_EQ(result.hessianSamples, kSamples);
+    for (size_t layer : {0, 1}) {
+      std::vector<double> w = w1, v = w2, &by = layer ? v : w;
+      size_t n = by.size();
+      std::vector<double> h(n * n);
+      constexpr double kStep = 1e-3;
+      auto mean = [&](size_t a, double da, size_t b, double db) {
+        std::vector<double> before = by;
+        by[a] += da;
+        by[b] += db;
         double sum = 0;
+        for (int64_t i = 0; i < kSamples; ++i)
+          sum += loss(i, w, v) / kSamples;
+        by = before;
+        return sum;
+      };
+      double trace = 0;
+      for (size_t a = 0; a < n; ++a)
         for (size_t b = 0; b < n; ++b)
-          sum += h[a * n + b] * x[b];
-        hx[a] = float(sum);
-      }
-      return Status();
-    };
-    ASSERT_TRUE(
-        powerIteration(n, 1, uint32_t(layer), 1e-9, 10000, product, top).ok());
-    EXPECT_NEAR(result.layers[layer].eigenvalue, top.value,
-                0.05 * std::abs(top.value))
-        << "layer " << layer;
+          h[a * n + b] =
+              (mean(a, kStep, b, kStep) - mean(a, kStep, b, -kStep) -
+               mean(a, -kStep, b, kStep) + mean(a, -kStep, b, -kStep)) /
+              (4 * kStep * kStep);
+      for (size_t a = 0; a < n; ++a)
+        trace += h[a * n + a];
+      const Trace &found = result.layers[layer].trace;
+      EXPECT_GE(found.probes, 16u);
+      EXPECT_NEAR(found.mean, trace,
+                  4 * found.standardError() + 0.01 * std::abs(trace))
+          << "layer " << layer;
+      Eigenvalue top;
+      auto product = [&](const std::vector<float> &x, std::vector<float> &hx) {
+        for (size_t a = 0; a < n; ++a) {
+          double sum = 0;
+          for (size_t b = 0; b < n; ++b)
+            sum += h[a * n + b] * x[b];
+          hx[a] = float(sum);
+        }
+        return Status();
+      };
+      ASSERT_TRUE(
+          powerIteration(n, 1, uint32_t(layer), 1e-9, 10000, product, top)
+              .ok());
+      EXPECT_NEAR(result.layers[layer].eigenvalue, top.value,
+                  (isExact ? 0.02 : 0.05) * std::abs(top.value))
+          << "layer " << layer << (isExact ? ", exact" : ", by differences");
+    }
   }
 }
 

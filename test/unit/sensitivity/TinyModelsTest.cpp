@@ -12,7 +12,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
+
+#include <unistd.h>
 
 #include "lib/sensitivity/Hutchinson.h"
 #include "lib/sensitivity/Targets.h"
@@ -25,11 +28,12 @@ namespace {
 
 class TinyModel {
 public:
-  void open(const std::string &folder) {
+  void open(const std::string &folder, bool checkpoints = false) {
     RunnerOptions options;
     options.model = folder + "/model.onnx";
     GradientOptions gradients;
     gradients.weightArguments = true;
+    gradients.checkpoints = checkpoints;
     ModelInfo info;
     Status s = describeModel(options, gradients, info);
     if (s.ok())
@@ -71,10 +75,10 @@ public:
     return (above - below) / (2 * step);
   }
 
-  void checkAll() {
+  /// Of all layers, where the weights are.
+  void findGradients(std::vector<std::vector<float>> &gradients) {
     ASSERT_FALSE(program.weights().empty());
     loss();
-    std::vector<std::vector<float>> gradients;
     for (size_t k = 0; k < program.weights().size(); ++k) {
       int64_t count;
       const float *g = program.output(int(k) + 1, count);
@@ -83,6 +87,11 @@ public:
       ASSERT_EQ(count, program.weights()[k].elements());
       gradients.emplace_back(g, g + count);
     }
+  }
+
+  void checkAll() {
+    std::vector<std::vector<float>> gradients;
+    findGradients(gradients);
     for (size_t k = 0; k < gradients.size(); ++k) {
       const Weight &weight = program.weights()[k];
       SCOPED_TRACE(weight.name);
@@ -119,6 +128,95 @@ TEST(TinyModels, Classifier) {
   model.open(SQ_SOURCE_DIR "/test/models/tiny/classifier");
   if (!HasFatalFailure())
     model.checkAll();
+}
+
+// With what lies between checkpoints computed again: the same gradients.
+TEST(TinyModels, Checkpoints) {
+  TinyModel plain, sparse;
+  plain.open(SQ_SOURCE_DIR "/test/models/tiny/classifier");
+  sparse.open(SQ_SOURCE_DIR "/test/models/tiny/classifier", true);
+  std::vector<std::vector<float>> wanted, got;
+  plain.findGradients(wanted);
+  sparse.findGradients(got);
+  ASSERT_EQ(wanted.size(), got.size());
+  for (size_t k = 0; k < wanted.size(); ++k) {
+    double norm = dot(wanted[k].data(), wanted[k].data(), wanted[k].size()),
+           apart = 0;
+    for (size_t i = 0; i < wanted[k].size(); ++i)
+      apart += std::pow(double(wanted[k][i]) - got[k][i], 2);
+    // Operations are those of before, if perhaps in another order: 2^-24 each,
+    // and some hundred of them one after the other.
+    EXPECT_LE(apart, 1e-9 * norm) << plain.program.weights()[k].name;
+  }
+}
+
+// Of eight blocks with a residual connection all but one leave their stream
+// only, 16 numbers a row, instead of what is wide, too, 64.
+TEST(Checkpoints, TakeLessMemory) {
+  constexpr int kBlocks = 8, kRows = 256;
+  std::string file =
+      testing::TempDir() + "sq_blocks_" + std::to_string(getpid()) + ".mlir";
+  std::string text =
+      R"(func.func @main(%s0: tensor<256x16xf32> {sq.name = "x", sq.dtype = "f32", sq.dims = ["", ""]}) -> (tensor<256x16xf32> {sq.name = "y", sq.dtype = "f32", sq.dims = ["", ""]}) {
+  %e = tensor.empty() : tensor<256x16xf32>
+  %f = tensor.empty() : tensor<256x64xf32>
+)";
+  for (int i = 0; i < kBlocks; ++i) {
+    std::string n = std::to_string(i);
+    text += "  %u" + n + " = arith.constant dense<0.0" + std::to_string(i + 1) +
+            "> : tensor<16x64xf32>\n  %d" + n + " = arith.constant dense<0.0" +
+            std::to_string(i + 1) + "> : tensor<64x16xf32>\n  %a" + n +
+            " = sq.linear ins(%s" + n + ", %u" + n +
+            " : tensor<256x16xf32>, tensor<16x64xf32>) outs(%f : "
+            "tensor<256x64xf32>) -> tensor<256x64xf32> loc(\"up" +
+            n + "\")\n  %g" + n + " = sq.gelu ins(%a" + n +
+            " : tensor<256x64xf32>) outs(%f : tensor<256x64xf32>) -> "
+            "tensor<256x64xf32>\n  %l" +
+            n + " = sq.linear ins(%g" + n + ", %d" + n +
+            " : tensor<256x64xf32>, tensor<64x16xf32>) outs(%e : "
+            "tensor<256x16xf32>) -> tensor<256x16xf32> loc(\"down" +
+            n + "\")\n  %s" + std::to_string(i + 1) +
+            " = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, "
+            "affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], "
+            "iterator_types = [\"parallel\", \"parallel\"]} ins(%s" +
+            n + ", %l" + n +
+            " : tensor<256x16xf32>, tensor<256x16xf32>) outs(%e : "
+            "tensor<256x16xf32>) {\n  ^bb0(%p: f32, %q: f32, %o: f32):\n    %v "
+            "= arith.addf %p, %q : f32\n    linalg.yield %v : f32\n  } -> "
+            "tensor<256x16xf32>\n";
+  }
+  std::ofstream(file) << text << "  return %s" << kBlocks
+                      << " : tensor<256x16xf32>\n}\n";
+  int64_t bytes[2];
+  std::vector<float> gradients[2];
+  for (bool isSparse : {false, true}) {
+    Runner program;
+    GradientOptions options;
+    options.checkpoints = isSparse;
+    Status s = program.compile({file}, options);
+    ASSERT_TRUE(s.ok()) << s.message;
+    Tensor *x = program.input("x"), *labels = program.input(kLabels);
+    ASSERT_TRUE(x && labels && x->allocate(DType::f32, {kRows, 16}).ok() &&
+                labels->allocate(DType::i64, {kRows}).ok());
+    for (int64_t i = 0; i < x->numElements(); ++i)
+      x->setDouble(i, std::sin(double(i)));
+    for (int64_t i = 0; i < kRows; ++i)
+      labels->setInt(i, i % 16);
+    s = program.run();
+    ASSERT_TRUE(s.ok()) << s.message;
+    bytes[isSparse] = program.arenaBytes();
+    for (size_t k = 1; k < program.outputs().size(); ++k) {
+      int64_t count;
+      const float *g = program.output(int(k), count);
+      gradients[isSparse].insert(gradients[isSparse].end(), g, g + count);
+    }
+  }
+  std::filesystem::remove(file);
+  EXPECT_LT(bytes[1], 0.75 * bytes[0]) << bytes[0] << " bytes at first";
+  ASSERT_EQ(gradients[0].size(), size_t(2 * kBlocks * 16 * 64));
+  for (size_t i = 0; i < gradients[0].size(); ++i)
+    ASSERT_NEAR(gradients[1][i], gradients[0][i],
+                1e-4 * std::abs(gradients[0][i]) + 1e-6);
 }
 
 TEST(TinyModels, LanguageModel) {
