@@ -239,7 +239,8 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
 
     Where `stats` have rows that were held back (sq-calibrate --hold-back), by them a table fitted as asked for is compared with
     one without outliers, without refinement and without weighting, and the best of these is taken. A bias takes up what
-    the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`.
+    the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`. A plan may also be in the
+    attribute `sq.plan` of the function, as a text.
 
     With tables the layer becomes a product by codes, `sq.lut_matmul` or with outliers `sq.dense_and_sparse_matmul`. Groups
     have no kernel: their decoded f32 weight takes the place of the constant, so that the program computes what it would with
@@ -269,6 +270,11 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
            "gptq (default): fitted to second moments where stats have them; nearest">,
     Option<"plan", "plan", "std::string", /*default=*/"\"\"",
            "file with the scheme of layers, `PATTERN = f32|lut4|...` a line (lib/quantization/Plan.h)">,
+    Option<"mixed", "mixed", "bool", /*default=*/"false",
+           "only what the plan says is compressed, with the groups and outliers that its lines have; lines of int8 are for sq-quantize, "
+           "which comes first; tables of embeddings become bytes when any layer is not f32 (default: false)">,
+    Option<"embeddings", "embeddings", "bool", /*default=*/"true", "with mixed: their tables, too (default: true)">,
+    Option<"rounds", "rounds", "int", /*default=*/"8", "of tables and codes, at most (default: 8, fewer for large models)">,
     Option<"threads", "threads", "int", /*default=*/"0", "to use (default: 0, all cores); the result does not depend on it">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
@@ -295,7 +301,7 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     A layer stays in float when it is expected to keep less than `min-sqnr` of its result
     (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
     function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
-    A warning then says so. What `plan` says of a layer goes before both. The attribute `sq.layers` of the
+    A warning then says so. What `plan` (or a text in the attribute `sq.plan` of the function) says of a layer goes before both. The attribute `sq.layers` of the
     function holds for each layer what was decided, and why.
 
     ```mlir
@@ -317,6 +323,9 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
            "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">,
     Option<"plan", "plan", "std::string", /*default=*/"\"\"",
            "file with the precision of layers, `PATTERN = int8|f32` a line (lib/quantization/Plan.h)">,
+    Option<"mixed", "mixed", "bool", /*default=*/"false",
+           "only layers that the plan says to be int8 are; what else it says, and tables of embeddings, are for sq-compress-weights, which "
+           "comes next (default: false)">,
     Option<"attention", "attention", "bool", /*default=*/"true", "in 8 bits between such layers, where that is possible (default: true)">,
     Option<"minSqnr", "min-sqnr", "double", /*default=*/"kMinLayerSqnr",
            "in dB (default 10): a layer that is expected to have less stays in float">,

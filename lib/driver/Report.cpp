@@ -153,8 +153,11 @@ std::string sq::precisionSummary(ArrayRef<LayerDecision> layers) {
     }
   if (!compressed)
     return formatv("{0} of {1} in int8", bytes, layers.size());
-  return formatv("weights of {0} of {1} compressed, {2:f3} bits a weight, {3}", compressed, layers.size(), 8 * stored / weights,
-                 withUnit(stored, "B"));
+  std::string text = formatv("weights of {0} of {1} compressed, {2:f3} bits a weight, {3}", compressed, layers.size(), 8 * stored / weights,
+                             withUnit(stored, "B"));
+  if (bytes)
+    text += formatv("; {0} in int8", bytes);
+  return text;
 }
 
 MemoryUse Report::use(const DimChoice &dims) const {
@@ -350,6 +353,8 @@ void sq::writeReportJson(const Report &report, raw_ostream &os) {
                       {"typical", memory(report, report.typical)}};
   if (!report.layers.empty())
     object["layers"] = layersOf(report);
+  if (report.assigned)
+    object["assignment"] = report.assigned->json;
   if (report.largest)
     object["largest"] = memory(report, *report.largest);
   os << formatv("{0:2}\n", json::Value(std::move(object)));
