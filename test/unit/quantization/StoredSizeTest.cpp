@@ -49,6 +49,10 @@ TEST(StoredSize, PadsAsTheKernels) {
             sizeOf("f32", 48, 64).bytes); // no kernel
 }
 
+TEST(StoredSize, BytesHaveScalesSumsBiasesAndFactors) {
+  EXPECT_EQ(sizeOf("int8", 16, 32).bytes, 16 * 64 + 3 * 64 + 128.0); // as sq-compile --report shows them
+}
+
 TEST(StoredSize, AShareBelowAWeightIsNone) {
   LayerFormat format(LayerPrecision::Lut3);
   EXPECT_FALSE(hasOutliers(format, 64, 64));
