@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--minilm", required=True, help="the folder of MiniLM's graph and weights")
     parser.add_argument("--folder", required=True, help="for artifacts and statistics")
     parser.add_argument("--readme")
-    parser.add_argument("--only", default="", help="of classifier, lm, minilm; no table is written")
+    parser.add_argument("--only", default="", help="of classifier, lm, minilm, or tiny-classifier, tiny-lm, which are in test/models; no table is written")
     parser.add_argument("--random", type=int, default=20, help="plans with shuffled sensitivities")
     parser.add_argument("--samples", default="256,12,100", help="of the three models, to measure plans by")
     parser.add_argument("--flags", default="", help="more flags of sq-compile")
@@ -124,10 +124,17 @@ def main():
         ("minilm", os.path.join(options.minilm, "model_opset17.onnx"), folder("minilm", "calibration"), folder("minilm", "retrieval"), counts[2],
          "retrieval", "1 - cosine of embeddings"),
     ]
+    # Small enough to be tried in a minute; not of the table.
+    tiny = lambda *parts: os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "models", "tiny", *parts)
+    small = [
+        ("tiny-classifier", tiny("classifier", "model.onnx"), tiny("classifier", "calibration"), tiny("classifier", "test"), 400, "kl", "KL, nats a sample"),
+        ("tiny-lm", tiny("lm", "model.onnx"), tiny("lm", "calibration"), tiny("lm", "validation"), 8, "kl", "KL, nats a token"),
+    ]
+    wanted = options.only.split(",") if options.only else [entry[0] for entry in known]
     rows = ["| model, measure | budget, bits a weight | the plan | uniform | %d random plans: median (least to most) | reversed |" % options.random,
             "|---|---|---|---|---|---|"]
-    for entry in known:
-        if options.only and entry[0] not in options.only:
+    for entry in known + small:
+        if entry[0] not in wanted:
             continue
         model = Model(options, *entry)
         model.prepare(options.again)

@@ -341,7 +341,8 @@ CompileResult sq::makeLayers(func::FuncOp main, const CompileOptions &options,
                         : std::map<std::string, double>::const_iterator();
         if (name != "f32" && (!known || it == known->losses.end()))
           continue; // there is no kernel
-        if (formatOf(name).outliers && !hasOutliers(formatOf(name), shape.n, shape.k))
+        if (formatOf(name).outliers &&
+            !hasOutliers(formatOf(name), shape.n, shape.k))
           continue; // the same without
         layer.choices.push_back(choiceOf(name, shape, storage));
         layer.choices.back().loss = name == "f32" ? 0 : it->second;

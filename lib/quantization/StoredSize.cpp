@@ -64,8 +64,8 @@ StoredSize sq::storedSize(const LayerFormat &format, int64_t n, int64_t k,
                           const StorageOptions &options) {
   const double inFloat = aligned(4.0 * alignTo(n, kFloatColumns) * k);
   if (format.precision == LayerPrecision::Int8) {
-    // Beside the weight a scale, a sum and a bias of each column (also of a layer
-    // that had none), and factors of the input's channels.
+    // Beside the weight a scale, a sum and a bias of each column (also of a
+    // layer that had none), and factors of the input's channels.
     double panels = double(alignTo(n, kByteColumns)) * alignTo(k, kByteRows);
     return {aligned(panels) + 3 * aligned(4.0 * n) + aligned(4.0 * k),
             n * k + 4.0 * n};

@@ -50,7 +50,8 @@ TEST(StoredSize, PadsAsTheKernels) {
 }
 
 TEST(StoredSize, BytesHaveScalesSumsBiasesAndFactors) {
-  EXPECT_EQ(sizeOf("int8", 16, 32).bytes, 16 * 64 + 3 * 64 + 128.0); // as sq-compile --report shows them
+  EXPECT_EQ(sizeOf("int8", 16, 32).bytes,
+            16 * 64 + 3 * 64 + 128.0); // as sq-compile --report shows them
 }
 
 TEST(StoredSize, AShareBelowAWeightIsNone) {
