@@ -86,7 +86,7 @@ struct CompressWeightsPass
       if (sq::Status status = sq::calibration::readStats(stats, read);
           !status.ok())
         return fail(status.message);
-    if (scheme.isGptq() && stats.empty())
+    if (!mixed && scheme.isGptq() && stats.empty())
       return fail(weights + " needs second moments of what layers read, in a "
                             "file of sq-calibrate (stats=)");
     fisher = std::make_shared<sq::sensitivity::SensitivityFile>();
@@ -99,19 +99,37 @@ struct CompressWeightsPass
         observed[value.value] = found;
     auto layers = sq::linearLayers(func);
     sq::PrecisionPolicy policy;
-    if (sq::Status status = policy.readPlan(plan, layers, /*forWeights=*/true);
+    if (sq::Status status =
+            policy.readPlan(func, plan, layers,
+                            mixed ? sq::PlanUse::Mixed : sq::PlanUse::Weights);
         !status.ok())
       return fail(status.message);
-    options.rounds = roundsFor(layers);
+    options.rounds = std::min<int>(rounds, roundsFor(layers));
     // With few rounds tables are fitted no better than what follows is worth:
     // the errors are the same, a fifth of the time is not spent.
-    if (options.rounds < kMostRounds)
+    if (roundsFor(layers) < kMostRounds)
       options.enough = 1e-2;
     std::vector<sq::LayerDecision> decisions;
+    // Of --sq-quantize, which comes first.
+    const std::vector<sq::LayerDecision> before =
+        mixed ? sq::layerDecisions(func) : std::vector<sq::LayerDecision>();
     std::string refused;
     for (auto &[op, decision] : layers) {
       const TensorStats *found =
           observed.lookup(sq::throughReshapes(op.getX()));
+      if (auto name = op->getAttrOfType<StringAttr>(sq::kInputStats))
+        found = read.find(name.str());
+      op->removeAttr(sq::kInputStats);
+      auto made = llvm::find_if(before, [&, &decision = decision](
+                                            const sq::LayerDecision &earlier) {
+        return earlier.name == decision.name &&
+               (earlier.precision != sq::LayerPrecision::F32 ||
+                !earlier.why.empty());
+      });
+      if (made != before.end()) {
+        decisions.push_back(*made);
+        continue;
+      }
       if (sq::Status status =
               compress(op, decision, found, scheme, options, policy);
           !status.ok())
@@ -120,6 +138,11 @@ struct CompressWeightsPass
     }
     if (!refused.empty())
       return fail(refused);
+    if (mixed && embeddings &&
+        llvm::any_of(decisions, [](const sq::LayerDecision &layer) {
+          return layer.precision != sq::LayerPrecision::F32;
+        }))
+      func.walk(sq::quantizeTables);
     sq::setLayerDecisions(func, decisions);
   }
 
@@ -139,14 +162,26 @@ struct CompressWeightsPass
   /// Compresses the weight, or says in `decision` why not.
   sq::Status compress(sq::LinearOp op, sq::LayerDecision &decision,
                       const TensorStats *found, sq::WeightScheme scheme,
-                      const sq::CompressOptions &options,
+                      sq::CompressOptions options,
                       const sq::PrecisionPolicy &policy) {
     if (const sq::Plan::Line *planned = policy.planned(decision)) {
       if (planned->precision == sq::LayerPrecision::F32) {
         decision.why = "the plan says so";
         return {};
       }
+      if (mixed) {
+        scheme = sq::WeightScheme{planned->precision};
+        scheme.group = planned->group.value_or(
+            scheme.isSymmetric() ? sq::WeightScheme::kSymmetricGroup
+                                 : sq::WeightScheme::kGroup);
+        options.outliers = planned->outliers.value_or(0);
+        decision.group = planned->group;
+        decision.outliers = planned->outliers;
+      }
       scheme.precision = planned->precision;
+    } else if (mixed) {
+      decision.why = "no line of the plan is about it";
+      return {};
     }
     std::vector<float> weight;
     const char *why = whyFloat(op, weight);

@@ -7,6 +7,7 @@
 
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/quantization/StoredSize.h"
 #include "lib/quantizer/Extraction.h"
 #include "lib/quantizer/FitLevels.h"
 
@@ -171,10 +172,7 @@ private:
                   : scheme.isSymmetric() ? GridKind::Symmetric
                                          : GridKind::Uniform;
     format.group = scheme.isTable() ? 0 : scheme.group;
-    constexpr double kMostBits = 0.1; // of a table, a weight
-    bool isLarge = 16.0 * (1 << format.bits) > kMostBits * k;
-    bool ofBytes =
-        options.tables == "int8" || (options.tables == "auto" && isLarge);
+    bool ofBytes = tableInBytes(options.tables, 1 << format.bits, k);
     format.entries =
         scheme.isTable() && ofBytes ? EntryType::I8 : EntryType::F16;
     return format;

@@ -117,6 +117,9 @@ void sq::setLayerDecisions(func::FuncOp main, ArrayRef<LayerDecision> layers) {
       writer.add("weight", StringRef(layer.weight));
     writer.add(layer.shape);
     writer.add("precision", precisionName(layer.precision));
+    if (layer.group)
+      writer.add("group", *layer.group);
+    writer.add("outliers", layer.outliers);
     if (!layer.why.empty())
       writer.add("why", StringRef(layer.why));
     if (layer.input) {
@@ -158,6 +161,9 @@ std::vector<LayerDecision> sq::layerDecisions(func::FuncOp main) {
     layer.weight = reader.text("weight");
     layer.shape = reader.shape();
     layer.precision = findPrecision(reader.text("precision")).value_or(LayerPrecision::F32);
+    if (entry.contains("group"))
+      layer.group = reader.integer("group");
+    layer.outliers = reader.real("outliers");
     layer.why = reader.text("why");
     if (auto scale = reader.real("scale"))
       layer.input = InputRange{*reader.real("low"), *reader.real("high"), *scale, reader.integer("zero"), reader.real("alpha")};
@@ -197,6 +203,13 @@ std::vector<std::pair<LayerShape, LayerTimes>> sq::takeMeasuredTimes(func::FuncO
   return measured;
 }
 
+void sq::setPlan(func::FuncOp main, StringRef text) { main->setAttr(kPlan, StringAttr::get(main.getContext(), text)); }
+
+std::optional<std::string> sq::planOf(func::FuncOp main) {
+  auto text = main->getAttrOfType<StringAttr>(kPlan);
+  return text ? std::optional(text.str()) : std::nullopt;
+}
+
 std::string sq::planText(ArrayRef<LayerDecision> layers) {
   std::string text = "# PATTERN = PRECISION, the last line that matches a layer counts; sq-compile --plan reads it.\n";
   for (const LayerDecision &layer : layers) {
@@ -209,7 +222,10 @@ std::string sq::planText(ArrayRef<LayerDecision> layers) {
       why += llvm::formatv(", {0:f3} bits a weight, {1}", layer.compressed->bitsPerWeight, layer.compressed->format);
     if (!layer.why.empty())
       why += "; " + layer.why;
-    text += planLine(layer.name, layer.precision, why);
+    LayerFormat format(layer.precision);
+    format.group = layer.group;
+    format.outliers = layer.outliers;
+    text += planLine(layer.name, format, why);
   }
   return text;
 }

@@ -34,6 +34,8 @@ struct LayerDecision {
   std::string weight;             // its initialiser's name; empty: unknown
   LayerShape shape;
   LayerPrecision precision = LayerPrecision::F32;
+  std::optional<int64_t> group;   // as a plan of several precisions has them (lib/quantization/Plan.h)
+  std::optional<double> outliers;
   std::string why; // it stays in float, or is not in float although it might be; empty: nothing to say
   std::optional<InputRange> input; // none as well where each row has its own
   std::optional<CompressedSize> compressed;
@@ -54,6 +56,15 @@ std::vector<LayerDecision> layerDecisions(mlir::func::FuncOp main);
 void setMeasuredTimes(mlir::func::FuncOp main, llvm::ArrayRef<LayerShape> shapes, llvm::ArrayRef<LayerTimes> times);
 /// Finds them, and takes them from the function.
 std::vector<std::pair<LayerShape, LayerTimes>> takeMeasuredTimes(mlir::func::FuncOp main);
+
+/// A plan as a text, in the attribute kPlan, which goes before files of plans.
+inline constexpr char kPlan[] = "sq.plan";
+void setPlan(mlir::func::FuncOp main, llvm::StringRef text);
+std::optional<std::string> planOf(mlir::func::FuncOp main);
+
+/// Under what name statistics know the input of a linear layer that is still in float: an attribute of the op, for a pass that
+/// comes after one that has changed the ops around it.
+inline constexpr char kInputStats[] = "sq.input_stats";
 
 /// The plan that makes these decisions again, whatever made them.
 std::string planText(llvm::ArrayRef<LayerDecision> layers);

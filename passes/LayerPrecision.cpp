@@ -3,28 +3,43 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/quantization/WeightScheme.h"
 #include "lib/support/TimeText.h"
 
 using namespace mlir;
 using namespace sq;
 
-Status PrecisionPolicy::readPlan(const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
-                                 bool forWeights) {
-  if (path.empty())
+/// Null when what the line says can be made.
+static const char *whyNotMade(const Plan::Line &line, PlanUse use) {
+  bool isFloat = line.precision == LayerPrecision::F32, isInt = isInteger(line.precision);
+  bool isOfCodes = isOfWeights(line.precision) && precisionBits(line.precision) <= 4;
+  switch (use) {
+  case PlanUse::Int8:
+    return (isFloat || isInt) && line.isPlain() ? nullptr : "--quant=int8, which makes layers int8 (or int2 to int7) or leaves them in f32";
+  case PlanUse::Weights:
+    // What --weights makes is its own business, but for what its flags say.
+    return (isFloat || isOfCodes) && line.isPlain()
+               ? nullptr
+               : "--weights, which makes weights of 2, 3 or 4 bits with the groups and outliers of its flags or leaves them in f32";
+  case PlanUse::Mixed:
+    if (line.outliers && isOfCodes && !WeightScheme{line.precision}.isTable())
+      return "sq-compile, which keeps weights apart beside tables (lut) only";
+    return isFloat || isInt || isOfCodes ? nullptr : "sq-compile, which has no kernel for it; f32, int8, and weights of 2, 3 or 4 bits";
+  }
+  llvm_unreachable("all uses are known");
+}
+
+Status PrecisionPolicy::readPlan(func::FuncOp main, const std::string &path, ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
+                                 PlanUse use) {
+  std::optional<std::string> text = planOf(main);
+  if (!text && path.empty())
     return {};
-  if (Status status = Plan::read(path, plan); !status.ok())
+  if (Status status = text ? Plan::parse(*text, "plan", plan) : Plan::read(path, plan); !status.ok())
     return status;
   std::string message;
-  for (const Plan::Line &line : plan.lines) {
-    // What --weights makes is its own business, but for what a line cannot say yet.
-    bool isMade = line.precision == LayerPrecision::F32 || (forWeights ? isOfWeights(line.precision) : isInteger(line.precision));
-    if (forWeights && (line.precision == LayerPrecision::Rtn6 || line.precision == LayerPrecision::Rtn8))
-      isMade = false;
-    if (!isMade || !line.isPlain())
-      message += llvm::formatv("{0}{1}:{2}: {3} is not for {4}", message.empty() ? "" : "\n", plan.path(), line.number, line.text(),
-                               forWeights ? "--weights, which makes weights of 2, 3 or 4 bits with the groups and outliers of its flags or leaves them in f32"
-                                          : "--quant=int8, which makes layers int8 (or int2 to int7) or leaves them in f32");
-  }
+  for (const Plan::Line &line : plan.lines)
+    if (const char *why = whyNotMade(line, use))
+      message += llvm::formatv("{0}{1}:{2}: {3} is not for {4}", message.empty() ? "" : "\n", plan.path(), line.number, line.text(), why);
   if (!message.empty())
     return Status::refused(message);
   std::vector<LayerNames> names;

@@ -6,15 +6,18 @@
 
 namespace sq {
 
+/// What a plan is read for: --quant=int8 takes int8 and f32, --weights what isOfWeights and f32, a mixture of both all of
+/// these, with groups and outliers.
+enum class PlanUse { Int8, Weights, Mixed };
+
 class PrecisionPolicy {
 public:
   double minSqnr = 0;            // in dB
   std::optional<LevelCost> cost; // none: times are not compared unless they were measured
 
-  /// Reads the plan, unless `path` is empty; `layers` are those of the model. `forWeights`: it may say f32 and what
-  /// isOfWeights, else f32 and what isInteger.
-  Status readPlan(const std::string &path, llvm::ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
-                  bool forWeights = false);
+  /// Reads the plan that `main` has (setPlan), or else the file, unless `path` is empty; `layers` are those of the model.
+  Status readPlan(mlir::func::FuncOp main, const std::string &path, llvm::ArrayRef<std::pair<LinearOp, LayerDecision>> layers,
+                  PlanUse use);
   /// Takes the times that were measured from the function.
   void takeTimes(mlir::func::FuncOp main);
 

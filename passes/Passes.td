@@ -250,7 +250,8 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     one without outliers, without refinement and without weighting, and the best of these is taken. With `sensitivity` squared
     gradients, moved towards what their row and column say of them (lib/quantizer/Damping.h), weight the k-means of what is not
     refined, choose outliers, and say how much an output channel counts in such comparisons, which then also know tables weighted by
-    `stats` alone and outliers by magnitude alone. A bias takes up what the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`.
+    `stats` alone and outliers by magnitude alone. A bias takes up what the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`. A plan may also be in the
+    attribute `sq.plan` of the function, as a text.
 
     With tables the layer becomes a product by codes, `sq.lut_matmul` or with outliers `sq.dense_and_sparse_matmul`. Groups
     have no kernel: their decoded f32 weight takes the place of the constant, so that the program computes what it would with
@@ -280,6 +281,11 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
            "gptq (default): fitted to second moments where stats have them; nearest">,
     Option<"plan", "plan", "std::string", /*default=*/"\"\"",
            "file with the scheme of layers, `PATTERN = f32|lut4|...` a line (lib/quantization/Plan.h)">,
+    Option<"mixed", "mixed", "bool", /*default=*/"false",
+           "only what the plan says is compressed, with the groups and outliers that its lines have; lines of int8 are for sq-quantize, "
+           "which comes first; tables of embeddings become bytes when any layer is not f32 (default: false)">,
+    Option<"embeddings", "embeddings", "bool", /*default=*/"true", "with mixed: their tables, too (default: true)">,
+    Option<"rounds", "rounds", "int", /*default=*/"8", "of tables and codes, at most (default: 8, fewer for large models)">,
     Option<"threads", "threads", "int", /*default=*/"0", "to use (default: 0, all cores); the result does not depend on it">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
@@ -306,7 +312,7 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     A layer stays in float when it is expected to keep less than `min-sqnr` of its result
     (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
     function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
-    A warning then says so. What `plan` says of a layer goes before both; `int2` to `int7` there are weights of fewer values in
+    A warning then says so. What `plan` (or a text in the attribute `sq.plan` of the function) says of a layer goes before both; `int2` to `int7` there are weights of fewer values in
     the same bytes and products, with as few storage values in their type. The attribute `sq.layers` of the
     function holds for each layer what was decided, and why.
 
@@ -329,6 +335,9 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
            "of weights: nearest, or gptq, which needs second moments in the statistics and is nearest without">,
     Option<"plan", "plan", "std::string", /*default=*/"\"\"",
            "file with the precision of layers, `PATTERN = int8|f32` a line (lib/quantization/Plan.h)">,
+    Option<"mixed", "mixed", "bool", /*default=*/"false",
+           "only layers that the plan says to be int8 are; what else it says, and tables of embeddings, are for sq-compress-weights, which "
+           "comes next (default: false)">,
     Option<"attention", "attention", "bool", /*default=*/"true", "in 8 bits between such layers, where that is possible (default: true)">,
     Option<"minSqnr", "min-sqnr", "double", /*default=*/"kMinLayerSqnr",
            "in dB (default 10): a layer that is expected to have less stays in float">,

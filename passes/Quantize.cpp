@@ -163,13 +163,17 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     policy.takeTimes(func);
     if (!level.empty() && !(policy.cost = sq::levelCost(level)))
       return fail("level=" + level + " is no CPU level");
-    if (sq::Status status = policy.readPlan(plan, layers); !status.ok())
+    if (sq::Status status = policy.readPlan(func, plan, layers, mixed ? sq::PlanUse::Mixed : sq::PlanUse::Int8); !status.ok())
       return fail(status.message);
-    func.walk(sq::quantizeTables);
+    if (!mixed)
+      func.walk(sq::quantizeTables);
     // Before the first is rewritten: layers read what others compute.
     std::vector<const TensorStats *> inputs;
-    for (auto &[op, decision] : layers)
+    for (auto &[op, decision] : layers) {
       inputs.push_back(observed.lookup(sq::throughReshapes(op.getX())));
+      if (mixed && inputs.back())
+        op->setAttr(sq::kInputStats, StringAttr::get(&getContext(), nameOf(read, inputs.back())));
+    }
     std::vector<sq::AttentionCandidate> attentions;
     func.walk([&](sq::AttentionOp op) {
       auto seen = [&](Value v) { return observed.lookup(sq::throughReshapes(v)); };
@@ -213,6 +217,10 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     sq::setLayerDecisions(func, decisions);
   }
 
+  static StringRef nameOf(const sq::calibration::Stats &stats, const TensorStats *tensor) {
+    return llvm::find_if(stats.tensors, [&](const auto &entry) { return &entry.second == tensor; })->first;
+  }
+
   /// A candidate when the layer can be in 8 bits; otherwise `decision` says why not.
   sq::Status examine(sq::LinearOp op, sq::LayerDecision &decision, const TensorStats *found, const sq::PrecisionPolicy &policy,
                      std::optional<Candidate> &candidate) {
@@ -223,6 +231,9 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       decision.why = "the model has it in 8 bits";
       return policy.refuse(decision, sq::LayerPrecision::F32, decision.why);
     }
+    const sq::Plan::Line *planned = policy.planned(decision);
+    if (mixed && (!planned || !sq::isInteger(planned->precision)))
+      return {};
     std::vector<float> weight = sq::floatsOf(op.getWeight());
     if (const char *why = whyFloat(op, found, weight, activations == "dynamic")) {
       decision.why = why;
@@ -230,7 +241,6 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
       const sq::Plan::Line *planned = policy.planned(decision);
       return policy.refuse(decision, planned ? planned->precision : sq::LayerPrecision::Int8, why);
     }
-    const sq::Plan::Line *planned = policy.planned(decision);
     if (planned && planned->precision == sq::LayerPrecision::F32) {
       decision.why = "the plan says so";
       return {};

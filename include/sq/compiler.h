@@ -60,6 +60,35 @@ struct GradientOptions {
   bool products = false;
 };
 
+/// A way to keep a linear layer, to be timed: `format` as plans have it (lib/quantization/Plan.h).
+struct LayerToTime {
+  LayerShape shape;
+  std::string format; // "f32", "int8", "lut4", "lut3+0.45%"
+};
+
+/// Budgets for sq to choose the precision of linear layers within (lib/assign); what is to be measured for that, the caller
+/// brings.
+struct BitTargets {
+  std::optional<double> bytes;         // of all weights in the artifact
+  std::optional<double> bitsPerWeight; // of the linear layers, as the report counts them
+  std::optional<double> bops;          // bit operations of a run with `dims`
+  std::optional<double> seconds;       // of a run with `dims` and one thread
+  std::map<std::string, int64_t> dims; // by symbol; for the others a typical size
+  std::string outliers = "0.45%";      // of the choices that have some
+  std::string losses;                  // file of expected losses that emitLosses wrote; empty: `probe` measures them
+  std::string emitLosses;              // file that gets them
+  /// Instead of the best plan one to compare it with: "reversed" or "shuffled:SEED" sensitivities (lib/assign/Losses.h).
+  std::string control;
+  /// The increase of the model's loss by a plan, a text of lib/quantization/Plan.h, over data; and what that is, in words.
+  std::function<CompileResult(const std::string &plan, double &loss, std::string &metric)> probe;
+  /// Seconds of each layer, and of the whole float model with `dims`.
+  std::function<CompileResult(const std::vector<LayerToTime> &layers, std::vector<double> &seconds, double &model)> time;
+  /// What takes long, and how far it is.
+  std::function<void(const std::string &what, size_t index, size_t count)> progress;
+
+  bool isAny() const { return bytes || bitsPerWeight || bops || seconds; }
+};
+
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
@@ -76,8 +105,13 @@ struct CompileOptions {
   std::string outliers = "0%";             // of `weights` "lut": a share that keeps 16 bits
   std::string sensitivity;                 // file of sq-sensitivity, for `weights`
   std::string tables = "auto";             // entries of `weights` "lut": "auto", "f16", "int8"
-  std::string plan;                        // file with the precision of layers, for "int8"; lib/quantization/Plan.h
-  std::string emitPlan;                    // file that gets the precision of every layer, for "int8"
+  /// File with the precision of layers; lib/quantization/Plan.h. With neither `quant` nor `weights` it alone decides, and
+  /// what it says nothing about stays in float.
+  std::string plan;
+  std::string planText;                    // the same as a text, which goes before the file
+  std::string emitPlan;                    // file that gets the precision of every layer
+  bool floatTables = false;                // with a plan alone: tables of embeddings stay in float whatever it says
+  BitTargets targets;                      // then `quant` and `weights` are empty, and `plan` fixes what it is about
   double minSqnr = kMinLayerSqnr;          // in dB; a layer that is expected to have less stays in float
   /// Measures layers of these shapes on this machine, for "int8": one that is slower in 8 bits stays in float. Null:
   /// sq's cost model has to do.

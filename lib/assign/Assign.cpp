@@ -21,8 +21,9 @@ static constexpr size_t kShownGroups = 3;
 Cost Budget::cost() const {
   switch (kind) {
   case Size:
-  case BitsPerWeight:
     return Cost::Bytes;
+  case BitsPerWeight:
+    return Cost::Counted;
   case Bops:
     return Cost::Bops;
   case Latency:

@@ -14,7 +14,7 @@ namespace sq::assign {
 
 struct Budget {
   enum Kind { Size, BitsPerWeight, Bops, Latency } kind;
-  double limit;     // bytes; bits (all bytes of the groups by their weights); bit operations; seconds
+  double limit;     // bytes; bits (counted bytes of the groups by their weights); bit operations; seconds
   double fixed = 0; // in the same unit: what the rest of the model takes of it; not of bits per weight
 
   Cost cost() const;
@@ -49,7 +49,7 @@ Assignment assignmentOf(llvm::ArrayRef<Group> groups, std::vector<int> chosen);
 /// The plan with least of a cost; of several such the one with least loss.
 Assignment leastOf(llvm::ArrayRef<Group> groups, Cost cost);
 
-/// All bytes of the groups by all weights.
+/// So many counted bytes of the groups by all weights.
 double bitsPerWeight(llvm::ArrayRef<Group> groups, double bytes);
 /// `value` of the unit of a budget, for people: "12.5 MB", "3.50 bits per weight", "116 GBOPs", "4.25 ms".
 std::string budgetText(Budget::Kind kind, double value);

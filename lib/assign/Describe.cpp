@@ -59,7 +59,7 @@ Status sq::assign::planText(const Solved &solved, std::string &text) {
   text = "# PATTERN = PRECISION, the last line that matches a layer counts; sq-compile --plan reads it.\n";
   text += formatv("# {0}: expected loss {1}, {2}, {3} bits per weight\n", statusText(result),
                   format("%.6g", result.loss), budgetText(Budget::Size, result.cost(Cost::Bytes)),
-                  format("%.4f", bitsPerWeight(solved.groups, result.cost(Cost::Bytes))));
+                  format("%.4f", bitsPerWeight(solved.groups, result.cost(Cost::Counted))));
   for (const Budget &budget : solved.budgets)
     text += formatv("# budget: {0}\n", budgetText(budget.kind, budget.limit));
   if (!solved.metric.empty()) {
@@ -86,7 +86,7 @@ std::string sq::assign::assignmentTable(const Solved &solved) {
       formatv("Assignment of bits: {0}, expected loss {1}", statusText(result), format("%.6g", result.loss));
   text += solved.metric.empty() ? "\n" : " (" + solved.metric + ")\n";
   text += formatv("{0}, {1:f4} bits per weight, {2}, {3}\n", budgetText(Budget::Size, result.cost(Cost::Bytes)),
-                  bitsPerWeight(solved.groups, result.cost(Cost::Bytes)),
+                  bitsPerWeight(solved.groups, result.cost(Cost::Counted)),
                   budgetText(Budget::Bops, result.cost(Cost::Bops)), timeText(result.cost(Cost::Seconds)));
   for (const Budget &budget : solved.budgets)
     text += formatv("budget {0}: {1:f2} % of it used\n", budgetText(budget.kind, budget.limit),
@@ -110,7 +110,8 @@ std::string sq::assign::assignmentTable(const Solved &solved) {
 static json::Object costsJson(const double (&costs)[kNumCosts]) {
   return json::Object{{"bytes", costs[static_cast<int>(Cost::Bytes)]},
                       {"bops", costs[static_cast<int>(Cost::Bops)]},
-                      {"seconds", costs[static_cast<int>(Cost::Seconds)]}};
+                      {"seconds", costs[static_cast<int>(Cost::Seconds)]},
+                      {"counted_bytes", costs[static_cast<int>(Cost::Counted)]}};
 }
 
 static json::Object choiceJson(const Choice &choice) {
@@ -127,7 +128,7 @@ json::Value sq::assign::assignmentJson(const Solved &solved) {
   const Assignment &result = solved.result;
   json::Object totals = costsJson(result.costs);
   totals["loss"] = result.loss;
-  totals["bits_per_weight"] = bitsPerWeight(solved.groups, result.cost(Cost::Bytes));
+  totals["bits_per_weight"] = bitsPerWeight(solved.groups, result.cost(Cost::Counted));
   totals["computed_time"] = result.computedTime;
   json::Array budgets, layers;
   static constexpr StringRef kKinds[] = {"size", "bpw", "bops", "latency"};
@@ -169,14 +170,18 @@ static std::optional<std::vector<int>> everywhere(ArrayRef<Group> groups, String
 
 FrontPicture sq::assign::frontPicture(const Solved &solved, const Front &front, Cost cost) {
   FrontPicture picture;
-  static constexpr struct {
+  const double bitsOfByte = bitsPerWeight(solved.groups, 1);
+  const struct {
     const char *label;
     double unit;
-  } kAxes[kNumCosts] = {{"size (MB)", 1e6}, {"bit operations (GBOPs)", 1e9}, {"time (ms)", 1e-3}};
+  } kAxes[kNumCosts] = {{"size (MB)", 1e6},
+                        {"bit operations (GBOPs)", 1e9},
+                        {"time (ms)", 1e-3},
+                        {"bits per weight", bitsOfByte > 0 ? 1 / bitsOfByte : 1}};
   const auto &axis = kAxes[static_cast<int>(cost)];
   double fixed = 0;
   for (const Budget &budget : solved.budgets)
-    if (budget.cost() == cost && budget.kind != Budget::BitsPerWeight)
+    if (budget.cost() == cost)
       fixed = budget.fixed;
   for (const Budget &budget : solved.budgets)
     if (budget.cost() == cost) {

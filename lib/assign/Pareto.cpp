@@ -188,7 +188,11 @@ std::vector<size_t> sq::assign::samplesOf(ArrayRef<Assignment> points, Cost cost
 }
 
 std::string sq::assign::frontTable(ArrayRef<Group> groups, ArrayRef<Assignment> points, Cost cost) {
-  Budget::Kind kind = cost == Cost::Bytes ? Budget::Size : cost == Cost::Bops ? Budget::Bops : Budget::Latency;
+  const bool isCounted = cost == Cost::Counted;
+  Budget::Kind kind = cost == Cost::Bytes  ? Budget::Size
+                      : cost == Cost::Bops ? Budget::Bops
+                      : isCounted          ? Budget::BitsPerWeight
+                                           : Budget::Latency;
   std::string text;
   for (const Assignment &point : points) {
     double all = 0;
@@ -199,9 +203,9 @@ std::string sq::assign::frontTable(ArrayRef<Group> groups, ArrayRef<Assignment> 
       weights[{-choice.weightBits, choice.name}] += group.elements;
       all += group.elements;
     }
-    text += budgetText(kind, point.cost(cost));
-    if (all > 0)
-      text += formatv("  {0:f4} bits per weight", bitsPerWeight(groups, point.cost(Cost::Bytes)));
+    text += budgetText(kind, isCounted ? bitsPerWeight(groups, point.cost(cost)) : point.cost(cost));
+    if (all > 0 && !isCounted)
+      text += formatv("  {0:f4} bits per weight", bitsPerWeight(groups, point.cost(Cost::Counted)));
     text += formatv("  loss {0}", format("%.6g", point.loss));
     for (const auto &[key, count] : weights)
       if (count > 0)

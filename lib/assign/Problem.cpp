@@ -15,7 +15,7 @@ using namespace llvm;
 using namespace sq;
 using namespace sq::assign;
 
-static constexpr StringRef kCostNames[kNumCosts] = {"size", "bit operations", "time"};
+static constexpr StringRef kCostNames[kNumCosts] = {"size", "bit operations", "time", "counted size"};
 
 static Status checkLayer(const Layer &layer) {
   if (layer.choices.empty())
@@ -73,7 +73,7 @@ static Status addChoices(ArrayRef<Layer> layers, Group &group) {
       sum.loss += std::max(choice->loss, 0.0);
       bool isStoredHere = layers[i].storage.empty() || stored.insert(layers[i].storage).second;
       for (int k = 0; k < kNumCosts; ++k)
-        if (k != static_cast<int>(Cost::Bytes) || isStoredHere)
+        if ((k != static_cast<int>(Cost::Bytes) && k != static_cast<int>(Cost::Counted)) || isStoredHere)
           sum.costs[k] += choice->costs[k];
       sum.isTimed &= choice->isTimed;
     }

@@ -12,9 +12,10 @@
 
 namespace sq::assign {
 
-/// What a choice costs, and what a budget can be of.
-enum class Cost { Bytes, Bops, Seconds };
-inline constexpr int kNumCosts = 3;
+/// What a choice costs, and what a budget can be of. Bytes are those of the artifact, whose kernels pad and round what they
+/// store; Counted is what the weight needs (codes, tables, scales, sparse part), which bits per weight are of.
+enum class Cost { Bytes, Bops, Seconds, Counted };
+inline constexpr int kNumCosts = 4;
 
 /// A way to keep a layer, as far as there is a kernel for it.
 struct Choice {
@@ -22,7 +23,7 @@ struct Choice {
   double weightBits = 0;        // what it counts with among equals, not its size
   double activationBits = 0;    // the same
   double loss = 0;              // expected increase of the loss, in one unit for all layers
-  double costs[kNumCosts] = {}; // bytes of the weight with all that belongs to it, bit operations, seconds
+  double costs[kNumCosts] = {}; // by Cost: bytes of the weight with all that belongs to it, ...
   bool isTimed = true;          // the seconds were measured, not computed
 
   double cost(Cost kind) const { return costs[static_cast<int>(kind)]; }
@@ -33,7 +34,7 @@ struct Layer {
   std::string name;
   /// Layers with the same one get the same choice: what a kernel call, or the bits of an input, joins.
   std::string tie;
-  /// Of the weight. Layers with the same one are tied, and its bytes and elements count once.
+  /// Of the weight. Layers with the same one are tied, and its bytes (of both kinds) and elements count once.
   std::string storage;
   int64_t elements = 0;        // of the weight
   std::vector<Choice> choices; // a single one: it is fixed

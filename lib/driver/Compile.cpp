@@ -19,6 +19,7 @@
 #include "codegen/host/EmitObject.h"
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/driver/Artifact.h"
+#include "lib/driver/AssignBits.h"
 #include "lib/calibration/StatsFile.h"
 #include "lib/driver/Manifest.h"
 #include "lib/driver/ModelHash.h"
@@ -111,14 +112,15 @@ struct Compiler {
   MLIRContext &context;
   Messages &messages;
   const std::string &path;
-  std::vector<LayerDecision> layers = {}; // of --quant
+  std::vector<LayerDecision> layers = {}; // of --quant, --weights, plans
+  std::optional<AssignedBits> assigned = std::nullopt;
   int phase = 0;
-  static constexpr int kPhases = 7;
+  int phases() const { return options.targets.isAny() ? 8 : 7; }
 
   void begin(const char *name) {
     ++phase;
     if (options.progress)
-      options.progress(name, phase, kPhases);
+      options.progress(name, phase, phases());
   }
 
   CompileResult fail(ExitCode code, const llvm::Twine &fallback) {
@@ -272,6 +274,7 @@ struct Compiler {
     QuantizePassOptions pass;
     pass.stats = options.stats;
     pass.plan = options.plan;
+    pass.mixed = isMixed();
     pass.minSqnr = options.minSqnr;
     pass.activations = options.activations;
     pass.attention = !options.floatAttention && !isExported(); // ONNX has no such attention
@@ -289,13 +292,16 @@ struct Compiler {
   /// Weights of linear layers to few bits.
   CompileResult compressWeights(ModuleOp module) {
     CompressWeightsPassOptions pass;
-    pass.weights = options.weights;
+    if (!options.weights.empty())
+      pass.weights = options.weights;
     pass.outliers = options.outliers;
     pass.tables = options.tables;
     pass.sensitivity = options.sensitivity;
     pass.stats = options.stats;
     pass.rounding = options.rounding;
     pass.plan = options.plan;
+    pass.mixed = isMixed();
+    pass.embeddings = !options.floatTables;
     pass.threads = options.threads;
     if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass)); })))
       return fail(ExitCode::Refused, "the weights could not be compressed");
@@ -303,11 +309,51 @@ struct Compiler {
     return {};
   }
 
+  /// A plan alone says what linear layers are kept as.
+  bool isMixed() const {
+    return options.quant.empty() && options.weights.empty() && (!options.plan.empty() || !options.planText.empty() || options.targets.isAny());
+  }
+
+  /// To the rest of the compile a plan that sq has made is one that it was given.
+  CompileResult followPlan(ModuleOp module, const calibration::ModelHash &model) {
+    auto main = *module.getOps<func::FuncOp>().begin();
+    std::string text = options.planText;
+    if (options.targets.isAny()) {
+      begin("assign bits");
+      assigned.emplace();
+      if (CompileResult r = assignBits(module, {options, model, [&](ModuleOp copy) { return toBuffers(copy); }}, *assigned); r.code != ExitCode::Done)
+        return fail(r.code, r.message);
+      text = assigned->plan;
+    }
+    Plan plan;
+    Status status = text.empty() ? Plan::read(options.plan, plan) : Plan::parse(text, "plan", plan);
+    if (!status.ok())
+      return fail(status.code, status.message);
+    if (!text.empty())
+      setPlan(main, text);
+    // Bytes first: what they read has to be as calibration saw it.
+    bool anyBytes = llvm::any_of(plan.lines, [](const Plan::Line &line) { return isInteger(line.precision); });
+    if (anyBytes && options.stats.empty() && options.activations != "dynamic")
+      return fail(ExitCode::Refused, "the plan has layers in int8, which need --calib=DIR, samples, or a file that sq-calibrate wrote");
+    if (anyBytes)
+      if (CompileResult r = quantize(module); r.code != ExitCode::Done)
+        return r;
+    CompileResult done = compressWeights(module);
+    main->removeAttr(kPlan);
+    return done;
+  }
+
+  LogicalResult toBuffers(ModuleOp module) {
+    return run(module, [&](OpPassManager &pm) {
+      buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs(), byteProducts(), codedActivations());
+    });
+  }
+
   /// Last of all, so that it is there only when the rest is.
   CompileResult writePlan(CompileResult done) {
     if (done.code != ExitCode::Done || options.emitPlan.empty())
       return done;
-    std::string text = planText(layers);
+    std::string text = assigned ? assigned->plan : planText(layers);
     if (Status status = writeFile(options.emitPlan, {{text.data(), text.size()}}); !status.ok())
       return fail(status.code, status.message);
     return done;
@@ -326,6 +372,9 @@ struct Compiler {
     if (!options.sensitivity.empty())
       if (CompileResult r = checkSensitivity(*module); r.code != ExitCode::Done)
         return r;
+    calibration::ModelHash model;
+    if (options.targets.isAny())
+      model = hashModel(*module);
     if (failed(applyShapes(*module, options.shape)))
       return fail(ExitCode::Refused, "--shape does not fit the model");
     if (options.emit == "onnx")
@@ -373,6 +422,9 @@ struct Compiler {
     if (!options.weights.empty())
       if (CompileResult r = compressWeights(*module); r.code != ExitCode::Done)
         return r;
+    if (isMixed())
+      if (CompileResult r = followPlan(*module, model); r.code != ExitCode::Done)
+        return r;
     if (options.quant == "int-only")
       layers = layerDecisions(*module->getOps<func::FuncOp>().begin());
     if (options.inspect)
@@ -389,9 +441,7 @@ struct Compiler {
       return {}; // a plan was asked for
 
     begin("optimise");
-    if (failed(run(*module, [&](OpPassManager &pm) {
-          buildGraphToBuffers(pm, weightPrecision(), panelColumns(), inPairs(), byteProducts(), codedActivations());
-        })))
+    if (failed(toBuffers(*module)))
       return fail(isRefused(*module) ? ExitCode::Refused : ExitCode::Defect, "the model could not be bufferized");
 
     return generate(*module);
@@ -461,6 +511,7 @@ struct Compiler {
       // Scratch memory differs by level.
       Report report(path, levels, std::move(variants[typicalTarget(targets)].schedule), spec.manifest, spec.weightsSize);
       report.setLayers(layers);
+      report.assigned = assigned;
       for (const std::string &file : options.reports)
         if (llvm::Error error = writeReport(report, file))
           return fail(ExitCode::Lacking, llvm::toString(std::move(error)));

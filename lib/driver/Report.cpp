@@ -160,8 +160,11 @@ std::string sq::precisionSummary(ArrayRef<LayerDecision> layers) {
     std::string fewer = bits < 8 * ofBytes ? formatv(", weights of {0:f2} bits on average", bits / ofBytes).str() : "";
     return formatv("{0} of {1} in int8{2}", bytes, layers.size(), fewer);
   }
-  return formatv("weights of {0} of {1} compressed, {2:f3} bits a weight, {3}", compressed, layers.size(), 8 * stored / weights,
-                 withUnit(stored, "B"));
+  std::string text = formatv("weights of {0} of {1} compressed, {2:f3} bits a weight, {3}", compressed, layers.size(), 8 * stored / weights,
+                             withUnit(stored, "B"));
+  if (bytes)
+    text += formatv("; {0} in int8", bytes);
+  return text;
 }
 
 MemoryUse Report::use(const DimChoice &dims) const {
@@ -357,6 +360,8 @@ void sq::writeReportJson(const Report &report, raw_ostream &os) {
                       {"typical", memory(report, report.typical)}};
   if (!report.layers.empty())
     object["layers"] = layersOf(report);
+  if (report.assigned)
+    object["assignment"] = report.assigned->json;
   if (report.largest)
     object["largest"] = memory(report, *report.largest);
   os << formatv("{0:2}\n", json::Value(std::move(object)));

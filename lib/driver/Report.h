@@ -6,6 +6,7 @@
 
 #include "codegen/host/Neighbours.h"
 #include "lib/driver/Artifact.h"
+#include "lib/driver/AssignBits.h"
 #include "passes/LayerDecisions.h"
 
 namespace sq {
@@ -44,7 +45,8 @@ struct Report {
   std::vector<Neighbours> neighbours;
   std::vector<int> weights;     // buffers, the largest first
   int64_t weightBytes;
-  std::vector<LayerDecision> layers; // of --quant, in the model's order
+  std::vector<LayerDecision> layers; // of --quant, --weights and plans, in the model's order
+  std::optional<AssignedBits> assigned; // with budgets
   std::vector<int> layerKernels;     // the kernel that computes each; -1: none is known
   DimChoice typical;
   std::optional<DimChoice> largest; // when every dim has an upper bound

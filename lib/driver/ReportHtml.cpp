@@ -69,6 +69,13 @@ struct Page {
     os << "</tbody></table>\n";
   }
 
+  void assignment() {
+    if (!report.assigned)
+      return;
+    os << "<h2>Bits within budgets</h2>" << report.assigned->svg << "<pre>" << htmlEscaped(report.assigned->table)
+       << "</pre><h3>Best plans for other budgets</h3><pre>" << htmlEscaped(report.assigned->front) << "</pre>\n";
+  }
+
   void notFused() {
     os << "<h2>Not fused</h2><p>Pairs of kernels with a buffer between them.</p>"
           "<table><tr><th>from<th>to<th class=n>bytes<th>why</tr>\n";
@@ -144,6 +151,7 @@ void sq::writeReportHtml(const Report &report, raw_ostream &os) {
   page.summary();
   page.kernels();
   page.layers();
+  page.assignment();
   page.notFused();
   os << formatv("<h2>Memory</h2><p>Arena: <code>{0}</code> bytes.</p>\n",
                 htmlEscaped(report.schedule.arenaBytes.text()));

@@ -46,6 +46,12 @@ void writeLayers(const Report &report, raw_ostream &os) {
   }
 }
 
+/// What the budgets led to, and what others would.
+void writeAssignment(const Report &report, raw_ostream &os) {
+  if (report.assigned)
+    os << "\n" << report.assigned->table << "\nBest plans for other budgets\n" << report.assigned->front;
+}
+
 } // namespace
 
 void sq::writeReportText(const Report &report, raw_ostream &os) {
@@ -76,6 +82,7 @@ void sq::writeReportText(const Report &report, raw_ostream &os) {
   }
 
   writeLayers(report, os);
+  writeAssignment(report, os);
 
   os << "\nNot fused\n";
   MapVector<StringRef, std::vector<const Neighbours *>> byReason;

@@ -21,6 +21,15 @@ struct MeasureOptions {
 CompileResult measureLayers(const std::vector<LayerShape> &shapes, const MeasureOptions &options,
                             std::vector<LayerTimes> &times);
 
+/// The same for --target-latency: each layer in its format, "f32", "int8" (with bias) or tables (without). `activations` of
+/// products by codes, as in CompileOptions. Refused: formats that have no kernel.
+CompileResult measureFormats(const std::vector<LayerToTime> &layers, const MeasureOptions &options, const std::string &activations,
+                             std::vector<double> &seconds);
+
+/// The least time of a run of the float model with made-up inputs of one size, with one thread. `dims` has all symbols.
+CompileResult measureModel(const std::string &model, const std::map<std::string, int64_t> &dims, const MeasureOptions &options,
+                           double &seconds);
+
 } // namespace sq
 
 #endif

@@ -23,6 +23,7 @@
 #include "lib/driver/Shapes.h"
 #include "lib/measure/MeasureLayers.h"
 #include "lib/quantization/WeightScheme.h"
+#include "tools/sq-compile/Targets.h"
 
 using namespace llvm;
 using sq::ExitCode;
@@ -74,7 +75,7 @@ struct Options {
          cl::desc("of --quant=int8: int8 (default), products of bytes and an integer softmax between layers in 8 bits, where masks and "
                   "ranges allow it; float, as --emit=qdq-onnx has it in any case")};
   cl::opt<std::string> calib{"calib", cl::cat(category), cl::value_desc("DIR|STATS"),
-         cl::desc("where --quant has the ranges of activations from: samples that sq-calibrate takes, which "
+         cl::desc("where --quant, --weights, plans and budgets have the ranges and moments of activations from: samples that sq-calibrate takes, which "
                   "the model is then run on, or the file that it wrote")};
   cl::opt<std::string> weights{"weights", cl::cat(category), cl::value_desc("lut4|rtn4|gptq4|..."),
          cl::desc("weights of linear layers in 2 to 4 bits: lut4, lut3, lut2 with a table for each output channel; rtn4, rtn3, rtn2 "
@@ -90,11 +91,13 @@ struct Options {
          cl::desc("entries of the tables of --weights=lut...: f16; int8, with a scale for each table; auto (default): int8 "
                   "where f16 takes more than 0.1 bits a weight")};
   cl::opt<std::string> plan{"plan", cl::cat(category), cl::value_desc("FILE"),
-         cl::desc("the precision of linear layers with --quant=int8, as lines PATTERN = int8|f32 (or int2 to int7: weights of fewer bits, which run no faster here); a pattern is a name "
+         cl::desc("the precision of linear layers, as lines PATTERN = int8|f32|lut4|lut3+0.45%|... (or int2 to int7: int8 with "
+                  "fewer values of the weight, which runs no faster here); a pattern is a name "
                   "of --emit-plan or a glob (*attention*), the last line that matches counts. It goes before "
-                  "--min-sqnr and before times")};
+                  "--weights, before --min-sqnr, times and budgets. Without any of these it alone decides, and the other "
+                  "layers stay in float")};
   cl::opt<std::string> emitPlan{"emit-plan", cl::cat(category), cl::value_desc("FILE"),
-         cl::desc("write what --quant=int8 decided about each linear layer, and why, as a file for --plan. Works "
+         cl::desc("write what was decided about each linear layer, and why, as a file for --plan. Works "
                   "without -o")};
   cl::opt<double> minSqnr{"min-sqnr", cl::init(sq::kMinLayerSqnr), cl::cat(category), cl::value_desc("DB"),
          cl::desc("with --quant=int8 a linear layer whose result is expected to keep less than that in 8 bits stays in "
@@ -134,6 +137,7 @@ struct Options {
   cl::opt<std::string> maxMemory{"max-memory", cl::cat(category), cl::value_desc("SIZE"),
          cl::desc("refuse the model when what is in use and its weights exceed so many bytes (suffix K, M or G: "
                   "of 1024), as soon as that is known; no hard limit, as LLVM's needs are not foreseen")};
+  TargetFlags targets{category};
   cl::opt<std::string> progress{"progress", cl::init("auto"), cl::cat(category),
                                      cl::value_desc("auto|plain|json|none"),
                                      cl::desc("phases on stderr; auto: when it is a terminal")};
@@ -156,6 +160,31 @@ static bool parseSize(StringRef text, uint64_t &bytes) {
   return true;
 }
 
+/// A plan says what each layer is to be, or sq makes one.
+static bool isMixed(const Options &cli) {
+  return cli.quant.empty() && cli.weights.empty() && (cli.plan.getNumOccurrences() || cli.targets.isAny());
+}
+
+/// Empty, or which flags do not go with budgets.
+static std::string checkTargets(const Options &cli, bool isCuda) {
+  if (!cli.targets.isAny())
+    return "";
+  if (!cli.quant.empty() || !cli.weights.empty())
+    return "budgets (--target-...) leave the precision of each layer to sq; --quant and --weights exclude them, --plan fixes some layers";
+  if (isCuda)
+    return "budgets (--target-...) have no CUDA kernels to choose from yet; --target=host";
+  if (cli.precision != Precision::F32)
+    return "budgets (--target-...) know layers in float32 only; leave --precision out";
+  if (cli.model == "-")
+    return "budgets (--target-...) have the model run many times; give a file, not standard input";
+  if (cli.calib.empty())
+    return "budgets (--target-...) need --calib=DIR, samples that losses are measured on; with --target-data or --losses a file that sq-calibrate wrote will do";
+  if (cli.targets.losses.empty() && cli.targets.data.empty() && !sys::fs::is_directory(cli.calib))
+    return "--calib=" + cli.calib + " is a file of statistics: to measure losses budgets (--target-...) need samples; give --target-data=DIR, or "
+           "--losses=FILE that have been measured";
+  return "";
+}
+
 /// Statistics of the float model on the samples in `folder`, in a file that goes with `remover`.
 static sq::Status calibrateOn(const std::string &folder, const Options &cli, std::optional<FileRemover> &remover,
                               std::string &stats) {
@@ -173,7 +202,7 @@ static sq::Status calibrateOn(const std::string &folder, const Options &cli, std
   options.output = stats;
   if (cli.rounding == "nearest")
     options.momentRows = 0;
-  if (!cli.weights.empty()) {
+  if (!cli.weights.empty() || isMixed(cli)) {
     // Weights are all there is to fit: by every row, and compared by those of every eighth sample.
     options.momentRows = INT32_MAX;
     options.holdBack = 8;
@@ -291,10 +320,15 @@ int main(int argc, char **argv) {
     return usage("--activations=" + cli.activations + " is not known; int8, dynamic or f32");
   if (cli.attention != "int8" && cli.attention != "float")
     return usage("--attention=" + cli.attention + " is not known; int8 or float");
-  if (cli.attention.getNumOccurrences() && cli.quant != "int8")
+  bool mixed = isMixed(cli);
+  if (std::string wrong = cli.targets.parse(options.targets); !wrong.empty())
+    return usage(wrong);
+  if (std::string wrong = checkTargets(cli, !options.cuda.empty()); !wrong.empty())
+    return usage(wrong);
+  if (cli.attention.getNumOccurrences() && cli.quant != "int8" && !mixed)
     return usage("--attention is for --quant=int8");
   bool isDynamic = cli.activations == "dynamic";
-  if (isDynamic && cli.quant != "int8")
+  if (isDynamic && cli.quant != "int8" && !mixed)
     return usage("--activations=dynamic is of use with --quant=int8 only");
   if (cli.activations == "f32" && !cli.quant.empty())
     return usage("--quant=" + cli.quant + " makes activations integers; --activations=f32 is for products by codes");
@@ -311,8 +345,8 @@ int main(int argc, char **argv) {
   if (!cli.quant.empty() && cli.calib.empty() && !isDynamic)
     return usage("--quant=" + cli.quant + " needs --calib=DIR, samples, or a file that sq-calibrate wrote; "
                  "sq-calibrate --synthetic or --activations=dynamic do without samples");
-  if (cli.quant.empty() && cli.weights.empty() && !cli.calib.empty())
-    return usage("--calib is of use with --quant and --weights only");
+  if (cli.quant.empty() && cli.weights.empty() && !mixed && !cli.calib.empty())
+    return usage("--calib is of use with --quant, --weights, --plan and budgets only");
   if (!cli.weights.empty()) {
     sq::WeightScheme scheme;
     double percent = 0;
@@ -329,8 +363,20 @@ int main(int argc, char **argv) {
     for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.outliers, &cli.tables, &cli.sensitivity})
       if (option->getNumOccurrences() && !scheme.isTable())
         return usage("--" + option->ArgStr + " is for --weights=lut...");
+  } else if (mixed) {
+    double percent = 0;
+    if (std::string wrong = sq::parseShare(cli.outliers, percent); !wrong.empty())
+      return usage("--outliers: " + wrong);
+    if (cli.outliers.getNumOccurrences() && !cli.targets.isAny())
+      return usage("--outliers is for --weights=lut... and budgets; lines of a plan say it for themselves: lut4+0.45%");
+    if (cli.outliers.getNumOccurrences())
+      options.targets.outliers = cli.outliers;
+    if (cli.tables != "auto" && cli.tables != "f16" && cli.tables != "int8")
+      return usage("--tables=" + cli.tables + " is not known; auto, f16 or int8");
+    if (!options.cuda.empty())
+      return usage("a plan has no CUDA kernels yet; --target=host");
   } else if (cli.outliers.getNumOccurrences() || cli.tables.getNumOccurrences() || cli.sensitivity.getNumOccurrences()) {
-    return usage("--outliers, --tables and --sensitivity are for --weights=lut...");
+    return usage("--outliers, --tables and --sensitivity are for --weights=lut..., budgets and plans");
   }
   if (!cli.quant.empty() && !options.cuda.empty())
     return usage("--quant=" + cli.quant + " has no CUDA kernels yet; --target=host");
@@ -340,8 +386,8 @@ int main(int argc, char **argv) {
     return usage("--emit=" + cli.emit + " reads the model twice; give a file, not standard input");
   if (cli.rounding != "gptq" && cli.rounding != "nearest")
     return usage("--rounding=" + cli.rounding + " is not known; gptq or nearest");
-  if (cli.quant.empty() && cli.weights.empty() && cli.rounding.getNumOccurrences())
-    return usage("--rounding is of use with --quant and --weights only");
+  if (cli.quant.empty() && cli.weights.empty() && !mixed && cli.rounding.getNumOccurrences())
+    return usage("--rounding is of use with --quant, --weights, --plan and budgets only");
   options.quant = cli.quant;
   options.rounding = cli.rounding;
   options.activations = cli.activations;
@@ -351,8 +397,10 @@ int main(int argc, char **argv) {
   options.tables = cli.tables;
   options.sensitivity = cli.sensitivity;
   for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.plan, &cli.emitPlan})
-    if (option->getNumOccurrences() && cli.quant != "int8" && cli.weights.empty())
-      return usage("--" + option->ArgStr + " is for --quant=int8 and --weights");
+    if (option->getNumOccurrences() && cli.quant != "int8" && cli.weights.empty() && !mixed)
+      return usage("--" + option->ArgStr + " is for --quant=int8, --weights, plans and budgets");
+  if (cli.plan.getNumOccurrences() && cli.quant == "int-only")
+    return usage("--plan is for --quant=int8, --weights and budgets");
   for (cl::Option *option : std::initializer_list<cl::Option *>{&cli.minSqnr, &cli.measure})
     if (option->getNumOccurrences() && cli.quant != "int8")
       return usage("--" + option->ArgStr + " is for --quant=int8");
@@ -381,21 +429,27 @@ int main(int argc, char **argv) {
         errs() << formatv("[{0}/{1}] {2,7:f2}s {3}\n", index, count, seconds(), phase);
     };
 
+  sq::MeasureOptions measure;
+  measure.levels = options.levels;
+  measure.tile = options.tile;
+  measure.compileThreads = options.threads;
+  auto step = [&](const std::string &what, size_t index, size_t count) {
+    if (json)
+      errs() << formatv("{0}\n", json::Value(json::Object{{"phase", what}, {"index", int64_t(index + 1)}, {"count", int64_t(count)}, {"seconds", seconds()}}));
+    else
+      errs() << formatv("      {0,7:f2}s {1} of {2}: {3}\n", seconds(), index + 1, count, what);
+  };
+  if (shown) {
+    options.targets.progress = step;
+    measure.progress = [&](const sq::LayerShape &shape, size_t index, size_t count) {
+      if (json)
+        step("measure layers", index, count);
+      else
+        errs() << formatv("      {0,7:f2}s measure layer {1} of {2}: {3} x {4}\n", seconds(), index + 1, count, shape.k, shape.n);
+    };
+  }
   if (cli.measure)
     options.measureLayers = [&](const std::vector<sq::LayerShape> &shapes, std::vector<sq::LayerTimes> &times) {
-      sq::MeasureOptions measure;
-      measure.levels = options.levels;
-      measure.tile = options.tile;
-      measure.compileThreads = options.threads;
-      if (shown)
-        measure.progress = [&](const sq::LayerShape &shape, size_t index, size_t count) {
-          if (json)
-            errs() << formatv("{0}\n", json::Value(json::Object{{"phase", "measure layers"}, {"index", int64_t(index + 1)},
-                                                                {"count", int64_t(count)}, {"seconds", seconds()}}));
-          else
-            errs() << formatv("      {0,7:f2}s measure layer {1} of {2}: {3} x {4}\n", seconds(), index + 1, count, shape.k,
-                              shape.n);
-        };
       return sq::measureLayers(shapes, measure, times);
     };
   options.stats = cli.calib;
@@ -405,6 +459,10 @@ int main(int argc, char **argv) {
       errs() << "sq-compile: " << status.message << '\n';
       return static_cast<int>(status.code);
     }
+
+  sq::probe::Probe probe;
+  if (options.targets.isAny())
+    bringMeasurements(cli.model, cli.targets.data.empty() ? cli.calib : cli.targets.data, cli.targets, measure, probe, options);
 
   sq::CompileResult result = sq::compileFile(cli.model, options);
   if (result.code != ExitCode::Done) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/numerics/Divergence.h"
+
 namespace sq {
 
 int64_t argmax(const Tensor &t, int64_t begin, int64_t count) {
@@ -25,9 +27,16 @@ Status Similarity::add(const Tensor &output, int64_t first, int64_t skip, const 
   int64_t width = output.shape.size() > 1 ? output.shape.back() : 1;
   if (perSample == 0)
     return Status::refused("output '" + output.name + "' is empty");
+  std::vector<float> row(withKl ? width : 0), referenceRow(row.size());
   for (int64_t s = skip; s < samples; ++s)
     for (int64_t at = 0; at < perSample; at += width) {
       int64_t x = s * perSample + at, ref = (first + s) * perSample + at;
+      for (size_t i = 0; i < row.size(); ++i) {
+        row[i] = float(output.asDouble(x + i));
+        referenceRow[i] = float(reference.asDouble(ref + i));
+      }
+      if (withKl)
+        divergences += numerics::klDivergence(referenceRow.data(), row.data(), width);
       double xx = 0, rr = 0, xr = 0;
       for (int64_t i = 0; i < width; ++i) {
         double a = output.asDouble(x + i), b = reference.asDouble(ref + i);

@@ -13,6 +13,8 @@ int64_t argmax(const Tensor &t, int64_t begin, int64_t count);
 /// A row is a vector along the last dimension.
 class Similarity {
 public:
+  /// `withKl`: also what divergence() needs, an exponential for each element.
+  explicit Similarity(bool withKl = false) : withKl(withKl) {}
   /// Takes the samples of `output` from `skip` on; sample k of it is sample
   /// `first + k` of `reference`.
   Status add(const Tensor &output, int64_t first, int64_t skip, const Tensor &reference);
@@ -21,12 +23,15 @@ public:
   double agreement() const { return static_cast<double>(agreeing) / rows; }
   /// Mean over rows; two rows of zeros are equal, one is orthogonal.
   double cosine() const { return cosines / rows; }
+  /// Mean over rows of KL(reference || output) of their softmax, in nats.
+  double divergence() const { return divergences / rows; }
   /// 10 log10(sum ref^2 / sum (x - ref)^2) in dB; infinity when equal.
   double sqnr() const;
 
 private:
   int64_t rows = 0, agreeing = 0;
-  double cosines = 0, signal = 0, noise = 0;
+  bool withKl;
+  double divergences = 0, cosines = 0, signal = 0, noise = 0;
 };
 
 /// Sum of negative log likelihoods of next tokens.

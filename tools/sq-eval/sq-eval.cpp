@@ -24,7 +24,7 @@ namespace {
 const std::vector<Flag> flagTable = {
     {"metric", "METRIC", "what to measure, see above"},
     {"reference", "MODEL",
-     "agreement, cosine, retrieval, sqnr: compare with this artifact or model\n"
+     "agreement, cosine, kl, retrieval, sqnr: compare with this artifact or model\n"
      "(default, not of retrieval: the data set's <output name>.npy)"},
     {"output", "NAME", "which output (default: 'logits' if there is one, else the first)"},
     {"batch-size", "N", "samples per run (default: 8, or what the model's ranges allow)"},
@@ -50,6 +50,7 @@ constexpr const char *usageText =
     "  accuracy    share of samples whose argmax is that of labels.npy\n"
     "  agreement   share of rows (along the last dimension) with the reference's argmax\n"
     "  cosine      mean over rows of the cosine with the reference's row\n"
+    "  kl          mean over rows of KL(reference || output) of their softmax, in nats\n"
     "  sqnr        10 log10(sum ref^2 / sum (x - ref)^2), in dB\n"
     "  retrieval   DIR/query and DIR/document: share of queries whose own document has the\n"
     "              largest dot product; embeddings are means over unmasked tokens, normalised;\n"
@@ -101,12 +102,12 @@ public:
     Measure measure = metric == "accuracy"     ? &Eval::accuracy
                       : metric == "retrieval"  ? &Eval::retrieval
                       : metric == "perplexity" ? &Eval::perplexity
-                      : metric == "agreement" || metric == "cosine" || metric == "sqnr"
+                      : metric == "agreement" || metric == "cosine" || metric == "kl" || metric == "sqnr"
                           ? &Eval::similarity
                           : nullptr;
     if (!measure)
       return Status::usage("--metric=" + metric +
-                           ": expected accuracy, agreement, cosine, retrieval, perplexity or sqnr");
+                           ": expected accuracy, agreement, cosine, kl, retrieval, perplexity or sqnr");
     if (flags.has("show") != flags.has("texts"))
       return Status::usage("--show and --texts need each other");
     for (const char *only : {"texts", "show"})
@@ -117,7 +118,7 @@ public:
     if (flags.has("step") && metric != "perplexity")
       return Status::usage("--step is only for --metric=perplexity");
     if (flags.has("reference") && measure != &Eval::similarity && measure != &Eval::retrieval)
-      return Status::usage("--reference is only for agreement, cosine, retrieval and sqnr");
+      return Status::usage("--reference is only for agreement, cosine, kl, retrieval and sqnr");
 
     folder = flags.positional()[1];
     if (Status s = model.load(flags.positional()[0], flags); !s.ok())
@@ -169,7 +170,7 @@ private:
     return s;
   }
 
-  /// agreement, cosine and sqnr.
+  /// agreement, cosine, kl and sqnr.
   Status similarity(double &value) {
     DataSet data, referenceData;
     if (Status s = readDataSet(folder, model.module.inputs(), data); !s.ok())
@@ -199,7 +200,8 @@ private:
         return Status::refused("'" + path + "' is " + typeString(stored) + ", expected " +
                                std::to_string(data.samples) + " samples");
     }
-    Similarity sum;
+    std::string metric = flags.get("metric");
+    Similarity sum(metric == "kl");
     Status s = runDataSet(model.module, data, batch, threads, index,
                           [&](int64_t first, int64_t skip, const Tensor &output) -> Status {
                             if (!isRun)
@@ -210,8 +212,10 @@ private:
                               return s;
                             return sum.add(output, 0, skip, stored);
                           });
-    std::string metric = flags.get("metric");
-    value = metric == "agreement" ? sum.agreement() : metric == "cosine" ? sum.cosine() : sum.sqnr();
+    value = metric == "agreement" ? sum.agreement()
+            : metric == "cosine"  ? sum.cosine()
+            : metric == "kl"      ? sum.divergence()
+                                  : sum.sqnr();
     return s;
   }
 

@@ -10,7 +10,7 @@ namespace sq::assign {
 
 inline Choice makeChoice(double bits, double loss, double bytes, double bops = 0, double seconds = 0) {
   Choice choice{"int" + std::to_string(int(bits)), bits, 8, loss, {}, true};
-  choice.cost(Cost::Bytes) = bytes;
+  choice.cost(Cost::Bytes) = choice.cost(Cost::Counted) = bytes;
   choice.cost(Cost::Bops) = bops;
   choice.cost(Cost::Seconds) = seconds;
   return choice;

@@ -1,0 +1,214 @@
+#include "lib/driver/AssignBits.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include "lib/assign/Costs.h"
+#include "lib/assign/Describe.h"
+#include "lib/assign/Losses.h"
+#include "lib/driver/BitChoices.h"
+#include "lib/tensorio/File.h"
+#include "passes/QuantizedWeight.h"
+
+using namespace mlir;
+using namespace sq;
+
+static constexpr size_t kFrontLines = 24;
+
+static CompileResult resultOf(const Status &status) {
+  CompileResult result;
+  result.code = status.code;
+  result.message = status.message;
+  return result;
+}
+
+/// Bytes of all weights with linear layers in float, tables of embeddings as a
+/// plan with few bits has them or not.
+static std::optional<double>
+floatBytes(ModuleOp module, const AssignRequest &request, bool withTables) {
+  OwningOpRef<ModuleOp> copy = cast<ModuleOp>(module->clone());
+  auto main = *copy->getOps<func::FuncOp>().begin();
+  if (withTables)
+    main.walk(quantizeTables);
+  if (failed(request.toBuffers(*copy)))
+    return std::nullopt;
+  auto size = (*copy->getOps<func::FuncOp>().begin())
+                  ->getAttrOfType<IntegerAttr>("sq.weight_bytes");
+  return size ? double(size.getInt()) : 0;
+}
+
+/// The file, or what the probe says, which is then written where that was asked
+/// for.
+static CompileResult findLosses(ModuleOp module, const AssignRequest &request,
+                                assign::LossFile &losses) {
+  const BitTargets &targets = request.options.targets;
+  std::string model =
+      llvm::formatv("{0:x-16}{1:x-16}", request.model.high, request.model.low);
+  if (!targets.losses.empty()) {
+    if (Status status = assign::readLosses(targets.losses, losses);
+        !status.ok())
+      return resultOf(status);
+    if (losses.model != model)
+      return resultOf(Status::refused(
+          "'" + targets.losses +
+          "' is of another model (or another version of this one); measure the "
+          "losses of this model with --emit-losses"));
+  } else {
+    if (CompileResult r = measureLosses(module, request.options, losses);
+        r.code != ExitCode::Done)
+      return r;
+    losses.model = model;
+  }
+  if (targets.emitLosses.empty())
+    return {};
+  std::string text = assign::lossText(losses);
+  return resultOf(writeFile(targets.emitLosses, {{text.data(), text.size()}}));
+}
+
+/// The groups with sensitivities that others have, for comparison.
+static std::vector<assign::Group>
+controlGroups(const std::vector<assign::Group> &groups, StringRef control) {
+  if (control.empty())
+    return groups;
+  std::vector<double> sensitivities = assign::sensitivitiesOf(groups);
+  uint64_t seed = 0;
+  if (control.consume_front("shuffled:") && !control.getAsInteger(10, seed))
+    return assign::withSensitivities(groups,
+                                     assign::shuffled(sensitivities, seed));
+  return assign::withSensitivities(groups, assign::reversed(sensitivities));
+}
+
+static std::vector<assign::Budget> budgetsOf(const BitTargets &targets,
+                                             double fixedBytes,
+                                             double fixedBops,
+                                             double fixedSeconds) {
+  using assign::Budget;
+  std::vector<Budget> budgets;
+  if (targets.bytes)
+    budgets.push_back({Budget::Size, *targets.bytes, fixedBytes});
+  if (targets.bitsPerWeight)
+    budgets.push_back({Budget::BitsPerWeight, *targets.bitsPerWeight, 0});
+  if (targets.bops)
+    budgets.push_back({Budget::Bops, *targets.bops, fixedBops});
+  if (targets.seconds)
+    budgets.push_back({Budget::Latency, *targets.seconds, fixedSeconds});
+  return budgets;
+}
+
+static bool isAllFloat(ArrayRef<assign::Group> groups,
+                       const assign::Assignment &plan) {
+  return llvm::all_of_zip(groups, plan.chosen,
+                          [](const assign::Group &group, int place) {
+                            return group.choices[place].name == "f32";
+                          });
+}
+
+/// With nothing in few bits tables of embeddings are floats, too, and may take
+/// more than the budget leaves them: then some layer is to be in few bits, the
+/// one that loses least.
+static Status solve(std::vector<assign::Group> &groups,
+                    ArrayRef<assign::Budget> budgets, bool mayBeFloat,
+                    assign::Assignment &result) {
+  if (Status status = assign::assignBits(groups, budgets, result);
+      !status.ok() || mayBeFloat || !isAllFloat(groups, result))
+    return status;
+  assign::Group *least = nullptr;
+  auto lossOf = [](const assign::Group &group) {
+    double loss = HUGE_VAL;
+    for (const assign::Choice &choice : group.choices)
+      if (choice.name != "f32")
+        loss = std::min(loss, choice.loss);
+    return loss;
+  };
+  for (assign::Group &group : groups)
+    if (!least || lossOf(group) < lossOf(*least))
+      least = &group;
+  if (!least || lossOf(*least) == HUGE_VAL)
+    return {};
+  llvm::erase_if(least->choices, [](const assign::Choice &choice) {
+    return choice.name == "f32";
+  });
+  return assign::assignBits(groups, budgets, result);
+}
+
+CompileResult sq::assignBits(ModuleOp module, const AssignRequest &request,
+                             AssignedBits &result) {
+  const BitTargets &targets = request.options.targets;
+  auto main = *module.getOps<func::FuncOp>().begin();
+  if (linearLayers(main).empty())
+    return resultOf(
+        Status::refused("the model has no linear layers to assign bits to"));
+  RunSizes sizes(main, targets.dims);
+  if (!sizes.unknown.empty())
+    return resultOf(Status::refused("--dim names " +
+                                    llvm::join(sizes.unknown, ", ") +
+                                    ", which no input has"));
+  assign::LossFile losses;
+  if (CompileResult r = findLosses(module, request, losses);
+      r.code != ExitCode::Done)
+    return r;
+  LayerChoices choices;
+  if (CompileResult r =
+          makeLayers(main, request.options, losses, sizes, choices);
+      r.code != ExitCode::Done)
+    return r;
+  assign::Groups groups;
+  if (Status status = assign::makeGroups(choices.layers, groups); !status.ok())
+    return resultOf(status);
+  double fixedBytes = 0;
+  bool mayBeFloat = true;
+  if (targets.bytes) {
+    auto plain = floatBytes(module, request, false),
+         small = floatBytes(module, request, true);
+    if (!plain || !small) {
+      CompileResult failed;
+      failed.code = ExitCode::Refused; // with what the passes said
+      return failed;
+    }
+    fixedBytes = std::max(*small - choices.floatBytes, 0.0);
+    mayBeFloat = *plain <= *targets.bytes;
+  }
+  double fixedBops = assign::bitOperations(sizes.attention(), 32, 32);
+  std::vector<assign::Budget> budgets =
+      budgetsOf(targets, fixedBytes, fixedBops, choices.otherSeconds);
+  std::vector<assign::Group> wanted =
+      controlGroups(groups.all, targets.control);
+  assign::Assignment chosen;
+  if (Status status = solve(wanted, budgets, mayBeFloat, chosen); !status.ok())
+    return resultOf(status);
+  // What it is expected to lose, by the real losses; `solve` may have dropped a
+  // choice.
+  std::vector<int> places;
+  for (auto [group, from, place] : llvm::zip(groups.all, wanted, chosen.chosen))
+    places.push_back(llvm::find_if(group.choices,
+                                   [&, &from = from, place = place](
+                                       const assign::Choice &choice) {
+                                     return choice.name ==
+                                            from.choices[place].name;
+                                   }) -
+                     group.choices.begin());
+  assign::Assignment plan = assign::assignmentOf(groups.all, places);
+  plan.warnings = groups.warnings;
+  llvm::append_range(plan.warnings, chosen.warnings);
+  if (targets.control.empty()) {
+    plan.kind = chosen.kind;
+    plan.bound = chosen.bound;
+  } else {
+    plan.warnings.push_back("not the best plan, but one to compare it with: " +
+                            targets.control);
+  }
+  assign::Solved solved{choices.layers, groups.all, budgets, plan,
+                        losses.metric};
+  if (Status status = assign::planText(solved, result.plan); !status.ok())
+    return resultOf(status);
+  assign::Cost cost = budgets.front().cost();
+  assign::Front front = assign::paretoFront(groups.all, cost);
+  std::vector<assign::Assignment> shown;
+  for (size_t i : assign::samplesOf(front.points, cost, kFrontLines))
+    shown.push_back(front.points[i]);
+  result.table = assign::assignmentTable(solved);
+  result.front = assign::frontTable(groups.all, shown, cost);
+  result.svg = assign::paretoSvg(assign::frontPicture(solved, front, cost));
+  result.json = assign::assignmentJson(solved);
+  return {};
+}

@@ -1,0 +1,206 @@
+#include "lib/probe/Probe.h"
+
+#include <cmath>
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include "codegen/host/HostTarget.h"
+#include "lib/numerics/Divergence.h"
+#include "passes/analysis/TokenInputs.h"
+
+using namespace sq;
+using namespace sq::probe;
+
+static constexpr int64_t kRows = 4096; // after which there are enough of them
+static constexpr int64_t kLeastSamples = 8;
+static constexpr int64_t kMostFloats = 1 << 26; // of outputs that are kept
+static constexpr char kMask[] = "attention_mask";
+
+namespace {
+
+/// A compiled model on this machine.
+struct Loaded {
+  TemporaryArtifact artifact;
+  Module module;
+
+  Status compile(const std::string &model, CompileOptions compile) {
+    CompileResult result = artifact.compile(model, std::move(compile));
+    if (result.code != ExitCode::Done)
+      return {result.code, result.message};
+    RunOptions where;
+    where.device = "cpu";
+    return module.load(artifact.path().c_str(), where);
+  }
+};
+
+} // namespace
+
+Status Probe::open(const ProbeOptions &given) {
+  options = given;
+  options.compile.levels = {runtimeHostLevel()};
+  if (options.compile.levels[0].empty())
+    return Status::lacking(
+        "this CPU lacks AVX2 and FMA, which compiled programs need");
+  options.compile.floatTables = true; // what is no choice is no loss of one
+  CompileOptions compile = options.compile;
+  compile.stats = compile.plan = compile.planText = "";
+  compile.sensitivity = "";
+  compile.inspect = [&](const std::string &phase, mlir::ModuleOp ir) {
+    if (auto main = ir.lookupSymbol<mlir::func::FuncOp>("main");
+        main && phase == "import")
+      tables = tokenInputs(main);
+  };
+  Loaded model;
+  if (Status s = model.compile(options.model, compile); !s.ok())
+    return s;
+  const std::vector<Port> &outputs = model.module.outputs();
+  int index = findPort(outputs, "logits");
+  for (size_t i = 0; index < 0 && i < outputs.size(); ++i)
+    if (outputs[i].dtype == DType::f32 && !outputs[i].dims.empty())
+      index = int(i);
+  if (index < 0 || outputs[index].dtype != DType::f32)
+    return Status::refused(
+        "'" + options.model +
+        "' has no output of f32 by which a loss could be measured");
+  output = outputs[index].name;
+  isKl = options.loss == Loss::Kl ||
+         (options.loss == Loss::Auto &&
+          llvm::StringRef(output).contains_insensitive("logits"));
+  std::unique_ptr<calibration::Samples> opened;
+  if (Status s =
+          calibration::openSamples(options.data, model.module.inputs(), opened);
+      !s.ok())
+    return s;
+  source = opened->description();
+  samples = std::move(opened);
+  int64_t most =
+      std::min(std::max<int64_t>(options.samples, 1), samples->count());
+  if (most == 0)
+    return Status::refused("'" + options.data +
+                           "' has no samples to measure losses by");
+  // Every so-manieth.
+  for (int64_t i = 0; i < most; ++i)
+    runs.push_back({i * samples->count() / most, 1, {}, {}});
+  int64_t rows = 0, floats = 0;
+  size_t kept = 0;
+  // In an order that is spread, too, if not all of them are needed.
+  std::vector<Run> spread;
+  for (size_t step = 4; step-- > 0;)
+    for (size_t i = step; i < runs.size(); i += 4)
+      spread.push_back(runs[i]);
+  runs = std::move(spread);
+  Status status =
+      runAll(model.module, [&](Run &run, const float *values, int64_t count) {
+        if (floats + count > kMostFloats ||
+            (rows >= kRows && int64_t(kept) >= kLeastSamples))
+          return false;
+        run.output.assign(values, values + count);
+        rows += count / std::max<int64_t>(width, 1);
+        floats += count;
+        ++kept;
+        return true;
+      });
+  if (!status.ok())
+    return status;
+  runs.resize(kept);
+  used = int64_t(kept);
+  for (const Run &run : runs)
+    for (float value : run.output)
+      if (!std::isfinite(value))
+        return Status::refused(samples->title(run.first, 1) +
+                               ": the float model's output '" + output +
+                               "' is not finite");
+  if (runs.empty())
+    return Status::refused("one sample of '" + options.data +
+                           "' has too large an output to measure losses by");
+  return {};
+}
+
+std::string Probe::metric() const {
+  return llvm::formatv(
+      "direct: {0} the float output '{1}', {2}, {3} samples of {4}",
+      isKl ? "KL to" : "squared difference to", output,
+      isKl ? "nats a row" : "as a share of its squares", used, source);
+}
+
+Status Probe::runAll(
+    const Module &module,
+    llvm::function_ref<bool(Run &run, const float *output, int64_t count)> take)
+    const {
+  int index = findPort(module.outputs(), output);
+  if (index < 0)
+    return Status::refused("the model with few bits has no output '" + output +
+                           "'");
+  Session session;
+  if (Status s = session.create(module, options.threads); !s.ok())
+    return s;
+  std::vector<Tensor> inputs;
+  for (Run &run : runs) {
+    if (Status s = samples->read(run.first, run.number, inputs); !s.ok())
+      return s;
+    if (Status s =
+            calibration::checkIndices(module.inputs(), inputs, tables,
+                                      samples->title(run.first, run.number));
+        !s.ok())
+      return s;
+    session.bind(inputs);
+    if (Status s = session.run(); !s.ok())
+      return s;
+    const DLTensor &view = session.view(index);
+    int64_t count = 1;
+    for (int i = 0; i < view.ndim; ++i)
+      count *= view.shape[i];
+    width = view.ndim ? view.shape[view.ndim - 1] : 1;
+    if (run.counts.empty())
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (module.inputs()[i].name == kMask &&
+            inputs[i].numElements() * width == count)
+          for (int64_t k = 0; k < inputs[i].numElements(); ++k)
+            run.counts.push_back(inputs[i].asDouble(k) != 0);
+    if (!take(run,
+              reinterpret_cast<const float *>(
+                  static_cast<const char *>(view.data) + view.byte_offset),
+              count))
+      return {};
+  }
+  return {};
+}
+
+Status Probe::measure(const std::string &plan, double &loss) const {
+  CompileOptions compile = options.compile;
+  compile.planText = plan;
+  Loaded model;
+  if (Status s = model.compile(options.model, compile); !s.ok())
+    return s;
+  double sum = 0;
+  int64_t rows = 0;
+  bool isSame = true;
+  Status status =
+      runAll(model.module, [&](Run &run, const float *values, int64_t count) {
+        isSame &= count == int64_t(run.output.size());
+        for (int64_t r = 0, end = width && isSame ? count / width : 0; r < end;
+             ++r) {
+          if (!run.counts.empty() && !run.counts[r])
+            continue;
+          const float *reference = run.output.data() + r * width,
+                      *got = values + r * width;
+          sum += isKl ? numerics::klDivergence(reference, got, width)
+                      : numerics::relativeSquares(reference, got, width);
+          ++rows;
+        }
+        return isSame;
+      });
+  if (!status.ok())
+    return status;
+  if (!isSame || rows == 0)
+    return Status::refused("'" + output +
+                           "' has another shape with few bits, or no rows");
+  loss = std::max(sum / double(rows), 0.0); // a rounding below
+  return std::isfinite(loss)
+             ? Status()
+             : Status::refused("with the plan\n" + plan + "the output '" +
+                               output + "' is not finite");
+}
