@@ -238,7 +238,6 @@ struct QuantizePass : sq::impl::QuantizePassBase<QuantizePass> {
     if (const char *why = whyFloat(op, found, weight, activations == "dynamic")) {
       decision.why = why;
       warn(op, why);
-      const sq::Plan::Line *planned = policy.planned(decision);
       return policy.refuse(decision, planned ? planned->precision : sq::LayerPrecision::Int8, why);
     }
     if (planned && planned->precision == sq::LayerPrecision::F32) {
