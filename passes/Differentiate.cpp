@@ -20,7 +20,6 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -569,12 +568,6 @@ struct Differentiation {
     main.setType(b.getFunctionType(main.getArgumentTypes(),
                                    TypeRange(ValueRange(results))));
     main.setAllResultAttrs(attributes);
-    // What is added up may start from what was given; that is the caller's.
-    for (unsigned i = 0; i < main.getNumArguments(); ++i)
-      if (isa<TensorType>(main.getArgument(i).getType()))
-        main.setArgAttr(i,
-                        bufferization::BufferizationDialect::kWritableAttrName,
-                        b.getBoolAttr(false));
     main->setAttr(kGradientsAttribute, b.getArrayAttr(described));
   }
 };

@@ -627,6 +627,21 @@ def SeparateResultsPass : Pass<"sq-separate-results", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def ProtectInputsPass : Pass<"sq-protect-inputs", "::mlir::func::FuncOp"> {
+  let summary = "say that arguments, but for caches, are not to be written";
+  let description = [{
+    Before bufferization, which else writes results over an argument that nothing reads any more. Memory of inputs is
+    the caller's. Arguments that `--sq-cache-states` made (`sq.cache:...`) are written in place.
+
+    ```mlir
+    func.func @main(%x: tensor<?xf32> {sq.name = "x"})
+    ==>
+    func.func @main(%x: tensor<?xf32> {bufferization.writable = false, sq.name = "x"})
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
 def BodyAwareCSEPass : Pass<"sq-cse"> {
   let summary = "upstream's CSE, for many ops that differ in their bodies only";
   let description = [{

@@ -64,6 +64,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t col
   func.addPass(createAlignWhilePass());
   func.addPass(createWriteCarriedPass());
   func.addPass(createGroupReadersPass());
+  func.addPass(createProtectInputsPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;

@@ -96,6 +96,40 @@ TEST(DataDependent, ChoosesWhatIsNotZero) {
     }
 }
 
+/// An input, a constant and a value that others read too stay as they are; what is not scattered to is theirs.
+TEST(DataDependent, ScatterCopiesItsData) {
+  TextModel model("g (float[n, 2] x, int64[2, 1] i, float[2, 2] u) => (float[n, 2] a, float[3, 2] b, float[n, 2] c, float[n, 2] d) <\n"
+                  "  float[3, 2] w = {10, 20, 30, 40, 50, 60}\n"
+                  "> {\n"
+                  "  a = ScatterND<reduction = \"add\">(x, i, u)\n"
+                  "  b = ScatterND(w, i, u)\n"
+                  "  h = Neg(x)\n"
+                  "  j = Concat<axis = 1>(i, i)\n"
+                  "  c = ScatterElements<axis = 0, reduction = \"add\">(h, j, u)\n"
+                  "  d = Sub(h, x)\n"
+                  "}\n");
+  Tensor x = randomFloats({4, 2}), u = randomFloats({2, 2});
+  const int64_t rows[] = {2, 0};
+  for (int run = 0; run < 2; ++run) { // the second sees what the first did to the constant
+    Tensor a = x, b = Tensor::ofReals(DType::F32, {3, 2}, {10, 20, 30, 40, 50, 60}), c = x, d = x;
+    for (double &value : c.reals)
+      value = -value;
+    for (size_t e = 0; e < d.reals.size(); ++e)
+      d.reals[e] = -2 * x.reals[e];
+    for (int64_t r = 0; r < 2; ++r)
+      for (int64_t column = 0; column < 2; ++column) {
+        double update = u.reals[2 * r + column];
+        a.reals[2 * rows[r] + column] = float(a.reals[2 * rows[r] + column] + update);
+        b.reals[2 * rows[r] + column] = update;
+        c.reals[2 * rows[r] + column] = float(c.reals[2 * rows[r] + column] + update);
+      }
+    std::vector<Tensor> y = model.run({x, integers(DType::I64, {2, 1}, {rows[0], rows[1]}), u});
+    ASSERT_EQ(model.failure, "");
+    for (auto [actual, wanted] : {std::pair(0, a), {1, b}, {2, c}, {3, d}})
+      EXPECT_EQ(mismatch(y[actual], wanted, 0, 0), "") << "result " << actual;
+  }
+}
+
 TEST(DataDependent, UniqueSortsAndCounts) {
   TextModel model("g (int64[n] x) => (int64[u] y, int64[u] first, int64[n] inverse, int64[u] counts) {\n"
                   "  y, first, inverse, counts = Unique(x)\n"

@@ -7,7 +7,7 @@
 // GROUPS: plan:1: rtn4/64+0.5% is not for sq-compile, which keeps weights apart beside tables (lut) only
 // What is not for one of them alone:
 // RUN: not sq-opt %t/three.mlir --sq-quantize="activations=dynamic" 2>&1 | FileCheck %s --check-prefix=ALONE
-// ALONE: plan:2: lut2+1% is not for --quant=int8, which makes layers int8 or leaves them in f32
+// ALONE: plan:2: lut2+1% is not for --quant=int8, which makes layers int8 (or int2 to int7) or leaves them in f32
 
 //--- three.mlir
 // (Outliers that are what the tables hold anyway are none.)

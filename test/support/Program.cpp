@@ -101,10 +101,14 @@ llvm::Expected<std::vector<Tensor>> test::Program::run(const std::vector<Tensor>
     argument.shape = const_cast<int64_t *>(input.shape.data());
     arguments.push_back(argument);
   }
+  const std::vector<std::vector<uint8_t>> given = buffers;
   std::vector<DLTensor> outputs(sq_module_num_outputs(module.get()), DLTensor{});
   if (sq_session_run(session.get(), arguments.data(), static_cast<int32_t>(arguments.size()),
                      outputs.data(), static_cast<int32_t>(outputs.size())) != SQ_STATUS_OK)
     return failure();
+  for (auto [i, buffer] : llvm::enumerate(buffers))
+    if (buffer != given[i])
+      return llvm::createStringError("the run wrote to the memory of its input " + std::to_string(i));
 
   std::vector<Tensor> results;
   for (const DLTensor &output : outputs) {

@@ -12,11 +12,12 @@ using namespace mlir::bufferization;
 namespace {
 
 /// Composites: `ins` are read, `outs` is only written, its old contents never
-/// read, so that no initialisation is kept alive for it.
-template <typename OpTy>
-struct DpsModel : DstBufferizableOpInterfaceExternalModel<DpsModel<OpTy>, OpTy> {
+/// read, so that no initialisation is kept alive for it; unless `updates`: what a
+/// scatter or an append does not write must stay.
+template <typename OpTy, bool updates = false>
+struct DpsModel : DstBufferizableOpInterfaceExternalModel<DpsModel<OpTy, updates>, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
-    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+    return updates || !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
@@ -39,14 +40,6 @@ struct DpsModel : DstBufferizableOpInterfaceExternalModel<DpsModel<OpTy>, OpTy> 
     Value out = operands[dps.getDpsInitOperand(0)->getOperandNumber()];
     replaceOpWithBufferizedValues(rewriter, op, out);
     return success();
-  }
-};
-
-/// What an append does not write must stay: old contents of `outs` are read.
-struct AppendModel : DpsModel<sq::KvAppendOp> {
-  bool bufferizesToMemoryRead(Operation *, OpOperand &,
-                              const AnalysisState &) const {
-    return true;
   }
 };
 
@@ -116,9 +109,9 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     IntContextOp::attachInterface<DpsModel<IntContextOp>>(*context);
     IntLayerNormOp::attachInterface<DpsModel<IntLayerNormOp>>(*context);
     IntRmsNormOp::attachInterface<DpsModel<IntRmsNormOp>>(*context);
-    ScatterOp::attachInterface<DpsModel<ScatterOp>>(*context);
+    ScatterOp::attachInterface<DpsModel<ScatterOp, true>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
-    KvAppendOp::attachInterface<AppendModel>(*context);
+    KvAppendOp::attachInterface<DpsModel<KvAppendOp, true>>(*context);
     KvAttendOp::attachInterface<DpsModel<KvAttendOp>>(*context);
     LutMatmulOp::attachInterface<DpsModel<LutMatmulOp>>(*context);
     CsrMatmulOp::attachInterface<DpsModel<CsrMatmulOp>>(*context);
