@@ -205,7 +205,8 @@ void CodedPanels::multiplyTiles(ImplicitLocOpBuilder &b, Value x, Value row,
                                             amx::Signs::SignedUnsigned));
         scf::YieldOp::create(ib, next);
       });
-  Value sumFirst = at(b, thread, kBlockRows, row);
+  Value sumFirst =
+      at(b, thread, cast<MemRefType>(tileSums.getType()).getDimSize(1), row);
   for (int64_t i = 0; i < 2 * tiles; ++i) {
     Value element =
         at(b, plus(b, sumFirst, i / tiles * amx::kTileRows), kPanelColumns,

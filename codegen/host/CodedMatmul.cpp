@@ -148,10 +148,8 @@ struct Emitter : EpilogueEmitter {
       else
         coded.roundInput(b, kernelName("round", op.getLoc()));
     }
-    scratch = memref::AllocOp::create(
-        b,
-        MemRefType::get({ShapedType::kDynamic, kRows, kGroup}, b.getF32Type()),
-        ValueRange(ThreadsOp::create(b, b.getIndexType())));
+    scratch = allocPerThread(
+        b, {b.getIndexAttr(kRows), b.getIndexAttr(kGroup)}, b.getF32Type());
     Value isFew = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, rows,
                                         indexConstant(b, kRows));
     if (coded.bytes && coded.rowPtr && !coded.transposed)

@@ -34,12 +34,9 @@ CodedPanels::CodedPanels(ImplicitLocOpBuilder &b, CodedRows &coded,
   units = llvm::divideCeil(coded.depth, perUnit);
   int64_t padded = numerics::blocksOf(coded.depth, coded.bits) * inBlock;
   Type element = coded.sumType(b).getElementType();
-  Value threads = ThreadsOp::create(b, b.getIndexType());
   auto alloc = [&](ArrayRef<int64_t> shape, Type type) -> Value {
-    SmallVector<int64_t> all = {ShapedType::kDynamic};
-    llvm::append_range(all, shape);
-    return memref::AllocOp::create(b, MemRefType::get(all, type),
-                                   ValueRange(threads));
+    return allocPerThread(b, getAsIndexOpFoldResult(b.getContext(), shape),
+                          type);
   };
   panel = alloc({padded, kPanelColumns}, element);
   blockRows = alloc({kGroup, inBlock}, element);
