@@ -3,38 +3,22 @@
 
 #include "lib/measure/MeasureLayers.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/SmallString.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/raw_ostream.h"
 
-#include "codegen/host/HostTarget.h"
 #include "lib/calibration/Samples.h"
-#include "lib/driver/TemporaryArtifact.h"
+#include "lib/measure/TimedProgram.h"
 #include "lib/numerics/Codes.h"
 #include "lib/quantization/WeightScheme.h"
-#include "lib/run/Module.h"
 #include "passes/analysis/TokenInputs.h"
 
 using namespace llvm;
 using namespace sq;
-
-static constexpr int kLeastRuns = 5;
-static constexpr size_t kInputPeriod = 251; // of made-up elements
-
-static double now() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Equally many entries in each row, as far apart as they can be.
 static void writeSparse(const LayerShape &shape, int64_t count,
@@ -92,86 +76,40 @@ static void writeTables(const LayerShape &shape, const LayerFormat &format,
   os << formatv("  return %y : {0}\n}\n", y);
 }
 
-namespace {
-
-struct Timed {
-  TemporaryArtifact artifact;
-  Module module;
-  Session session;
-
-  Status compile(const std::string &model, CompileOptions options) {
-    if (CompileResult result = artifact.compile(model, std::move(options));
-        result.code != ExitCode::Done)
-      return {result.code, result.message};
-    RunOptions run;
-    run.device = "cpu";
-    if (Status status = module.load(artifact.path().c_str(), run); !status.ok())
-      return status;
-    return session.create(module, /*threads=*/1);
-  }
-
-  /// The least of some runs.
-  Status time(const std::vector<Tensor> &inputs, double seconds,
-              double &least) {
-    session.bind(inputs);
-    if (Status status = session.run(); !status.ok()) // first touches of memory
-      return status;
-    least = std::numeric_limits<double>::infinity();
-    double start = now();
-    for (int i = 0; i < kLeastRuns || now() - start < seconds; ++i) {
-      double before = now();
-      if (Status status = session.run(); !status.ok())
-        return status;
-      least = std::min(least, now() - before);
-    }
-    return {};
-  }
-};
-
-Status makeInput(const LayerShape &shape, std::vector<Tensor> &inputs) {
-  inputs = std::vector<Tensor>(1);
-  if (Status status = inputs[0].allocate(DType::f32, {shape.rows, shape.k});
-      !status.ok())
+/// The least of some runs.
+static Status timeRuns(TimedProgram &program, const std::vector<Tensor> &inputs,
+                       double seconds, double &least) {
+  if (Status status = program.bind(inputs); !status.ok())
     return status;
-  auto *x = reinterpret_cast<float *>(inputs[0].bytes.data());
-  for (int64_t i = 0; i < shape.rows * shape.k; ++i)
-    x[i] = float(i % kInputPeriod) / 100 - 1;
+  least = std::numeric_limits<double>::infinity();
+  double start = steadySeconds();
+  for (int i = 0; i < kLeastTimedRuns || steadySeconds() - start < seconds; ++i)
+    if (Status status = program.run(least); !status.ok())
+      return status;
   return {};
 }
 
-Status timeTables(const std::vector<LayerToTime> &layers,
-                  const std::vector<size_t> &which, const LayerFormat &format,
-                  const CompileOptions &compile, double share,
-                  std::vector<double> &seconds) {
-  SmallString<128> file;
-  int fd = -1;
-  if (std::error_code error =
-          sys::fs::createTemporaryFile("sq", "mlir", fd, file))
-    return Status::lacking("cannot make a temporary file: " + error.message() +
-                           "; set TMPDIR to a writable directory");
-  FileRemover remover(file);
-  raw_fd_ostream os(fd, /*shouldClose=*/true);
-  writeTables(layers[which.front()].shape, format, os);
-  os.close();
-  if (std::error_code error = os.error()) {
-    os.clear_error();
-    return Status::lacking("cannot write " + file.str().str() + ": " +
-                           error.message());
-  }
-  Timed timed;
-  if (Status status = timed.compile(file.str().str(), compile); !status.ok())
+static Status timeTables(const std::vector<LayerToTime> &layers,
+                         const std::vector<size_t> &which,
+                         const LayerFormat &format,
+                         const CompileOptions &compile, double share,
+                         std::vector<double> &seconds) {
+  TimedProgram program;
+  auto write = [&](raw_ostream &os) {
+    writeTables(layers[which.front()].shape, format, os);
+  };
+  if (Status status = program.compile(write, compile); !status.ok())
     return status;
   std::vector<Tensor> inputs;
   for (size_t i : which) {
-    if (Status status = makeInput(layers[i].shape, inputs); !status.ok())
+    if (Status status = makeLayerInput(layers[i].shape, inputs); !status.ok())
       return status;
-    if (Status status = timed.time(inputs, share, seconds[i]); !status.ok())
+    if (Status status = timeRuns(program, inputs, share, seconds[i]);
+        !status.ok())
       return status;
   }
   return {};
 }
-
-} // namespace
 
 CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
                                  const MeasureOptions &options,
@@ -197,12 +135,7 @@ CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
     if (auto it = find(shapes, layers[i].shape); it != shapes.end())
       seconds[i] = layers[i].format == "int8" ? times[it - shapes.begin()].int8
                                               : times[it - shapes.begin()].f32;
-  CompileOptions compile;
-  compile.levels = options.levels;
-  if (compile.levels.empty())
-    compile.levels = {runtimeHostLevel()};
-  compile.tile = options.tile;
-  compile.threads = options.compileThreads;
+  CompileOptions compile = compileOptionsOf(options);
   compile.activations = activations == "f32" ? "f32" : "int8";
   size_t index = 0;
   for (const auto &[key, which] : tables) {
@@ -231,12 +164,7 @@ CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
 CompileResult sq::measureModel(const std::string &model,
                                const std::map<std::string, int64_t> &dims,
                                const MeasureOptions &options, double &seconds) {
-  CompileOptions compile;
-  compile.levels = options.levels;
-  if (compile.levels.empty())
-    compile.levels = {runtimeHostLevel()};
-  compile.tile = options.tile;
-  compile.threads = options.compileThreads;
+  CompileOptions compile = compileOptionsOf(options);
   compile.kvCache = "explicit";
   for (const auto &[name, size] : dims)
     compile.shape[name] = {size, size};
@@ -246,18 +174,18 @@ CompileResult sq::measureModel(const std::string &model,
         main && phase == "import")
       tables = tokenInputs(main);
   };
-  Timed timed;
+  TimedProgram timed;
   Status status = timed.compile(model, compile);
   std::unique_ptr<calibration::Samples> samples;
   std::vector<Tensor> inputs;
   // With fixed sizes nothing is random but what is in the tensors.
   if (status.ok())
     status = calibration::makeSamples(/*count=*/1, /*seed=*/1, {},
-                                      timed.module.inputs(), tables, samples);
+                                      timed.inputs(), tables, samples);
   if (status.ok())
     status = samples->read(0, 1, inputs);
   if (status.ok())
-    status = timed.time(inputs, options.seconds, seconds);
+    status = timeRuns(timed, inputs, options.seconds, seconds);
   CompileResult result;
   result.code = status.code;
   if (!status.ok())

@@ -1,28 +1,16 @@
 #include "lib/measure/MeasureLayers.h"
 
-#include <chrono>
 #include <limits>
 #include <map>
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/raw_ostream.h"
 
 #include "codegen/host/HostTarget.h"
-#include "lib/driver/TemporaryArtifact.h"
-#include "lib/run/Module.h"
+#include "lib/measure/TimedProgram.h"
 
 using namespace llvm;
 using namespace sq;
-
-static constexpr int kLeastRuns = 5;
-static constexpr size_t kInputPeriod = 251; // of made-up elements
-
-static double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// A program of one layer with a splat weight, of any number of rows: times do not depend on what is multiplied.
 static void writeLayer(const LayerShape &shape, bool inBytes, raw_ostream &os) {
@@ -50,71 +38,21 @@ static void writeLayer(const LayerShape &shape, bool inBytes, raw_ostream &os) {
                 inBytes ? "%q" : "%x", xType, wType, bias, y);
 }
 
-namespace {
-
-struct TimedLayer {
-  TemporaryArtifact artifact;
-  Module module;
-  Session session;
-
-  Status compile(const LayerShape &shape, bool inBytes, const MeasureOptions &options) {
-    SmallString<128> file;
-    int fd = -1;
-    if (std::error_code error = sys::fs::createTemporaryFile("sq", "mlir", fd, file))
-      return Status::lacking("cannot make a temporary file: " + error.message() + "; set TMPDIR to a writable directory");
-    FileRemover remover(file);
-    raw_fd_ostream os(fd, /*shouldClose=*/true);
-    writeLayer(shape, inBytes, os);
-    os.close();
-    if (std::error_code error = os.error()) {
-      os.clear_error();
-      return Status::lacking("cannot write " + file.str().str() + ": " + error.message());
-    }
-    CompileOptions compile;
-    compile.levels = options.levels;
-    compile.tile = options.tile;
-    compile.threads = options.compileThreads;
-    if (CompileResult result = artifact.compile(file.str().str(), compile); result.code != ExitCode::Done)
-      return {result.code, result.message};
-    RunOptions run;
-    run.device = "cpu";
-    if (Status status = module.load(artifact.path().c_str(), run); !status.ok())
-      return status;
-    return session.create(module, /*threads=*/1);
-  }
-
-  Status run(double &least) {
-    double start = now();
-    if (Status status = session.run(); !status.ok())
-      return status;
-    least = std::min(least, now() - start);
-    return {};
-  }
-};
-
-Status timeBoth(TimedLayer &bytes, TimedLayer &floats, const LayerShape &shape, double seconds, LayerTimes &times) {
-  std::vector<Tensor> inputs(1);
-  if (Status status = inputs[0].allocate(DType::f32, {shape.rows, shape.k}); !status.ok())
+static Status timeBoth(TimedProgram &bytes, TimedProgram &floats, const LayerShape &shape, double seconds, LayerTimes &times) {
+  std::vector<Tensor> inputs;
+  if (Status status = makeLayerInput(shape, inputs); !status.ok())
     return status;
-  auto *x = reinterpret_cast<float *>(inputs[0].bytes.data());
-  for (int64_t i = 0; i < shape.rows * shape.k; ++i)
-    x[i] = float(i % kInputPeriod) / 100 - 1;
-  bytes.session.bind(inputs);
-  floats.session.bind(inputs);
-  double ignored = 0;
-  for (TimedLayer *layer : {&bytes, &floats}) // first touches of memory
-    if (Status status = layer->run(ignored); !status.ok())
+  for (TimedProgram *layer : {&bytes, &floats})
+    if (Status status = layer->bind(inputs); !status.ok())
       return status;
   times.int8 = times.f32 = std::numeric_limits<double>::infinity();
-  double start = now();
-  for (int i = 0; i < kLeastRuns || now() - start < seconds; ++i)
+  double start = steadySeconds();
+  for (int i = 0; i < kLeastTimedRuns || steadySeconds() - start < seconds; ++i)
     for (auto [layer, least] : {std::pair(&bytes, &times.int8), std::pair(&floats, &times.f32)})
       if (Status status = layer->run(*least); !status.ok())
         return status;
   return {};
 }
-
-} // namespace
 
 CompileResult sq::measureLayers(const std::vector<LayerShape> &shapes, const MeasureOptions &given,
                                 std::vector<LayerTimes> &times) {
@@ -146,10 +84,12 @@ CompileResult sq::measureLayers(const std::vector<LayerShape> &shapes, const Mea
     if (options.progress)
       options.progress(shapes[users.front()], index, weights.size());
     ++index;
-    TimedLayer bytes, floats;
-    for (auto [layer, inBytes] : {std::pair(&bytes, true), std::pair(&floats, false)})
-      if (Status status = layer->compile(shapes[users.front()], inBytes, options); !status.ok())
+    TimedProgram bytes, floats;
+    for (auto [layer, inBytes] : {std::pair(&bytes, true), std::pair(&floats, false)}) {
+      auto write = [&, inBytes = inBytes](raw_ostream &os) { writeLayer(shapes[users.front()], inBytes, os); };
+      if (Status status = layer->compile(write, compileOptionsOf(options)); !status.ok())
         return failed(status);
+    }
     for (size_t user : users)
       if (Status status = timeBoth(bytes, floats, shapes[user], options.seconds, times[user]); !status.ok())
         return failed(status);

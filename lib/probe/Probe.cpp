@@ -7,7 +7,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FormatVariadic.h"
 
-#include "codegen/host/HostTarget.h"
+#include "lib/calibration/HostProgram.h"
 #include "lib/numerics/Divergence.h"
 #include "passes/analysis/TokenInputs.h"
 
@@ -19,31 +19,11 @@ static constexpr int64_t kLeastSamples = 8;
 static constexpr int64_t kMostFloats = 1 << 26; // of outputs that are kept
 static constexpr char kMask[] = "attention_mask";
 
-namespace {
-
-/// A compiled model on this machine.
-struct Loaded {
-  TemporaryArtifact artifact;
-  Module module;
-
-  Status compile(const std::string &model, CompileOptions compile) {
-    CompileResult result = artifact.compile(model, std::move(compile));
-    if (result.code != ExitCode::Done)
-      return {result.code, result.message};
-    RunOptions where;
-    where.device = "cpu";
-    return module.load(artifact.path().c_str(), where);
-  }
-};
-
-} // namespace
-
 Status Probe::open(const ProbeOptions &given) {
   options = given;
-  options.compile.levels = {runtimeHostLevel()};
-  if (options.compile.levels[0].empty())
-    return Status::lacking(
-        "this CPU lacks AVX2 and FMA, which compiled programs need");
+  if (Status s = chooseHost(/*shape=*/"", options.compile.threads, options.compile);
+      !s.ok())
+    return s;
   options.compile.floatTables = true; // what is no choice is no loss of one
   CompileOptions compile = options.compile;
   compile.stats = compile.plan = compile.planText = "";
@@ -53,10 +33,11 @@ Status Probe::open(const ProbeOptions &given) {
         main && phase == "import")
       tables = tokenInputs(main);
   };
-  Loaded model;
-  if (Status s = model.compile(options.model, compile); !s.ok())
+  TemporaryArtifact artifact;
+  Module model;
+  if (Status s = compileHere(options.model, compile, artifact, model); !s.ok())
     return s;
-  const std::vector<Port> &outputs = model.module.outputs();
+  const std::vector<Port> &outputs = model.outputs();
   int index = findPort(outputs, "logits");
   for (size_t i = 0; index < 0 && i < outputs.size(); ++i)
     if (outputs[i].dtype == DType::f32 && !outputs[i].dims.empty())
@@ -71,7 +52,7 @@ Status Probe::open(const ProbeOptions &given) {
           llvm::StringRef(output).contains_insensitive("logits"));
   std::unique_ptr<calibration::Samples> opened;
   if (Status s =
-          calibration::openSamples(options.data, model.module.inputs(), opened);
+          calibration::openSamples(options.data, model.inputs(), opened);
       !s.ok())
     return s;
   source = opened->description();
@@ -93,7 +74,7 @@ Status Probe::open(const ProbeOptions &given) {
       spread.push_back(runs[i]);
   runs = std::move(spread);
   Status status =
-      runAll(model.module, [&](Run &run, const float *values, int64_t count) {
+      runAll(model, [&](Run &run, const float *values, int64_t count) {
         if (floats + count > kMostFloats ||
             (rows >= kRows && int64_t(kept) >= kLeastSamples))
           return false;
@@ -172,14 +153,15 @@ Status Probe::runAll(
 Status Probe::measure(const std::string &plan, double &loss) const {
   CompileOptions compile = options.compile;
   compile.planText = plan;
-  Loaded model;
-  if (Status s = model.compile(options.model, compile); !s.ok())
+  TemporaryArtifact artifact;
+  Module model;
+  if (Status s = compileHere(options.model, compile, artifact, model); !s.ok())
     return s;
   double sum = 0;
   int64_t rows = 0;
   bool isSame = true;
   Status status =
-      runAll(model.module, [&](Run &run, const float *values, int64_t count) {
+      runAll(model, [&](Run &run, const float *values, int64_t count) {
         isSame &= count == int64_t(run.output.size());
         for (int64_t r = 0, end = width && isSame ? count / width : 0; r < end;
              ++r) {
