@@ -9,7 +9,6 @@ of a row) and of the decode.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import statistics
@@ -24,29 +23,10 @@ TOKENS = 128
 
 
 def sq_engine(path, threads):
-    from sq_runtime import DLTensor, Sq
+    from sq_runtime import LanguageModel
 
-    class Sampling(ctypes.Structure):
-        _fields_ = [("size", ctypes.c_size_t), ("temperature", ctypes.c_double), ("top_k", ctypes.c_int64),
-                    ("top_p", ctypes.c_double), ("seed", ctypes.c_uint64)]
-
-    sq = Sq(path, threads)
-    greedy = Sampling(ctypes.sizeof(Sampling))
-    state, token, logits = ctypes.c_void_p(), ctypes.c_int64(), DLTensor()
-    sq.call("sq_lm_state_create", sq.module, ctypes.c_int64(1), ctypes.c_int64(1024), ctypes.byref(state))
-
-    def append(ids):
-        array = (ctypes.c_int64 * len(ids))(*ids)
-        logits.data = None
-        sq.call("sq_lm_append", sq.session, state, array, ctypes.c_int64(len(ids)), None, 0, ctypes.byref(logits))
-        sq.call("sq_lm_sample", sq.session, ctypes.cast(logits.data, ctypes.POINTER(ctypes.c_float)),
-                ctypes.c_int64(logits.shape[2]), ctypes.byref(greedy), ctypes.c_uint64(0), ctypes.c_uint64(0), ctypes.byref(token))
-        return token.value
-
-    def reset():
-        sq.call("sq_lm_state_truncate", state, ctypes.c_int64(-1), ctypes.c_int64(0))
-
-    return reset, append
+    model = LanguageModel(path, threads)
+    return model.reset, model.append
 
 
 def ort_engine(path, threads):

@@ -7,7 +7,6 @@ share of it is that of the weights that a token reads (codes, tables, sparse ent
 """
 
 import argparse
-import ctypes
 import json
 import os
 import statistics
@@ -31,36 +30,20 @@ def serve(path, threads):
     """Answers lines as llama-peer does (bench/llama_peer.cpp)."""
     import time
 
-    from sq_runtime import DLTensor, Sq
+    from sq_runtime import LanguageModel
 
-    class Sampling(ctypes.Structure):
-        _fields_ = [("size", ctypes.c_size_t), ("temperature", ctypes.c_double), ("top_k", ctypes.c_int64),
-                    ("top_p", ctypes.c_double), ("seed", ctypes.c_uint64)]
-
-    sq = Sq(path, threads)
-    greedy = Sampling(ctypes.sizeof(Sampling))
-    state, token, logits = ctypes.c_void_p(), ctypes.c_int64(), DLTensor()
-    sq.call("sq_lm_state_create", sq.module, ctypes.c_int64(1), ctypes.c_int64(1024), ctypes.byref(state))
+    model = LanguageModel(path, threads)
     row = [(i * 7919 + 13) % 32000 for i in range(512)]
-
-    def append(ids):
-        array = (ctypes.c_int64 * len(ids))(*ids)
-        logits.data = None
-        sq.call("sq_lm_append", sq.session, state, array, ctypes.c_int64(len(ids)), None, 0, ctypes.byref(logits))
-        sq.call("sq_lm_sample", sq.session, ctypes.cast(logits.data, ctypes.POINTER(ctypes.c_float)),
-                ctypes.c_int64(logits.shape[2]), ctypes.byref(greedy), ctypes.c_uint64(0), ctypes.c_uint64(0), ctypes.byref(token))
-        return token.value
-
     for line in sys.stdin:
         kind, count = line.split()[0], int(line.split()[1])
-        sq.call("sq_lm_state_truncate", state, ctypes.c_int64(-1), ctypes.c_int64(0))
-        last = append(row[:16]) if kind == "decode" else None
+        model.reset()
+        last = model.append(row[:16]) if kind == "decode" else None
         begin = time.perf_counter()
         if kind == "decode":
             for _ in range(count):
-                last = append([last])
+                last = model.append([last])
         else:
-            append(row[:count])
+            model.append(row[:count])
         print("%.4f" % (count / (time.perf_counter() - begin)), flush=True)
 
 

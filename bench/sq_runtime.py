@@ -32,6 +32,16 @@ class TensorInfo(ctypes.Structure):
     ]
 
 
+class Sampling(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("temperature", ctypes.c_double),
+        ("top_k", ctypes.c_int64),
+        ("top_p", ctypes.c_double),
+        ("seed", ctypes.c_uint64),
+    ]
+
+
 class SessionOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("threads", ctypes.c_int)]
 
@@ -88,3 +98,32 @@ class Sq:
             return np.ctypeslib.as_array(floats, shape)
 
         return run
+
+
+class LanguageModel:
+    """One sequence of an artifact compiled with --kv-cache=state, continued greedily."""
+
+    def __init__(self, path, threads, capacity=1024):
+        self.sq = Sq(path, threads)
+        self.greedy = Sampling(ctypes.sizeof(Sampling))
+        self.state, self.token, self.logits = ctypes.c_void_p(), ctypes.c_int64(), DLTensor()
+        self.sq.call(
+            "sq_lm_state_create", self.sq.module, ctypes.c_int64(1), ctypes.c_int64(capacity), ctypes.byref(self.state)
+        )
+
+    def reset(self):
+        self.sq.call("sq_lm_state_truncate", self.state, ctypes.c_int64(-1), ctypes.c_int64(0))
+
+    def append(self, ids):
+        """The token of the largest logit behind `ids`."""
+        array = (ctypes.c_int64 * len(ids))(*ids)
+        self.logits.data = None
+        self.sq.call(
+            "sq_lm_append", self.sq.session, self.state, array, ctypes.c_int64(len(ids)), None, 0, ctypes.byref(self.logits)
+        )
+        floats = ctypes.cast(self.logits.data, ctypes.POINTER(ctypes.c_float))
+        classes, zero = ctypes.c_int64(self.logits.shape[2]), ctypes.c_uint64(0)
+        self.sq.call(
+            "sq_lm_sample", self.sq.session, floats, classes, ctypes.byref(self.greedy), zero, zero, ctypes.byref(self.token)
+        )
+        return self.token.value

@@ -35,6 +35,19 @@ struct Thread {
   llvm::SmallVector<mlir::Value> shared;
 };
 
+/// Index arithmetic in the words of an emitter, which derives from it; folds
+/// what is constant.
+struct IndexMath {
+  mlir::ImplicitLocOpBuilder *b; // where code goes now
+
+  mlir::Value num(int64_t v) { return indexConstant(*b, v); }
+  mlir::Value add(mlir::Value a, mlir::Value c) { return b->createOrFold<mlir::arith::AddIOp>(a, c); }
+  mlir::Value add(mlir::Value a, int64_t c) { return plus(*b, a, c); }
+  mlir::Value times(mlir::Value a, int64_t c) { return b->createOrFold<mlir::arith::MulIOp>(a, num(c)); }
+  mlir::Value over(mlir::Value a, int64_t c) { return b->createOrFold<mlir::arith::DivUIOp>(a, num(c)); }
+  mlir::Value mod(mlir::Value a, int64_t c) { return b->createOrFold<mlir::arith::RemUIOp>(a, num(c)); }
+};
+
 /// A launch of `blocks` (up to three) blocks of `threads` threads. `kind` and
 /// the location name it.
 mlir::gpu::LaunchOp launch(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind, llvm::ArrayRef<mlir::Value> blocks,

@@ -32,10 +32,9 @@ constexpr int64_t kPiece = 16; // bytes of a cp.async, and of a row of ldmatrix
 constexpr int64_t kMmaRows = 16, kMmaColumns = 8;
 constexpr int64_t kWarps = MmaProduct::kThreads / kWarp;
 
-struct Emitter {
+struct Emitter : IndexMath {
   MmaProduct &p;
   Thread &t;
-  ImplicitLocOpBuilder *b; // where code goes now
   Value firstRow, firstPanel, begin, end;
   // Of a thread:
   Value sliceX, sliceW, lane, warp, warpRow,
@@ -49,18 +48,6 @@ struct Emitter {
   int64_t tilesM() const { return p.warpTile / kMmaRows; }
   int64_t tilesN() const { return p.warpTile / kMmaColumns; }
 
-  Value num(int64_t v) { return indexConstant(*b, v); }
-  Value add(Value a, Value c) { return b->createOrFold<arith::AddIOp>(a, c); }
-  Value add(Value a, int64_t c) { return plus(*b, a, c); }
-  Value times(Value a, int64_t c) {
-    return b->createOrFold<arith::MulIOp>(a, num(c));
-  }
-  Value over(Value a, int64_t c) {
-    return b->createOrFold<arith::DivUIOp>(a, num(c));
-  }
-  Value mod(Value a, int64_t c) {
-    return b->createOrFold<arith::RemUIOp>(a, num(c));
-  }
   Value flip(Value a, Value c) { return b->createOrFold<arith::XOrIOp>(a, c); }
 
   /// The column where piece `piece` of row `row` of x lies.
@@ -273,7 +260,6 @@ int64_t MmaProduct::sharedBytes() const {
 
 void MmaProduct::emit(Thread &t, Value firstRow, Value firstPanel, Value begin,
                       Value end) {
-  Emitter{*this, t,  &t.b, firstRow, firstPanel, begin, end,
-          {},    {}, {},   {},       {},         {}}
+  Emitter{{&t.b}, *this, t, firstRow, firstPanel, begin, end, {}, {}, {}, {}, {}, {}}
       .emit();
 }

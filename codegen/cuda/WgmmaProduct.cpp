@@ -46,28 +46,15 @@ constexpr int64_t descriptor(int64_t leading, int64_t stride) {
   return leading / 16 << 16 | stride / 16 << 32 | int64_t{1} << 62;
 }
 
-struct Emitter {
+struct Emitter : IndexMath {
   WgmmaProduct &p;
   Thread &t;
-  ImplicitLocOpBuilder *b; // where code goes now
   Value firstRow, firstPanel;
   Value sliceX, sliceW, beginX, beginW; // the first bytes as numbers
 
   int64_t sums() const {
     return p.panels * kCudaPanelColumns / 2;
   } // of a thread
-  Value num(int64_t v) { return indexConstant(*b, v); }
-  Value add(Value a, Value c) { return b->createOrFold<arith::AddIOp>(a, c); }
-  Value add(Value a, int64_t c) { return plus(*b, a, c); }
-  Value times(Value a, int64_t c) {
-    return b->createOrFold<arith::MulIOp>(a, num(c));
-  }
-  Value over(Value a, int64_t c) {
-    return b->createOrFold<arith::DivUIOp>(a, num(c));
-  }
-  Value mod(Value a, int64_t c) {
-    return b->createOrFold<arith::RemUIOp>(a, num(c));
-  }
 
   /// An instruction of its own without operands.
   void instruction(StringRef text) { assembly(text, "~{memory}", {}, {}); }
@@ -258,5 +245,5 @@ int64_t WgmmaProduct::sharedBytes() const {
 }
 
 void WgmmaProduct::emit(Thread &t, Value firstRow, Value firstPanel) {
-  Emitter{*this, t, &t.b, firstRow, firstPanel, {}, {}, {}, {}}.emit();
+  Emitter{{&t.b}, *this, t, firstRow, firstPanel, {}, {}, {}, {}}.emit();
 }

@@ -53,18 +53,19 @@ sq_status copyWeights(sq_module *module) {
       MADV_HUGEPAGE); /* a hint: without huge pages it is a copy all the same */
   memcpy(copy, module->artifact->weights, size);
   mprotect(memory, mapped, PROT_READ);
-  /* Pages of the file that lie wholly within: read again should anything ask
-   * for them. */
-  uintptr_t begin =
-      (reinterpret_cast<uintptr_t>(module->artifact->weights) + page - 1) /
-      page * page;
-  uintptr_t end =
-      (reinterpret_cast<uintptr_t>(module->artifact->weights) + size) / page *
-      page;
-  if (module->library && begin < end)
-    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  releaseMapped(module);
   module->weights = copy;
   return SQ_STATUS_OK;
+}
+
+void releaseMapped(sq_module *module) {
+  if (!module->library)
+    return;
+  uintptr_t from = reinterpret_cast<uintptr_t>(module->artifact->weights),
+            begin = (from + page - 1) / page * page,
+            end = (from + module->artifact->weights_size) / page * page;
+  if (begin < end)
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
 }
 
 void freeCopy(sq_module *module) {

@@ -14,6 +14,9 @@ sq_status readWeightsChoice(const char *option, WeightsChoice *choice);
 /* Copies the weights of `module`, which is freed with freeCopy, and lets the
  * mapped ones go. */
 sq_status copyWeights(sq_module *module);
+/* Gives back the pages of the file that the weights fill, read again should
+ * anything ask for them there. */
+void releaseMapped(sq_module *module);
 void freeCopy(sq_module *module);
 
 } // namespace sq

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/core/copy.h"
 #include "runtime/core/error.h"
 
 namespace sq {
@@ -109,15 +110,7 @@ sq_status mapHuge(sq_module *module, uint64_t offset) {
   }
   if (pagemap >= 0)
     close(pagemap);
-  /* Read again should anything ask for them there. */
-  uintptr_t old =
-      (reinterpret_cast<uintptr_t>(module->artifact->weights) + page - 1) /
-      page * page;
-  uintptr_t oldEnd =
-      (reinterpret_cast<uintptr_t>(module->artifact->weights) + size) / page *
-      page;
-  if (old < oldEnd)
-    madvise(reinterpret_cast<void *>(old), oldEnd - old, MADV_DONTNEED);
+  releaseMapped(module);
   if (!complete) {
     munmap(memory, length + huge);
     return SQ_STATUS_OK;

@@ -142,7 +142,8 @@ void *workerMain(void *argument) {
     uint32_t job = pool.job.word.load();
     while (job & jobIsOpen)
       if (pool.job.word.compare_exchange_weak(job, job + 1)) {
-        work(pool, worker.index);
+        if (worker.index < pool.parts) /* late for an earlier job, it may come to one that is not its own */
+          work(pool, worker.index);
         if (pool.job.word.fetch_sub(1) == 1)
           pool.job.wakeIfSleeping();
         break;

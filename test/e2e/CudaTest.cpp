@@ -33,6 +33,12 @@ void useEmulator() {
   ASSERT_NE(driver, nullptr) << dlerror();
 }
 
+CompileOptions forHost() {
+  CompileOptions options;
+  options.levels = {"x86-64-v3"};
+  return options;
+}
+
 CompileOptions emulated(const char *precision, const char *arch = "sm_90") {
   CompileOptions options;
   options.cuda = {arch};
@@ -171,9 +177,7 @@ TEST(Cuda, MiniLm) {
   Feed feed = {{"input_ids", random.integers({1, 16}, 0, 30521)},
                {"attention_mask", random.integers({1, 16}, 1, 1)},
                {"token_type_ids", random.integers({1, 16}, 0, 1)}};
-  CompileOptions host;
-  host.levels = {"x86-64-v3"};
-  CompiledModel onHost(path, host);
+  CompiledModel onHost(path, forHost());
   ASSERT_TRUE(onHost.ok());
   Program reference = onHost.open();
   Tensor expected = runFirst(reference, feed);
@@ -187,22 +191,33 @@ TEST(Cuda, MiniLm) {
   }
 }
 
+/// Attention of four heads of queries on two of keys, with a mask, on the
+/// emulator and on the host.
+struct AttentionPair {
+  TemporaryDirectory directory;
+  std::string path;
+  CompiledModel model, onHost;
+
+  AttentionPair(int64_t size, bool causal, const char *precision)
+      : path(write(directory, size, causal)), model(path, emulated(precision)), onHost(path, forHost()) {}
+  bool ok() const { return model.ok() && onHost.ok(); }
+
+  static std::string write(TemporaryDirectory &directory, int64_t size, bool causal) {
+    std::string path = directory.file("attention.onnxtxt"), d = std::to_string(size);
+    std::ofstream(path) << "<ir_version: 10, opset_import: [\"\" : 23]>\n"
+                        << "attend (float[b, 4, s, " << d << "] q, float[b, 2, t, " << d << "] k, float[b, 2, t, " << d
+                        << "] v, float[s, t] m) => (float[b, 4, s, " << d << "] y) {\n  y = Attention"
+                        << (causal ? "<is_causal=1>" : "") << "(q, k, v, m)\n}\n";
+    return path;
+  }
+};
+
 /// In 16 bits, on tensor cores, against the host in f32: several tiles of queries
 /// and keys, the last not whole; groups of heads; keys that no query sees.
 void checkShortAttention(int64_t size, bool causal, const Precision &precision) {
-  TemporaryDirectory directory;
-  std::string path = directory.file("attention.onnxtxt"), d = std::to_string(size);
-  std::ofstream(path) << "<ir_version: 10, opset_import: [\"\" : 23]>\n"
-                      << "attend (float[b, 4, s, " << d << "] q, float[b, 2, t, " << d << "] k, float[b, 2, t, " << d
-                      << "] v, float[s, t] m) => (float[b, 4, s, " << d << "] y) {\n  y = Attention"
-                      << (causal ? "<is_causal=1>" : "") << "(q, k, v, m)\n}\n";
-  CompiledModel model(path, emulated(precision.name));
-  ASSERT_TRUE(model.ok());
-  CompileOptions host;
-  host.levels = {"x86-64-v3"};
-  CompiledModel onHost(path, host);
-  ASSERT_TRUE(onHost.ok());
-  Program program = model.open(), reference = onHost.open();
+  AttentionPair pair(size, causal, precision.name);
+  ASSERT_TRUE(pair.ok());
+  Program program = pair.model.open(), reference = pair.onHost.open();
   for (auto [batch, queries, keys] : {std::tuple(2, 70, 70), std::tuple(1, 5, 5), std::tuple(1, 9, 200), std::tuple(1, 2, 300)}) {
     if (causal && queries != keys)
       continue;
@@ -244,18 +259,9 @@ TEST(Cuda, ShortAttention) {
 TEST(Cuda, Attention) {
   useEmulator();
   for (int64_t size : {40, 260}) {
-    TemporaryDirectory directory;
-    std::string path = directory.file("attention.onnxtxt"), d = std::to_string(size);
-    std::ofstream(path) << "<ir_version: 10, opset_import: [\"\" : 23]>\n"
-                        << "attend (float[b, 4, s, " << d << "] q, float[b, 2, t, " << d << "] k, float[b, 2, t, " << d
-                        << "] v, float[s, t] m) => (float[b, 4, s, " << d << "] y) {\n  y = Attention(q, k, v, m)\n}\n";
-    CompiledModel model(path, emulated("f32"));
-    ASSERT_TRUE(model.ok());
-    CompileOptions host;
-    host.levels = {"x86-64-v3"};
-    CompiledModel onHost(path, host);
-    ASSERT_TRUE(onHost.ok());
-    Program program = model.open(), reference = onHost.open();
+    AttentionPair pair(size, false, "f32");
+    ASSERT_TRUE(pair.ok());
+    Program program = pair.model.open(), reference = pair.onHost.open();
     for (auto [batch, queries, keys] : {std::tuple(2, 1, 700), std::tuple(1, 4, 300), std::tuple(1, 1, 1),
                                         std::tuple(1, 3, 256), std::tuple(1, 2, 33), std::tuple(2, 5, 70)}) {
       Random random(static_cast<unsigned>(keys));

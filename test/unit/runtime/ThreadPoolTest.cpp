@@ -86,6 +86,21 @@ TEST(ThreadPool, WakesAfterSleep) {
   sq::poolDestroy(pool);
 }
 
+/// Workers of a wide job that wake during the next, narrow one stay out of it.
+TEST(ThreadPool, LateWorkersStayOut) {
+  sq::ThreadPool *pool;
+  ASSERT_EQ(sq::poolCreate(8, &pool), SQ_STATUS_OK);
+  for (int i = 0; i < 2000; ++i) {
+    Coverage wide(8), narrow(64);
+    sq::poolRun(pool, cover, &wide, 8, 1);
+    sq::poolRun(pool, cover, &narrow, 64, 32);
+    ASSERT_EQ(narrow.threads >> 2, 0u) << "job " << i;
+    for (auto &seen : narrow.seen)
+      ASSERT_EQ(seen, 1);
+  }
+  sq::poolDestroy(pool);
+}
+
 TEST(ThreadPool, ManyShortJobs) {
   sq::ThreadPool *pool;
   ASSERT_EQ(sq::poolCreate(4, &pool), SQ_STATUS_OK);
