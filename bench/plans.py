@@ -84,12 +84,14 @@ class Model:
         """Bits a weight, and the distance from float."""
         artifact, report = self.file("plan.so"), self.file("plan.json")
         self.compile("--calib=" + self.file("stats"), "--plan=" + plan, "-o", artifact, "--report=" + report, *self.flags)
-        bits = {"f32": 32, "int8": 8}
+        bits = {"f32": 32, "int8": 8, "int6": 6}
         stored = weights = 0
         for layer in json.load(open(report))["layers"]:
             count = layer["k"] * layer["n"]
             weights += count
-            stored += 8 * layer["compressed"]["bytes"] if "compressed" in layer else bits[layer["precision"]] * count
+            precision = layer["precision"]
+            scales = 32 * layer["n"] if precision in ("int8", "int6") else 0
+            stored += 8 * layer["compressed"]["bytes"] if "compressed" in layer else bits[precision] * count + scales
         out = run(self.tool("sq-eval"), artifact, self.data, "--metric=" + self.metric, "--reference=" + self.file("float.so"))
         if self.metric == "retrieval":
             cosines = [float(c) for c in re.findall(r"cosine[^0-9]*([0-9.]+)", out)]
@@ -97,7 +99,7 @@ class Model:
         return stored / weights, float(re.match(r"kl ([-0-9.e+]+)", out).group(1))
 
 
-BUDGETS = [("3", "lut3"), ("4", "lut4"), ("6", None)]
+BUDGETS = [("3", "lut3"), ("4", "lut4"), ("6", "int6")]
 
 
 def main():
@@ -141,17 +143,14 @@ def main():
         for bits, format in BUDGETS:
             if bits not in options.budgets.split(","):
                 continue
-            # There is no kernel of 6 bits: what fits best of the uniform ones is tables of 4 bits with outliers.
-            budget, uniform = model.measure(model.uniform(format or "lut4+0.45%"))
-            budget = budget if format else float(bits)
+            budget, uniform = model.measure(model.uniform(format))
             of = lambda name, *flags: model.measure(model.plan(budget, name, *flags))
             taken, plan = of("plan")
             assert taken <= budget * (1 + 1e-6), "the plan takes %f bits, the budget is %f" % (taken, budget)
             shuffled = sorted(of("shuffled", "--target-control=shuffled:%d" % seed)[1] for seed in range(1, options.random + 1))
             worst = of("reversed", "--target-control=reversed")[1]
-            rows.append("| %s, %s | %.3f (%s) | %.3g | %.3g%s | %.3g (%.3g to %.3g) | %.3g |" % (
-                model.name, model.shown, budget, "lut%s everywhere" % bits if format else "6", plan, uniform, "" if format else " (lut4+0.45%)",
-                statistics.median(shuffled), shuffled[0], shuffled[-1], worst))
+            rows.append("| %s, %s | %.3f (%s everywhere) | %.3g | %.3g | %.3g (%.3g to %.3g) | %.3g |" % (
+                model.name, model.shown, budget, format, plan, uniform, statistics.median(shuffled), shuffled[0], shuffled[-1], worst))
             print(rows[-1], flush=True)
     table = "\n".join(rows) + "\n\nMeasured on %d, %d and %d samples%s. %s. Command: `bench/plans.sh`." % (
         *counts, ", flags " + options.flags if options.flags else "", machine_text())

@@ -348,6 +348,14 @@ struct Lowering {
         .getDefiningOp();
   }
 
+  /// Enough for the range of a signed weight; 0: 8 bits.
+  static int64_t bitsOf(QuantizedType type) {
+    for (int64_t bits = 2; bits < 8 && type.isSigned(); ++bits)
+      if (type.getStorageTypeMin() >= -(1 << (bits - 1)) && type.getStorageTypeMax() < 1 << (bits - 1))
+        return bits;
+    return 0;
+  }
+
   LogicalResult lower(sq::LinearOp op) {
     QuantizedType wType = quantizedOf(op.getWeight());
     auto xType = cast<UniformQuantizedType>(quantizedOf(op.getX()));
@@ -378,7 +386,8 @@ struct Lowering {
     auto packed = RankedTensorType::get({int64_t(llvm::divideCeil(n, 16)), int64_t(llvm::divideCeil(k, 64)) * 16, 64},
                                         b.getI8Type());
     Value panels = sq::WeightOp::create(b, op.getWeight().getLoc(), packed, weight, /*pack=*/16, transposed,
-                                        /*offset=*/nullptr, /*wide_offset=*/nullptr, /*widened=*/false);
+                                        /*offset=*/nullptr, /*wide_offset=*/nullptr, /*widened=*/false, /*codes=*/0,
+                                        bitsOf(wType));
     SmallVector<Value> extras;
     std::vector<int32_t> offset(n);
     std::vector<float> scale(n);

@@ -313,7 +313,7 @@ def QuantizePass : Pass<"sq-quantize", "::mlir::func::FuncOp"> {
     (passes/ExpectedError.h), and when it is no faster in 8 bits: as measured (`sq.layer_times` on the
     function, of layers of the same shape) or by the cost model of a CPU level (lib/quantization/CostModel.h).
     A warning then says so. What `plan` (or a text in the attribute `sq.plan` of the function) says of a layer goes before both; `int2` to `int7` there are weights of fewer values in
-    the same bytes and products, with as few storage values in their type. The attribute `sq.layers` of the
+    products of bytes, stored in that many bits, with as few storage values in their type. The attribute `sq.layers` of the
     function holds for each layer what was decided, and why.
 
     ```mlir

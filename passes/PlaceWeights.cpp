@@ -17,6 +17,15 @@ namespace {
 
 constexpr int64_t kAlignment = 64; // a cache line, and a 512-bit vector
 
+/// Equal ones share a place.
+using Key = std::tuple<Attribute, int64_t, int64_t, int64_t, int64_t, Type>;
+
+Key keyOf(sq::WeightOp op) {
+  return {op.getValue(), static_cast<int64_t>(op.getPack()), static_cast<int64_t>(op.getTranspose()),
+          static_cast<int64_t>(op.getCodes()), static_cast<int64_t>(op.getBits()),
+          cast<ShapedType>(op.getResult().getType()).getElementType()};
+}
+
 struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
@@ -41,13 +50,19 @@ struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
       return signalPassFailure();
 
     int64_t size = 0;
-    int64_t wideSize = 0; // of the f32 copies of bf16 weights
-    DenseMap<std::tuple<Attribute, int64_t, int64_t, int64_t, Type>, std::pair<int64_t, int64_t>> placed;
+    int64_t wideSize = 0; // of what the loader makes: bytes of fewer bits, and behind them f32 copies of bf16
+    DenseMap<Key, int64_t> bytesOf;
+    func.walk([&](sq::WeightOp op) {
+      if (op.getBits() && !bytesOf.count(keyOf(op))) {
+        bytesOf[keyOf(op)] = wideSize;
+        wideSize += llvm::alignTo(cast<ShapedType>(op.getResult().getType()).getNumElements(), kAlignment);
+      }
+    });
+    const int64_t unpackedSize = wideSize;
+    DenseMap<Key, std::pair<int64_t, int64_t>> placed;
     WalkResult result = func.walk([&](sq::WeightOp op) {
       auto [it, fresh] = placed.try_emplace(
-          {op.getValue(), static_cast<int64_t>(op.getPack()), static_cast<int64_t>(op.getTranspose()), static_cast<int64_t>(op.getCodes()),
-           cast<ShapedType>(op.getResult().getType()).getElementType()},
-          std::pair(size, wideSize));
+          keyOf(op), std::pair(size, op.getBits() ? bytesOf.lookup(keyOf(op)) : wideSize));
       if (fresh) {
         auto type = cast<ShapedType>(op.getResult().getType());
         Type element = type.getElementType();
@@ -55,19 +70,20 @@ struct PlaceWeightsPass : sq::impl::PlaceWeightsPassBase<PlaceWeightsPass> {
           op.emitOpError("has elements that cannot be stored: ") << element;
           return WalkResult::interrupt();
         }
-        int64_t bytes = element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
-        size += llvm::alignTo(type.getNumElements() * bytes, kAlignment);
+        size += llvm::alignTo(op.storedBytes(), kAlignment);
         if (std::optional<MemRefType> wide = op.widenedType())
           wideSize += llvm::alignTo(wide->getNumElements() * sizeof(float), kAlignment);
       }
       op.setOffset(it->second.first);
-      if (op.widenedType())
+      if (op.getBits() || op.widenedType())
         op.setWideOffset(it->second.second);
       return WalkResult::advance();
     });
     if (result.wasInterrupted())
       return signalPassFailure();
     func->setAttr("sq.weight_bytes", Builder(func).getI64IntegerAttr(size));
+    if (unpackedSize)
+      func->setAttr("sq.unpacked_bytes", Builder(func).getI64IntegerAttr(unpackedSize));
     if (wideSize)
       func->setAttr("sq.widened_bytes", Builder(func).getI64IntegerAttr(wideSize));
   }

@@ -43,15 +43,16 @@ struct WeightPattern : ConvertOpToLLVMPattern<sq::WeightOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
   LogicalResult matchAndRewrite(sq::WeightOp op, OpAdaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    if (!op.getOffset())
+    bool isUnpacked = op.getBits() != 0;
+    if (!op.getOffset() || (isUnpacked && !op.getWideOffset()))
       return op.emitOpError("has no offset; run --sq-place-weights first");
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     auto ptr = LLVM::LLVMPointerType::get(rewriter.getContext());
     Value base = sq::loadContextField(b, sq::contextOf(op),
-                                      op.getWidened() ? offsetof(sq_kernel_context, widened)
+                                      op.getWidened() || isUnpacked ? offsetof(sq_kernel_context, widened)
                                                       : offsetof(sq_kernel_context, weights),
                                       ptr);
-    Value offset = LLVM::ConstantOp::create(b, b.getI64Type(), static_cast<int64_t>(*op.getOffset()));
+    Value offset = LLVM::ConstantOp::create(b, b.getI64Type(), static_cast<int64_t>(isUnpacked ? *op.getWideOffset() : *op.getOffset()));
     Value at = LLVM::GEPOp::create(b, ptr, b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset});
     auto type = cast<MemRefType>(op.getResult().getType());
     rewriter.replaceOp(op, Value(MemRefDescriptor::fromStaticShape(rewriter, op.getLoc(),

@@ -35,8 +35,9 @@ typedef struct sq_launch {
 struct sq_kernel_context {
   /* The weight section, 64-byte aligned, read-only. */
   const uint8_t *weights;
-  /* The f32 copies of bf16 weights (manifest.fbs: Widened), 64-byte aligned,
-   * read-only; NULL when the running level reads none. */
+  /* Bytes of weights stored in fewer bits and f32 copies of bf16 weights
+   * (manifest.fbs: Unpacked, Widened), 64-byte aligned, read-only; NULL when
+   * the running level reads none. */
   const uint8_t *widened;
   /* Returns the session's arena `index` with at least `bytes` usable bytes,
    * 64-byte aligned, or NULL when memory ran out (the runtime has noted it).

@@ -130,6 +130,10 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   for (const ManifestWidened &w : m.widened)
     widened.push_back(manifest::CreateWidened(builder, w.source, w.destination, w.depth, w.columns));
   auto widenedVector = builder.CreateVector(widened);
+  std::vector<flatbuffers::Offset<manifest::Unpacked>> unpacked;
+  for (const ManifestUnpacked &u : m.unpacked)
+    unpacked.push_back(manifest::CreateUnpacked(builder, u.source, u.destination, u.count, u.bits));
+  auto unpackedVector = builder.CreateVector(unpacked);
   flatbuffers::Offset<manifest::Cache> cache;
   if (m.cache) {
     std::vector<flatbuffers::Offset<manifest::State>> states;
@@ -142,7 +146,7 @@ Expected<std::string> serialize(const Manifest &m, uint64_t weightsSize, XXH128_
   builder.Finish(manifest::CreateManifest(builder, SQ_FORMAT_VERSION, producer, modelName, *inputs,
                                           *outputs, variantVector, kernelVector, weightsSize,
                                           hash.low64, hash.high64, report, widenedVector,
-                                          m.widenedSize, cache, m.codedBegin, m.codedEnd),
+                                          m.widenedSize, cache, m.codedBegin, m.codedEnd, unpackedVector, m.unpackedSize),
                  manifest::ManifestIdentifier());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()),
                      builder.GetSize());

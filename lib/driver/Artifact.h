@@ -56,6 +56,12 @@ struct ManifestWidened {
   uint64_t depth = 0, columns = 0;
 };
 
+struct ManifestUnpacked {
+  uint64_t source = 0, destination = 0; // bytes
+  uint64_t count = 0;
+  uint8_t bits = 0;
+};
+
 struct ManifestState {
   int32_t input = 0, output = 0, axis = 0;
   int64_t heads = 0, size = 0;
@@ -77,6 +83,8 @@ struct Manifest {
   std::string report;                 // JSON
   std::vector<ManifestWidened> widened;
   uint64_t widenedSize = 0;
+  std::vector<ManifestUnpacked> unpacked;
+  uint64_t unpackedSize = 0; // of widenedSize, the first
   std::optional<ManifestCache> cache = {};
   uint64_t codedBegin = 0, codedEnd = 0; // of the weight section
 };

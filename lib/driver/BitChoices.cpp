@@ -125,7 +125,7 @@ double RunSizes::attention() {
 std::vector<std::string> sq::knownChoices(const CompileOptions &options) {
   std::vector<std::string> names{"f32"};
   if (options.activations != "f32")
-    names.push_back("int8");
+    names.insert(names.end(), {"int8", "int6"});
   double share = 0;
   (void)parseShare(options.targets.outliers, share);
   for (StringRef table : kTables) {
@@ -154,7 +154,9 @@ static CompileResult errorsOf(ModuleOp module, const CompileOptions &options,
                       // carried out
   });
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
-  if (choice == "int8") {
+  const LayerPrecision precision = formatOf(choice).precision;
+  const bool inBytes = isInteger(precision);
+  if (inBytes) {
     QuantizePassOptions pass;
     pass.stats = options.stats;
     pass.rounding = options.rounding;
@@ -176,11 +178,10 @@ static CompileResult errorsOf(ModuleOp module, const CompileOptions &options,
   if (failed(pm.run(*copy)))
     return refused(text);
   for (const LayerDecision &layer : layerDecisions(main))
-    if (choice == "int8"
-            ? layer.precision == LayerPrecision::Int8 && !layer.isGiven
-            : layer.compressed.has_value())
+    if (inBytes ? layer.precision == precision && !layer.isGiven
+                : layer.compressed.has_value())
       errors[layer.name] =
-          choice == "int8" ? (layer.sqnr ? std::pow(10, -*layer.sqnr / 10) : 0)
+          inBytes ? (layer.sqnr ? std::pow(10, -*layer.sqnr / 10) : 0)
                            : layer.compressed->error;
   return {};
 }

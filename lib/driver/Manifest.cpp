@@ -116,6 +116,12 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<con
   func.walk([&](WeightOp op) {
     if (!op.getWideOffset() || !listed.insert(*op.getWideOffset()).second)
       return;
+    if (op.getBits()) {
+      auto count = cast<ShapedType>(op.getResult().getType()).getNumElements();
+      manifest.unpacked.push_back({op.getOffset().value_or(0), *op.getWideOffset(), static_cast<uint64_t>(count),
+                                   static_cast<uint8_t>(op.getBits())});
+      return;
+    }
     auto [depth, columns] = op.matrixSize();
     manifest.widened.push_back({op.getOffset().value_or(0), *op.getWideOffset(),
                                 static_cast<uint64_t>(depth), static_cast<uint64_t>(columns)});
@@ -132,6 +138,8 @@ std::string sq::describe(ModuleOp module, ArrayRef<Target> targets, ArrayRef<con
   });
   if (auto size = func->getAttrOfType<IntegerAttr>("sq.widened_bytes"))
     manifest.widenedSize = size.getInt();
+  if (auto size = func->getAttrOfType<IntegerAttr>("sq.unpacked_bytes"))
+    manifest.unpackedSize = size.getInt();
   for (const Target &target : targets) {
     ManifestVariant variant{target.name(), {}, !target.cuda && !target.host.amx && !manifest.widened.empty(), {}, {}};
     if (!target.cuda)

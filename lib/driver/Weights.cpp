@@ -13,8 +13,7 @@ using namespace sq;
 std::vector<WeightPiece> sq::collectWeights(ModuleOp module) {
   std::map<uint64_t, WeightPiece> pieces;
   module.walk([&](WeightOp op) {
-    auto type = cast<ShapedType>(op.getResult().getType());
-    uint64_t size = type.getNumElements() * bytesPerElement(type.getElementType());
+    uint64_t size = op.storedBytes();
     uint64_t offset = op.getOffset().value_or(0);
     if (size)
       pieces.try_emplace(offset, WeightPiece{offset, size, op});
@@ -112,6 +111,23 @@ static void writeQuads(WeightOp op, const char *source, char *out) {
   }
 }
 
+/// The low bits of bytes, one after the other (manifest.fbs: Unpacked).
+static LogicalResult writeBits(WeightOp op, ArrayRef<char> bytes, char *out) {
+  int bits = op.getBits(), held = 0, low = -(1 << (bits - 1));
+  uint32_t word = 0;
+  for (char byte : bytes) {
+    int value = static_cast<signed char>(byte);
+    if (value < low || value >= -low)
+      return op.emitOpError("has the element ") << value << ", which " << bits << " bits do not hold";
+    word |= (static_cast<uint32_t>(value) & ((1u << bits) - 1)) << held;
+    for (held += bits; held >= 8; held -= 8, word >>= 8)
+      *out++ = static_cast<char>(word);
+  }
+  if (held)
+    *out = static_cast<char>(word);
+  return success();
+}
+
 /// Codes in the order that kernels read.
 static void writeCodes(WeightOp op, const uint32_t *source, uint32_t *out) {
   auto from = cast<ShapedType>(op.getValue().getType()), to = cast<ShapedType>(op.getResult().getType());
@@ -140,8 +156,13 @@ LogicalResult sq::writeWeight(const WeightPiece &piece, char *out) {
     return success();
   }
   if (cast<ShapedType>(op.getResult().getType()).getElementType().isInteger(8)) {
-    writeQuads(op, bytes->data(), out);
-    return success();
+    if (!op.getBits()) {
+      writeQuads(op, bytes->data(), out);
+      return success();
+    }
+    SmallVector<char, 0> quads(cast<ShapedType>(op.getResult().getType()).getNumElements());
+    writeQuads(op, bytes->data(), quads.data());
+    return writeBits(op, quads, out);
   }
   if (op.widenedType())
     return writePairs(op, reinterpret_cast<const float *>(bytes->data()), reinterpret_cast<uint16_t *>(out));

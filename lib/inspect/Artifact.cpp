@@ -62,7 +62,8 @@ Status inspect::readArtifact(const std::string &path, Artifact &artifact) {
   artifact.weightBytes = trailer.weights_size;
   artifact.manifestBytes = trailer.manifest_size;
   artifact.codeBytes = artifact.fileBytes - artifact.weightBytes - artifact.manifestBytes;
-  artifact.widenedBytes = m.widened_size();
+  artifact.unpackedBytes = static_cast<int64_t>(m.unpacked_size());
+  artifact.widenedBytes = static_cast<int64_t>(m.widened_size() - m.unpacked_size());
   if (const manifest::Cache *cache = m.cache())
     for (const manifest::State *state : *cache->states()) {
       ++artifact.caches;

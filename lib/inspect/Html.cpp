@@ -82,6 +82,8 @@ struct Page {
                   withUnit(a.codeBytes, "B"), withUnit(a.weightBytes, "B"), withUnit(a.manifestBytes, "B"), a.weightsHash);
     if (a.caches)
       os << formatv("<p>{0} caches of keys and values, {1} for a token of a sequence.</p>\n", a.caches, withUnit(a.cacheBytes, "B"));
+    if (a.unpackedBytes)
+      os << formatv("<p>Loading makes {0} of bytes from weights of 2 to 7 bits.</p>\n", withUnit(a.unpackedBytes, "B"));
     if (a.widenedBytes)
       os << formatv("<p>A CPU without AMX makes {0} of f32 copies when loading.</p>\n", withUnit(a.widenedBytes, "B"));
     signature();

@@ -77,6 +77,7 @@ struct Artifact : Program {
   int64_t caches = 0;       // of keys or values that stay between runs
   uint64_t cacheBytes = 0;  // of all of them, for a token
   int64_t widenedBytes = 0; // of f32 copies that a CPU without AMX makes when loading
+  int64_t unpackedBytes = 0; // that loading makes of weights in 2 to 7 bits
 };
 
 /// Reads what `path` says of itself; its code is checked by hash, not executed.

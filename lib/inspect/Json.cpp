@@ -73,6 +73,7 @@ static void addArtifact(const Artifact &a, json::Object &object) {
   object["weight_bytes"] = a.weightBytes;
   object["manifest_bytes"] = a.manifestBytes;
   object["widened_bytes"] = a.widenedBytes;
+  object["unpacked_bytes"] = a.unpackedBytes;
   object["caches"] = a.caches;
   object["cache_bytes_per_token"] = static_cast<int64_t>(a.cacheBytes);
 }

@@ -81,6 +81,8 @@ struct Page {
     os << "  weights' hash " << a.weightsHash << '\n';
     if (a.caches)
       os << formatv("  {0} caches of keys and values, {1} for a token of a sequence\n", a.caches, withUnit(a.cacheBytes, "B"));
+    if (a.unpackedBytes)
+      os << formatv("  loading makes {0} of bytes from weights of 2 to 7 bits\n", withUnit(a.unpackedBytes, "B"));
     if (a.widenedBytes)
       os << formatv("  a CPU without AMX makes {0} of f32 copies when loading\n", withUnit(a.widenedBytes, "B"));
     os << "\nTargets\n";

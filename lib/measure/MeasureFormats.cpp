@@ -111,6 +111,12 @@ static Status timeTables(const std::vector<LayerToTime> &layers,
   return {};
 }
 
+/// What products of int8 compute, whatever is stored.
+static bool isInBytes(StringRef format) {
+  std::optional<LayerPrecision> precision = findPrecision(format);
+  return precision && isInteger(*precision);
+}
+
 CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
                                  const MeasureOptions &options,
                                  const std::string &activations,
@@ -122,7 +128,7 @@ CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
       tables;
   for (size_t i = 0; i < layers.size(); ++i) {
     const LayerShape &shape = layers[i].shape;
-    if (layers[i].format != "f32" && layers[i].format != "int8")
+    if (layers[i].format != "f32" && !isInBytes(layers[i].format))
       tables[{layers[i].format, shape.k, shape.n}].push_back(i);
     else if (!is_contained(shapes, shape))
       shapes.push_back(shape);
@@ -133,7 +139,7 @@ CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
     return r;
   for (size_t i = 0; i < layers.size(); ++i)
     if (auto it = find(shapes, layers[i].shape); it != shapes.end())
-      seconds[i] = layers[i].format == "int8" ? times[it - shapes.begin()].int8
+      seconds[i] = isInBytes(layers[i].format) ? times[it - shapes.begin()].int8
                                               : times[it - shapes.begin()].f32;
   CompileOptions compile = compileOptionsOf(options);
   compile.activations = activations == "f32" ? "f32" : "int8";

@@ -23,7 +23,7 @@
 namespace sq {
 
 /// Int8: products of bytes. Int2 to Int7 are the same with fewer values for weights (2^(bits - 1) - 1 on both sides of 0), whose
-/// activations keep 8 bits: as long and as large here, and what hardware with narrower units runs. Those from Lut2 on are of weights only (sq-compile --weights): tables for each output channel (Lut),
+/// activations keep 8 bits: as long here, smaller in the file (loading makes bytes), and what hardware with narrower units runs. Those from Lut2 on are of weights only (sq-compile --weights): tables for each output channel (Lut),
 /// uniform groups of inputs rounded to nearest (Rtn) or with feedback of errors (Gptq), and groups without a minimum, as
 /// llama.cpp's Q4_0 (Sym).
 enum class LayerPrecision { F32, Int8, Bf16, Int2, Int3, Int4, Int5, Int6, Int7, Lut2, Lut3, Lut4, Rtn2, Rtn3, Rtn4, Rtn6, Rtn8, Gptq2, Gptq3, Gptq4, Sym2, Sym3, Sym4 };

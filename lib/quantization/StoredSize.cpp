@@ -66,9 +66,11 @@ StoredSize sq::storedSize(const LayerFormat &format, int64_t n, int64_t k,
   if (isInteger(format.precision)) {
     // Beside the weight a scale, a sum and a bias of each column (also of a
     // layer that had none), and factors of the input's channels.
-    double panels = double(alignTo(n, kByteColumns)) * alignTo(k, kByteRows);
-    return {aligned(panels) + 3 * aligned(4.0 * n) + aligned(4.0 * k),
-            n * k + 4.0 * n};
+    double panels = double(alignTo(n, kByteColumns)) * alignTo(k, kByteRows),
+           share = precisionBits(format.precision) / 8.0;
+    return {aligned(std::ceil(panels * share)) + 3 * aligned(4.0 * n) +
+                aligned(4.0 * k),
+            double(n) * k * share + 4.0 * n};
   }
   if (!isOfWeights(format.precision))
     return {inFloat, 4.0 * n * k};

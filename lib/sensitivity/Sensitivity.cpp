@@ -236,7 +236,7 @@ private:
       if (Status s = save(); !s.ok())
         return s;
       for (size_t i : groups[g])
-        result.layers[i].fisher = {}; // in the file
+        result.layers[i].fisher = std::vector<float>(); // in the file ({} would keep the memory)
     }
     return {};
   }

@@ -9,7 +9,7 @@
 #define SQ_TRAILER_MAGIC "SQTRAIL1"
 #define SQ_TRAILER_VERSION 1
 /* Of the manifest; raised when an old runtime could misread a new manifest. */
-#define SQ_FORMAT_VERSION 4
+#define SQ_FORMAT_VERSION 5
 
 typedef struct sq_hash128 {
   uint64_t low, high; /* XXH3-128 */

@@ -38,34 +38,78 @@ void widen(const uint16_t *from, uint32_t *to, uint64_t depth, uint64_t columns)
   }
 }
 
+bool isSound(const manifest::Unpacked &u, uint64_t weightsSize, uint64_t unpackedSize) {
+  if (u.bits() < 2 || u.bits() > 7 || u.count() > maxExtent * maxExtent || u.destination() % 64)
+    return false;
+  return inside(u.source(), ceilDiv(u.count() * u.bits(), 8), weightsSize) &&
+         inside(u.destination(), u.count(), unpackedSize);
+}
+
+/* `bits` bytes hold eight numbers. */
+template <unsigned bits> void unpack(const uint8_t *from, uint8_t *to, uint64_t count) {
+  constexpr uint64_t mask = (1u << bits) - 1, sign = 1u << (bits - 1);
+  auto number = [](uint64_t word, uint64_t j) { return static_cast<uint8_t>(((word >> j * bits & mask) ^ sign) - sign); };
+  uint64_t word = 0, i = 0;
+  for (; i + 8 <= count; i += 8, from += bits) {
+    memcpy(&word, from, bits);
+    for (uint64_t j = 0; j < 8; ++j)
+      to[i + j] = number(word, j);
+  }
+  memcpy(&word, from, ceilDiv((count - i) * bits, 8));
+  for (uint64_t j = 0; i + j < count; ++j)
+    to[i + j] = number(word, j);
+}
+
+constexpr void (*unpackers[])(const uint8_t *, uint8_t *, uint64_t) = {
+    unpack<2>, unpack<3>, unpack<4>, unpack<5>, unpack<6>, unpack<7>};
+
+template <typename Entries> uint64_t countOf(const Entries *entries) { return entries ? entries->size() : 0; }
+
 } // namespace
 
 sq_status widenWeights(sq_module *module, const manifest::Variant *variant) {
   const auto *entries = module->manifest->widened();
-  uint64_t size = module->manifest->widened_size();
-  if (!variant->widened() || !entries || entries->size() == 0)
+  const auto *packed = module->manifest->unpacked();
+  uint64_t unpackedSize = module->manifest->unpacked_size(), all = module->manifest->widened_size();
+  bool inFloat = variant->widened() && countOf(entries);
+  if (!inFloat && !countOf(packed))
     return SQ_STATUS_OK;
-  for (const manifest::Widened *entry : *entries)
-    if (!isSound(*entry, module->artifact->weights_size, size))
+  uint64_t size = inFloat ? all : unpackedSize;
+  for (uint64_t i = 0; i < countOf(packed); ++i)
+    if (unpackedSize > all || !isSound(*packed->Get(static_cast<uint32_t>(i)), module->artifact->weights_size, unpackedSize))
+      return fail(SQ_STATUS_CORRUPT, "the manifest is damaged: a weight of few bits lies outside of its "
+                                     "place; build the artifact again");
+  for (uint64_t i = 0; inFloat && i < entries->size(); ++i)
+    if (!isSound(*entries->Get(static_cast<uint32_t>(i)), module->artifact->weights_size, size))
       return fail(SQ_STATUS_CORRUPT, "the manifest is damaged: a bf16 weight lies outside of its "
                                      "place; build the artifact again");
   void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     return fail(SQ_STATUS_OUT_OF_MEMORY,
-                "out of memory: %.1f MB for weights in f32, which this CPU needs as it has no AMX; "
-                "compile the model with --precision=f32 to use them from the file",
+                inFloat ? "out of memory: %.1f MB for weights in f32, which this CPU needs as it has no AMX; "
+                          "compile the model with --precision=f32 to use them from the file"
+                        : "out of memory: %.1f MB for the bytes of weights that are stored in fewer bits; "
+                          "compile the model with int8 layers to use them from the file",
                 static_cast<double>(size) / 1e6);
   module->widened = static_cast<uint8_t *>(memory);
   module->widenedSize = size;
-  for (const manifest::Widened *entry : *entries)
+  for (uint64_t i = 0; i < countOf(packed); ++i) {
+    const manifest::Unpacked *entry = packed->Get(static_cast<uint32_t>(i));
+    unpackers[entry->bits() - 2](module->artifact->weights + entry->source(), module->widened + entry->destination(),
+                                 entry->count());
+  }
+  for (uint64_t i = 0; inFloat && i < entries->size(); ++i) {
+    const manifest::Widened *entry = entries->Get(static_cast<uint32_t>(i));
     widen(reinterpret_cast<const uint16_t *>(module->artifact->weights + entry->source()),
           reinterpret_cast<uint32_t *>(module->widened + entry->destination()), entry->depth(),
           entry->columns());
+  }
   mprotect(memory, size, PROT_READ);
-  snprintf(module->note, sizeof(module->note),
+  if (inFloat)
+    snprintf(module->note, sizeof(module->note),
            "the weights are stored in bf16 for AMX, which this CPU level (%s) lacks: %.1f MB of them "
            "were widened to f32",
-           module->variant->level, static_cast<double>(size) / 1e6);
+           module->variant->level, static_cast<double>(size - unpackedSize) / 1e6);
   return SQ_STATUS_OK;
 }
 

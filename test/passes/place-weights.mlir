@@ -36,6 +36,22 @@ func.func @sizes() -> (tensor<17xf32>, tensor<65xi1>, tensor<9xindex>) {
 
 // -----
 
+// Weights of 6 bits take 768 bytes of the section and 1024 when they are
+// loaded, where f32 copies of bf16 come behind them.
+// CHECK-LABEL: @few_bits
+// CHECK-SAME: attributes {sq.unpacked_bytes = 1024 : i64, sq.weight_bytes = 2816 : i64, sq.widened_bytes = 1792 : i64}
+// CHECK-DAG: sq.weight dense<1.000000e+00> : tensor<4x8xf32> {offset = 0 : i64, pack = 32 : i64, wide_offset = 1024 : i64}
+// CHECK-DAG: sq.weight dense<7> : tensor<4x8xi8> {bits = 6 : i64, offset = 2048 : i64, pack = 16 : i64, wide_offset = 0 : i64}
+// CHECK-DAG: sq.weight dense<7> : tensor<4x8xi8> {bits = 6 : i64, offset = 2048 : i64, pack = 16 : i64, wide_offset = 0 : i64}
+func.func @few_bits() -> (tensor<1x16x32x2xbf16>, tensor<1x16x64xi8>, tensor<1x16x64xi8>) {
+  %p = sq.weight dense<1.0> : tensor<4x8xf32> {pack = 32 : i64} -> tensor<1x16x32x2xbf16>
+  %a = sq.weight dense<7> : tensor<4x8xi8> {pack = 16 : i64, bits = 6 : i64} -> tensor<1x16x64xi8>
+  %b = sq.weight dense<7> : tensor<4x8xi8> {pack = 16 : i64, bits = 6 : i64} -> tensor<1x16x64xi8>
+  return %p, %a, %b : tensor<1x16x32x2xbf16>, tensor<1x16x64xi8>, tensor<1x16x64xi8>
+}
+
+// -----
+
 // Equal constants share a place; the same values packed, or packed from the
 // transposed matrix, are other bytes.
 // CHECK-LABEL: @shared

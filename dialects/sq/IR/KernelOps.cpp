@@ -20,6 +20,20 @@ std::optional<MemRefType> WeightOp::widenedType() {
   return MemRefType::get({int64_t(llvm::divideCeil(n, kColumns)), k, kColumns}, Float32Type::get(getContext()));
 }
 
+int64_t WeightOp::storedBytes() {
+  auto type = cast<ShapedType>(getResult().getType());
+  Type element = type.getElementType();
+  int64_t count = type.getNumElements(), size = element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  return getBits() ? llvm::divideCeil(count * int64_t(getBits()), 8) : count * size;
+}
+
+LogicalResult WeightOp::verify() {
+  auto type = cast<ShapedType>(getResult().getType());
+  if (getBits() && (getBits() < 2 || getBits() > 7 || !type.getElementType().isInteger(8) || getCodes()))
+    return emitOpError("is stored in 2 to 7 bits as bytes only, got ") << getBits() << " bits for " << type;
+  return success();
+}
+
 bool PackedMatmulOp::isOfBytes() {
   return !isCoded() && cast<ShapedType>(getWeight().getType()).getElementType().isInteger(8);
 }

@@ -24,6 +24,8 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
     Of bf16, CPU levels without AMX read an f32 copy instead, which the loader makes:
     `wide_offset` is its place in that memory (64-byte aligned), and with
     `widened` the result is that copy, in panels of f32.
+    `bits = b` of i8, 2 to 7, says that all elements fit into b bits, of two's complement, and are stored so: a bitstream in the
+    order of the layout, least significant bits first. The result is the bytes that the loader makes of it, at `wide_offset`.
 
     Example:
     ```mlir
@@ -35,15 +37,19 @@ def Sq_WeightOp : Sq_Op<"weight", [Pure]> {
   }];
   let arguments = (ins ElementsAttr:$value, DefaultValuedAttr<I64Attr, "0">:$pack,
                        UnitAttr:$transpose, OptionalAttr<I64Attr>:$offset,
-                       OptionalAttr<I64Attr>:$wide_offset, UnitAttr:$widened, DefaultValuedAttr<I64Attr, "0">:$codes);
+                       OptionalAttr<I64Attr>:$wide_offset, UnitAttr:$widened, DefaultValuedAttr<I64Attr, "0">:$codes,
+                       DefaultValuedAttr<I64Attr, "0">:$bits);
   let results = (outs AnyTypeOf<[AnyRankedTensor, AnyMemRef]>:$result);
   let extraClassDeclaration = [{
     /// Depth and columns (k, n) of the matrix `value`.
     std::pair<int64_t, int64_t> matrixSize();
     /// The type of the f32 copy that levels without AMX read; none for other weights.
     std::optional<::mlir::MemRefType> widenedType();
+    /// Bytes in the weight section.
+    int64_t storedBytes();
   }];
   let assemblyFormat = "$value attr-dict `->` type($result)";
+  let hasVerifier = 1;
 }
 
 def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [

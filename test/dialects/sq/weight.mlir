@@ -24,6 +24,13 @@ func.func @pairs() -> memref<1x16x32x2xbf16> {
   return %w : memref<1x16x32x2xbf16>
 }
 
+// CHECK-LABEL: @few_bits
+func.func @few_bits() -> tensor<1x16x64xi8> {
+  // CHECK: sq.weight dense<7> : tensor<4x8xi8> {bits = 6 : i64, pack = 16 : i64} -> tensor<1x16x64xi8>
+  %w = sq.weight dense<7> : tensor<4x8xi8> {pack = 16 : i64, bits = 6 : i64} -> tensor<1x16x64xi8>
+  return %w : tensor<1x16x64xi8>
+}
+
 // CHECK-LABEL: @codes
 func.func @codes() -> tensor<8x1x3x16xi32> {
   // CHECK: sq.weight dense<7> : tensor<8x6xi32> {codes = 3 : i64} -> tensor<8x1x3x16xi32>

@@ -54,6 +54,11 @@ TEST(StoredSize, BytesHaveScalesSumsBiasesAndFactors) {
             16 * 64 + 3 * 64 + 128.0); // as sq-compile --report shows them
 }
 
+TEST(StoredSize, FewerBitsLieInFewerBytes) {
+  EXPECT_EQ(sizeOf("int6", 16, 32).bytes, 16 * 48 + 3 * 64 + 128.0);
+  EXPECT_EQ(sizeOf("int6", 96, 4096).counted, 96 * 4096 * 3 / 4 + 4.0 * 96);
+}
+
 TEST(StoredSize, AShareBelowAWeightIsNone) {
   LayerFormat format(LayerPrecision::Lut3);
   EXPECT_FALSE(hasOutliers(format, 64, 64));

@@ -435,6 +435,54 @@ TEST_F(RuntimeTest, WidenedWeights) {
   EXPECT_EQ(loads({0, 0, 3, 2}, 576, /*read=*/false), SQ_STATUS_OK);
 }
 
+/* Numbers of 2 to 7 bits, any count of them, from a bitstream that another loop writes. */
+TEST_F(RuntimeTest, UnpackedWeights) {
+  auto numberAt = [](uint64_t i, unsigned bits) { // -2^(bits - 1) .. 2^(bits - 1) - 1
+    return static_cast<int>((i * 2654435761u >> 7) & ((1u << bits) - 1)) - (1 << (bits - 1));
+  };
+  auto loads = [&](sq::ManifestUnpacked entry, uint64_t size) {
+    sq::ArtifactSpec spec = toySpec(path("few.so"));
+    spec.weightsSize = 4096;
+    spec.weights = {{0, 4096, [&](llvm::MutableArrayRef<uint8_t> out) {
+                       for (uint64_t bit = 0; bit / 8 + entry.source < 4096 && bit < entry.count * entry.bits; ++bit)
+                         if (numberAt(bit / entry.bits, entry.bits) >> bit % entry.bits & 1)
+                           out[entry.source + bit / 8] |= 1 << bit % 8;
+                       return llvm::Error::success();
+                     }}};
+    spec.manifest.unpacked = {entry};
+    spec.manifest.unpackedSize = spec.manifest.widenedSize = size;
+    sq::CompileResult result = sq::writeArtifact(spec);
+    EXPECT_EQ(result.code, sq::ExitCode::Done) << result.message;
+    sq_module *module = nullptr;
+    sq_status status = sq_module_load(spec.output.c_str(), nullptr, &module);
+    if (status == SQ_STATUS_OK) {
+      EXPECT_EQ(sq_module_note(module), nullptr);
+      auto *bytes = reinterpret_cast<const int8_t *>(module->widened + entry.destination);
+      uint64_t wrong = 0;
+      for (uint64_t i = 0; i < entry.count; ++i)
+        wrong += bytes[i] != numberAt(i, entry.bits);
+      EXPECT_EQ(wrong, 0u) << entry.count << " of " << int(entry.bits) << " bits";
+    } else {
+      EXPECT_NE(std::string(sq_last_error()).find("a weight of few bits lies outside"), std::string::npos) << sq_last_error();
+    }
+    sq_module_release(module);
+    return status;
+  };
+  for (uint8_t bits = 2; bits < 8; ++bits) {
+    for (uint64_t count : {1, 7, 8, 9, 1000, 1021})
+      EXPECT_EQ(loads({64, 128, count, bits}, 128 + count), SQ_STATUS_OK);
+    uint64_t most = 4096 * 8 / bits; // as far as the last byte
+    EXPECT_EQ(loads({0, 0, most, bits}, most), SQ_STATUS_OK);
+    EXPECT_EQ(loads({1, 0, most, bits}, most), SQ_STATUS_CORRUPT);
+  }
+  EXPECT_EQ(loads({0, 0, 64, 6}, 63), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({0, 32, 64, 6}, 4096), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({0, 0, 64, 1}, 64), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({0, 0, 64, 8}, 64), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({0, 0, UINT64_MAX / 6, 6}, UINT64_MAX), SQ_STATUS_CORRUPT);
+  EXPECT_EQ(loads({UINT64_MAX - 7, 0, 8, 6}, 64), SQ_STATUS_CORRUPT);
+}
+
 TEST_F(RuntimeTest, NotAnArtifact) {
   EXPECT_EQ(tryLoad(path("none.so")), SQ_STATUS_NOT_FOUND);
   EXPECT_EQ(tryLoad(folder), SQ_STATUS_CORRUPT);
