@@ -91,7 +91,7 @@ class Model:
             weights += count
             precision = layer["precision"]
             scales = 32 * layer["n"] if precision in ("int8", "int6") else 0
-            stored += 8 * layer["compressed"]["bytes"] if "compressed" in layer else bits[precision] * count + scales
+            stored += 8 * layer["compressed"]["bytes"] if layer.get("compressed") else bits[precision] * count + scales
         out = run(self.tool("sq-eval"), artifact, self.data, "--metric=" + self.metric, "--reference=" + self.file("float.so"))
         if self.metric == "retrieval":
             cosines = [float(c) for c in re.findall(r"cosine[^0-9]*([0-9.]+)", out)]

@@ -30,7 +30,7 @@ def constant(name, values, kind):
 def sparse(name, k, n, density):
     """A CSR matrix of `density` k n entries, columns ascending in each row."""
     total = int(n * k * density)  # the same for layers of one shape, which then share their kernel
-    counts = np.full(n, total // n) + (np.arange(n) < total % n)
+    counts = rng.multinomial(total, np.full(n, 1 / n))  # as of weights without structure
     columns = np.concatenate([np.sort(rng.choice(k, count, replace=False)) for count in counts]).astype(np.uint16)
     rows = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
     values = (rng.standard_normal(len(columns)) * 3 / k**0.5).astype(np.float16)

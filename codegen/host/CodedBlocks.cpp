@@ -251,7 +251,8 @@ void CodedPanels::addSparse(ImplicitLocOpBuilder &b, Value n, int64_t width,
   loop(b, indexConstant(b, 0), indexConstant(b, width), 1,
        [&](ImplicitLocOpBuilder &cb, Value column) {
          Value weightRow = arith::AddIOp::create(cb, n, column);
-         auto [begin, end] = coded.entriesOf(cb, weightRow);
+         Value begin, end;
+         std::tie(begin, end) = coded.entriesOf(cb, weightRow);
          loop(cb, indexConstant(cb, 0), count, kSparseVectors * lanes,
               [&](ImplicitLocOpBuilder &rb, Value row) {
                 SmallVector<Value> init;

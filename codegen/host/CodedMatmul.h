@@ -61,6 +61,9 @@ struct CodedRows {
                                               mlir::Value e);
 
 private:
+  std::pair<mlir::Value, mlir::Value> entriesAt(mlir::ImplicitLocOpBuilder &b,
+                                                mlir::Value e,
+                                                mlir::Value mask);
   void fetchRow(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
   llvm::SmallVector<mlir::Value> floatSums(mlir::ImplicitLocOpBuilder &b,
                                            mlir::Value n,
@@ -69,6 +72,10 @@ private:
                                           mlir::Value n,
                                           llvm::ArrayRef<mlir::Value> rows);
 };
+
+/// The sum of a vector's lanes, as a tree: in order it would be a chain of
+/// additions.
+mlir::Value sumOfLanes(mlir::ImplicitLocOpBuilder &b, mlir::Value sum);
 
 /// The other way, for many rows of x: columns of the result are decoded to a
 /// panel, which a contraction tile multiplies. A thread has one panel, [k][48]

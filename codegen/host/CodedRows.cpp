@@ -35,8 +35,8 @@ constexpr int64_t kMostBlockCodes = 512;
 /// reading 18.
 constexpr int64_t kFetchToL2 = 12288, kFetchToL1 = 1024;
 
-/// The same for tables and their kind, in rows of the weight; and for entries.
-constexpr int64_t kRowsAhead = 24, kEntriesAhead = 128;
+/// The same for tables and their kind, in rows of the weight.
+constexpr int64_t kRowsAhead = 24;
 
 CodedRows::CodedRows(ImplicitLocOpBuilder &b, PackedMatmulOp op,
                      const TiledTarget &target, Value x)
@@ -215,19 +215,8 @@ struct Blocks {
 SmallVector<Value> CodedRows::floatSums(ImplicitLocOpBuilder &b, Value n,
                                         ArrayRef<Value> rows) {
   SmallVector<Value> result;
-  for (Value sum : Blocks(b, *this, n).run(b, rows)) {
-    // As a tree: in order it would be a chain of 16 additions.
-    for (int64_t lanes = target.lanes; lanes > 1; lanes /= 2) {
-      auto half = [&](int64_t first) {
-        return vector::ShuffleOp::create(
-            b, sum, sum,
-            llvm::to_vector(llvm::seq<int64_t>(first, first + lanes / 2)));
-      };
-      Value low = half(0), high = half(lanes / 2);
-      sum = arith::AddFOp::create(b, low, high);
-    }
-    result.push_back(vector::ExtractOp::create(b, sum, 0));
-  }
+  for (Value sum : Blocks(b, *this, n).run(b, rows))
+    result.push_back(sumOfLanes(b, sum));
   return result;
 }
 
@@ -248,56 +237,6 @@ SmallVector<Value> CodedRows::byteSums(ImplicitLocOpBuilder &b, Value n,
         b, y, memref::LoadOp::create(b, roundedScale, ValueRange{row, zero})));
   }
   return result;
-}
-
-//===-- The sparse part
-//---------------------------------------------------------===//
-
-std::pair<Value, Value> CodedRows::entryAt(ImplicitLocOpBuilder &b, Value e) {
-  Value entry = memref::LoadOp::create(b, entries, e);
-  int64_t half = entry.getType().getIntOrFloatBitWidth() / 2;
-  auto constant = [&](int64_t v) {
-    return arith::ConstantOp::create(b, b.getIntegerAttr(entry.getType(), v));
-  };
-  Value column = arith::IndexCastUIOp::create(
-      b, b.getIndexType(),
-      arith::AndIOp::create(b, entry, constant((int64_t(1) << half) - 1)));
-  Value upper = arith::TruncIOp::create(
-      b, b.getI16Type(), arith::ShRUIOp::create(b, entry, constant(half)));
-  Value bits16 = arith::BitcastOp::create(b, b.getF16Type(), upper);
-  Value value = arith::ExtFOp::create(b, b.getF32Type(), bits16);
-  return {column, value};
-}
-
-std::pair<Value, Value> CodedRows::entriesOf(ImplicitLocOpBuilder &b, Value n) {
-  auto bound = [&](Value at) {
-    return arith::IndexCastUIOp::create(b, b.getIndexType(),
-                                        memref::LoadOp::create(b, rowPtr, at))
-        .getResult();
-  };
-  Value begin = bound(n);
-  return {begin, bound(plus(b, n, 1))};
-}
-
-void CodedRows::addSparse(ImplicitLocOpBuilder &b, Value n,
-                          ArrayRef<Value> rows, SmallVectorImpl<Value> &sums) {
-  auto [begin, end] = entriesOf(b, n);
-  memref::PrefetchOp::create(
-      b, entries, ValueRange(plus(b, end, kEntriesAhead)), /*isWrite=*/false,
-      /*localityHint=*/3, /*isDataCache=*/true);
-  auto loop = scf::ForOp::create(
-      b, begin, end, indexConstant(b, 1), sums,
-      [&](OpBuilder &o, Location l, Value e, ValueRange before) {
-        ImplicitLocOpBuilder ib(l, o);
-        auto [column, value] = entryAt(ib, e);
-        SmallVector<Value> next;
-        for (auto [row, sum] : llvm::zip(rows, before))
-          next.push_back(math::FmaOp::create(
-              ib, value, memref::LoadOp::create(ib, x, ValueRange{row, column}),
-              sum));
-        scf::YieldOp::create(ib, next);
-      });
-  sums.assign(loop.getResults().begin(), loop.getResults().end());
 }
 
 //===-- Rounding x

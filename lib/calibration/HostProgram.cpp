@@ -1,5 +1,7 @@
 #include "lib/calibration/HostProgram.h"
 
+#include <malloc.h>
+
 #include "codegen/host/HostTarget.h"
 #include "lib/driver/Shapes.h"
 #include "lib/run/Flags.h"
@@ -25,6 +27,7 @@ Status sq::compileHere(const std::string &model, CompileOptions options,
   CompileResult result = artifact.compile(model, std::move(options));
   if (result.code != ExitCode::Done)
     return {result.code, result.message};
+  malloc_trim(0); // what the compiler had, some hundred MB of a large model
   RunOptions where;
   where.device = "cpu";
   return module.load(artifact.path().c_str(), where);

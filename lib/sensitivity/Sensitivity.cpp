@@ -163,11 +163,29 @@ private:
     return {};
   }
 
-  /// Runs of the layers for which `isOpen`, as many as `bytes` an element let
-  /// in; of one group all stand at one place.
+  /// Runs of the layers for which `isOpen`, as few as `bytes` an element let
+  /// be, and then as equal as they can be; of one group all stand at one place.
   template <typename Open, typename Place>
   std::vector<std::vector<size_t>> plan(uint64_t bytes, Open isOpen,
                                         Place place) const {
+    uint64_t low = 0, high = options.maxMemory; // of the least limit for as few
+    auto fewest = planWithin(high, bytes, isOpen, place);
+    while (high - low > (uint64_t(1) << 20)) {
+      uint64_t middle = low + (high - low) / 2;
+      auto groups = planWithin(middle, bytes, isOpen, place);
+      if (groups.size() > fewest.size()) {
+        low = middle;
+      } else {
+        high = middle;
+        fewest = std::move(groups);
+      }
+    }
+    return fewest;
+  }
+
+  template <typename Open, typename Place>
+  std::vector<std::vector<size_t>> planWithin(uint64_t limit, uint64_t bytes,
+                                              Open isOpen, Place place) const {
     std::vector<std::vector<size_t>> groups;
     uint64_t used = 0;
     for (size_t i = 0; i < result.layers.size(); ++i) {
@@ -175,7 +193,7 @@ private:
         continue;
       uint64_t more = bytes * result.layers[i].elements();
       bool fits =
-          !groups.empty() && used + more <= options.maxMemory &&
+          !groups.empty() && used + more <= limit &&
           place(result.layers[groups.back().back()]) == place(result.layers[i]);
       if (!fits) {
         groups.emplace_back();
