@@ -84,7 +84,7 @@ class Model:
         """Bits a weight, and the distance from float."""
         artifact, report = self.file("plan.so"), self.file("plan.json")
         self.compile("--calib=" + self.file("stats"), "--plan=" + plan, "-o", artifact, "--report=" + report, *self.flags)
-        bits = {"f32": 32, "int8": 8, "int6": 6}
+        bits = {"f32": 32, "bf16": 16, "int8": 8, "int6": 6}
         stored = weights = 0
         for layer in json.load(open(report))["layers"]:
             count = layer["k"] * layer["n"]

@@ -140,7 +140,8 @@ struct CompressWeightsPass
       return fail(refused);
     if (mixed && embeddings &&
         llvm::any_of(decisions, [](const sq::LayerDecision &layer) {
-          return layer.precision != sq::LayerPrecision::F32;
+          return layer.precision != sq::LayerPrecision::F32 &&
+                 layer.precision != sq::LayerPrecision::Bf16;
         }))
       func.walk(sq::quantizeTables);
     sq::setLayerDecisions(func, decisions);
@@ -159,6 +160,20 @@ struct CompressWeightsPass
     return std::clamp(kWork / work, 1.0, double(kMostRounds));
   }
 
+  /// What --sq-pack-linear packs in bf16.
+  sq::Status halve(sq::LinearOp op, sq::LayerDecision &decision,
+                   const sq::PrecisionPolicy &policy) {
+    std::vector<float> weight;
+    if (const char *why = whyFloat(op, weight)) {
+      decision.why = why;
+      emitWarning(op.getLoc(), "stays in float: ") << why;
+      return policy.refuse(decision, sq::LayerPrecision::Bf16, why);
+    }
+    op->setAttr(sq::kInBf16, UnitAttr::get(&getContext()));
+    decision.precision = sq::LayerPrecision::Bf16;
+    return {};
+  }
+
   /// Compresses the weight, or says in `decision` why not.
   sq::Status compress(sq::LinearOp op, sq::LayerDecision &decision,
                       const TensorStats *found, sq::WeightScheme scheme,
@@ -169,6 +184,8 @@ struct CompressWeightsPass
         decision.why = "the plan says so";
         return {};
       }
+      if (planned->precision == sq::LayerPrecision::Bf16)
+        return halve(op, decision, policy);
       if (mixed) {
         scheme = sq::WeightScheme{planned->precision};
         scheme.group = planned->group.value_or(

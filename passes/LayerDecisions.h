@@ -66,6 +66,9 @@ std::optional<std::string> planOf(mlir::func::FuncOp main);
 /// comes after one that has changed the ops around it.
 inline constexpr char kInputStats[] = "sq.input_stats";
 
+/// Of a linear layer whose weight is to be kept in bf16, for --sq-pack-linear; a unit attribute of the op.
+inline constexpr char kInBf16[] = "sq.bf16";
+
 /// The plan that makes these decisions again, whatever made them.
 std::string planText(llvm::ArrayRef<LayerDecision> layers);
 

@@ -24,7 +24,9 @@ static const char *whyNotMade(const Plan::Line &line, PlanUse use) {
   case PlanUse::Mixed:
     if (line.outliers && isOfCodes && !WeightScheme{line.precision}.isTable())
       return "sq-compile, which keeps weights apart beside tables (lut) only";
-    return isFloat || isInt || isOfCodes ? nullptr : "sq-compile, which has no kernel for it; f32, int8, and weights of 2, 3 or 4 bits";
+    return isFloat || isInt || isOfCodes || line.precision == LayerPrecision::Bf16
+               ? nullptr
+               : "sq-compile, which has no kernel for it; f32, bf16, int8 to int2, and weights of 2, 3 or 4 bits";
   }
   llvm_unreachable("all uses are known");
 }

@@ -8,6 +8,7 @@
 #include "mlir/IR/TypeUtilities.h"
 
 #include "dialects/sq/IR/SqOps.h"
+#include "passes/LayerDecisions.h"
 #include "passes/Passes.h"
 
 namespace sq {
@@ -145,7 +146,8 @@ struct PackLinearPass : sq::impl::PackLinearPassBase<PackLinearPass> {
       auto f32 = [](Value v) { return !v || getElementTypeOrSelf(v.getType()).isF32(); };
       if (constant && f32(op.getX()) && f32(op.getWeight()) && f32(op.getBias()) &&
           f32(op.getOuts()))
-        pack(op, weight, columns, element, inPairs);
+        pack(op, weight, columns, op->hasAttr(sq::kInBf16) ? Type(b.getBF16Type()) : element,
+             inPairs || (pairs && op->hasAttr(sq::kInBf16)));
       else
         expand(op);
     }

@@ -571,7 +571,8 @@ def PackLinearPass : Pass<"sq-pack-linear", "::mlir::func::FuncOp"> {
     `sq.linear` with a constant f32 weight becomes `sq.packed_matmul`: the
     weight a `sq.weight` packed by `columns`, the bias the epilogue. A linear
     layer of another type becomes `sq.matmul` and an addition. With bf16 in pairs,
-    `sq.attention` is marked `bf16` too.
+    `sq.attention` is marked `bf16` too. A layer that a plan has in bf16 (the attribute `sq.bf16`, by --sq-compress-weights) is
+    stored so whatever `precision` says.
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"48",

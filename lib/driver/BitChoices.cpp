@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -124,6 +126,8 @@ double RunSizes::attention() {
 
 std::vector<std::string> sq::knownChoices(const CompileOptions &options) {
   std::vector<std::string> names{"f32"};
+  if (options.cuda.empty())
+    names.push_back("bf16");
   if (options.activations != "f32")
     names.insert(names.end(), {"int8", "int6"});
   double share = 0;
@@ -139,10 +143,23 @@ std::vector<std::string> sq::knownChoices(const CompileOptions &options) {
   return names;
 }
 
+/// Of the result, as a share of its power, when weights and inputs are rounded
+/// to 8 significant bits: of each factor 2^-14 / 12 for numbers in [1, 2), whose
+/// mean square is 7 / 3.
+static constexpr double kBf16Error = 2 * 0x1p-14 / 12 / (7.0 / 3);
+
 /// Relative errors of the result of each layer that can be `choice`.
 static CompileResult errorsOf(ModuleOp module, const CompileOptions &options,
                               const std::string &choice,
                               llvm::StringMap<double> &errors) {
+  if (choice == "bf16") {
+    auto main = *module.getOps<func::FuncOp>().begin();
+    for (auto &[op, layer] : linearLayers(main))
+      if (matchPattern(op.getWeight(), m_Constant()) &&
+          getElementTypeOrSelf(op.getWeight()).isF32())
+        errors[layer.name] = kBf16Error;
+    return {};
+  }
   OwningOpRef<ModuleOp> copy = cast<ModuleOp>(module->clone());
   auto main = *copy->getOps<func::FuncOp>().begin();
   setPlan(main, "* = " + choice + "\n");
@@ -288,7 +305,8 @@ static assign::Choice choiceOf(StringRef text, const LayerShape &shape,
       isInteger(format.precision) ||
       (isOfWeights(format.precision) &&
        WeightScheme{format.precision}.isTable() && storage.byteActivations);
-  choice.activationBits = inBytes ? 8 : 32;
+  choice.activationBits =
+      inBytes ? 8 : format.precision == LayerPrecision::Bf16 ? 16 : 32;
   StoredSize size = storedSize(format, shape.n, shape.k, storage);
   choice.cost(assign::Cost::Bytes) = size.bytes;
   choice.cost(assign::Cost::Counted) = size.counted;

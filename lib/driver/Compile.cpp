@@ -451,7 +451,10 @@ struct Compiler {
     bool ofBytes = module.walk([](PackedMatmulOp op) {
       return op.usesByteProducts() ? WalkResult::interrupt() : WalkResult::advance();
     }).wasInterrupted();
-    SmallVector<Target> targets = chooseTargets(options, ofBytes);
+    bool inPairs = module.walk([](WeightOp op) {
+      return op.widenedType() ? WalkResult::interrupt() : WalkResult::advance();
+    }).wasInterrupted();
+    SmallVector<Target> targets = chooseTargets(options, ofBytes, inPairs);
     if (targets.empty())
       return fail(ExitCode::Usage, "no CPU level or architecture to compile for");
     std::vector<std::string> levels;

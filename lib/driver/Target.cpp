@@ -12,7 +12,7 @@
 using namespace mlir;
 using namespace sq;
 
-SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofBytes) {
+SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofBytes, bool inPairs) {
   SmallVector<Target> targets;
   for (const CudaTarget &cuda : cudaTargets())
     if (llvm::is_contained(options.cuda, cuda.arch)) {
@@ -28,7 +28,7 @@ SmallVector<Target> sq::chooseTargets(const CompileOptions &options, bool ofByte
     return targets;
   for (const HostTarget &host : hostTargets())
     // A level that nothing in the program makes use of would hold the code of the one below once more.
-    if (options.levels.empty() ? host.amx    ? ofBytes || options.precision == "bf16"
+    if (options.levels.empty() ? host.amx    ? ofBytes || inPairs || options.precision == "bf16"
                                  : host.vnni ? ofBytes
                                              : true
                                : llvm::is_contained(options.levels, host.level))

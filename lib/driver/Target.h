@@ -24,7 +24,7 @@ struct Target {
 size_t typicalTarget(llvm::ArrayRef<Target> targets);
 
 /// The variants that `options` ask for.
-llvm::SmallVector<Target> chooseTargets(const CompileOptions &options, bool ofBytes = false);
+llvm::SmallVector<Target> chooseTargets(const CompileOptions &options, bool ofBytes = false, bool inPairs = false);
 
 /// Passes from buffers to the LLVM dialect, as text for sq-opt.
 std::string codePipeline(const Target &target, llvm::StringRef tile);

@@ -76,6 +76,23 @@ static void writeTables(const LayerShape &shape, const LayerFormat &format,
   os << formatv("  return %y : {0}\n}\n", y);
 }
 
+/// A product by a constant, which the precision of the compile is for.
+static void writeLinear(const LayerShape &shape, raw_ostream &os) {
+  std::string x = formatv("tensor<?x{0}xf32>", shape.k),
+              w = formatv("tensor<{0}x{1}xf32>", shape.k, shape.n),
+              y = formatv("tensor<?x{0}xf32>", shape.n);
+  os << formatv("func.func @main(%x: {0} {{sq.name = \"x\", sq.dims = "
+                "[\"rows\", \"{1}\"], sq.dtype = \"f32\"}) -> "
+                "({2} {{sq.name = \"y\", sq.dims = [\"rows\", \"{3}\"], "
+                "sq.dtype = \"f32\"}) {{\n"
+                "  %zero = arith.constant 0 : index\n  %rows = tensor.dim %x, "
+                "%zero : {0}\n  %init = tensor.empty(%rows) : {2}\n"
+                "  %w = arith.constant dense<0.5> : {4}\n"
+                "  %y = sq.linear ins(%x, %w : {0}, {4}) outs(%init : {2}) -> "
+                "{2}\n  return %y : {2}\n}\n",
+                x, shape.k, y, shape.n, w);
+}
+
 /// The least of some runs.
 static Status timeRuns(TimedProgram &program, const std::vector<Tensor> &inputs,
                        double seconds, double &least) {
@@ -89,14 +106,21 @@ static Status timeRuns(TimedProgram &program, const std::vector<Tensor> &inputs,
   return {};
 }
 
-static Status timeTables(const std::vector<LayerToTime> &layers,
+/// Of one shape but for the rows.
+static Status timeLayers(const std::vector<LayerToTime> &layers,
                          const std::vector<size_t> &which,
-                         const LayerFormat &format,
-                         const CompileOptions &compile, double share,
-                         std::vector<double> &seconds) {
+                         const LayerFormat &format, CompileOptions compile,
+                         double share, std::vector<double> &seconds) {
   TimedProgram program;
+  bool isBf16 = format.precision == LayerPrecision::Bf16;
+  if (isBf16)
+    compile.precision = "bf16";
   auto write = [&](raw_ostream &os) {
-    writeTables(layers[which.front()].shape, format, os);
+    const LayerShape &shape = layers[which.front()].shape;
+    if (isBf16)
+      writeLinear(shape, os);
+    else
+      writeTables(shape, format, os);
   };
   if (Status status = program.compile(write, compile); !status.ok())
     return status;
@@ -150,12 +174,13 @@ CompileResult sq::measureFormats(const std::vector<LayerToTime> &layers,
     ++index;
     LayerFormat format;
     Status status = parseFormat(std::get<0>(key), format);
-    if (status.ok() && !WeightScheme{format.precision}.isTable())
+    if (status.ok() && format.precision != LayerPrecision::Bf16 &&
+        !WeightScheme{format.precision}.isTable())
       status = Status::refused(
           format.text() + " has no kernel whose time could be measured; leave "
                           "--target-latency or the line of the plan out");
     if (status.ok())
-      status = timeTables(layers, which, format, compile, options.seconds / 2,
+      status = timeLayers(layers, which, format, compile, options.seconds / 2,
                           seconds);
     if (!status.ok()) {
       CompileResult result;

@@ -13,6 +13,7 @@ using namespace sq;
 static constexpr uint64_t kAlign = 64; // of each constant in the artifact
 static constexpr int64_t kFloatColumns =
     48; // of a panel (passes/Passes.td, sq-pack-linear)
+static constexpr int64_t kPairSize = 32; // columns and rows of a panel of bf16
 static constexpr int64_t kByteColumns = 16, kByteRows = 64;
 static constexpr int64_t kMostShortColumns = 65536; // of columns in 16 bits
 
@@ -72,6 +73,9 @@ StoredSize sq::storedSize(const LayerFormat &format, int64_t n, int64_t k,
                 aligned(4.0 * k),
             double(n) * k * share + 4.0 * n};
   }
+  if (format.precision == LayerPrecision::Bf16)
+    return {aligned(2.0 * alignTo(n, kPairSize) * alignTo(k, kPairSize)),
+            2.0 * n * k};
   if (!isOfWeights(format.precision))
     return {inFloat, 4.0 * n * k};
   WeightScheme scheme{format.precision};

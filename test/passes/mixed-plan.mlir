@@ -2,7 +2,7 @@
 // RUN: split-file %s %t
 // RUN: sq-opt %t/three.mlir --sq-quantize="mixed=true activations=dynamic" --sq-compress-weights="mixed=true" | FileCheck %s
 // RUN: not sq-opt %t/bits.mlir --sq-compress-weights="mixed=true" 2>&1 | FileCheck %s --check-prefix=BITS
-// BITS: plan:1: rtn8 is not for sq-compile, which has no kernel for it; f32, int8, and weights of 2, 3 or 4 bits
+// BITS: plan:1: rtn8 is not for sq-compile, which has no kernel for it; f32, bf16, int8 to int2, and weights of 2, 3 or 4 bits
 // RUN: not sq-opt %t/groups.mlir --sq-quantize="mixed=true activations=dynamic" 2>&1 | FileCheck %s --check-prefix=GROUPS
 // GROUPS: plan:1: rtn4/64+0.5% is not for sq-compile, which keeps weights apart beside tables (lut) only
 // What is not for one of them alone:
@@ -14,9 +14,9 @@
 // CHECK-LABEL: @three
 // CHECK: sq.linear ins({{.*}}!quant.uniform
 // CHECK: sq.lut_matmul ins({{.*}}tensor<32x2xi32>, tensor<32x4xf16>)
-// CHECK: sq.linear ins({{.*}} : tensor<?x32xf32>, tensor<32x8xf32>)
+// CHECK: sq.linear ins({{.*}} : tensor<?x32xf32>, tensor<32x8xf32>) {{.*}}{sq.bf16}
 func.func @three(%x: tensor<?x16xf32>, %a: tensor<?x16xf32>, %b: tensor<?x32xf32>, %c: tensor<?x8xf32>) -> tensor<?x8xf32>
-    attributes {sq.plan = "up = int8\nmiddle = lut2+1%\n"} {
+    attributes {sq.plan = "up = int8\nmiddle = lut2+1%\ndown = bf16\n"} {
   %w = arith.constant dense<0.5> : tensor<16x16xf32>
   %v = arith.constant dense<0.25> : tensor<16x32xf32>
   %u = arith.constant dense<0.125> : tensor<32x8xf32>

@@ -19,3 +19,16 @@ func.func @main(%x: tensor<?x40xf32> {sq.dims = ["m", ""], sq.dtype = "f32", sq.
   %y = sq.linear ins(%x, %w : tensor<?x40xf32>, tensor<40x70xf32>) outs(%e : tensor<?x70xf32>) -> tensor<?x70xf32>
   return %y : tensor<?x70xf32>
 }
+
+// Of a plan: this layer and no other, whatever the precision of the rest.
+// RUN: sq-opt %s --sq-pack-linear | FileCheck %s --check-prefix=PLANNED
+// PLANNED-LABEL: @planned
+// PLANNED: sq.weight {{.*}} : tensor<40x70xf32> {pack = 32 : i64} -> tensor<3x32x32x2xbf16>
+// PLANNED: sq.weight {{.*}} : tensor<70x40xf32> {pack = 48 : i64} -> tensor<1x70x48xf32>
+func.func @planned(%x: tensor<?x40xf32>, %a: tensor<?x70xf32>, %b: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  %w = arith.constant dense<0.5> : tensor<40x70xf32>
+  %v = arith.constant dense<0.5> : tensor<70x40xf32>
+  %y = sq.linear ins(%x, %w : tensor<?x40xf32>, tensor<40x70xf32>) outs(%a : tensor<?x70xf32>) {sq.bf16} -> tensor<?x70xf32>
+  %z = sq.linear ins(%y, %v : tensor<?x70xf32>, tensor<70x40xf32>) outs(%b : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %z : tensor<?x40xf32>
+}

@@ -54,6 +54,11 @@ TEST(StoredSize, BytesHaveScalesSumsBiasesAndFactors) {
             16 * 64 + 3 * 64 + 128.0); // as sq-compile --report shows them
 }
 
+TEST(StoredSize, Bf16InPairs) {
+  EXPECT_EQ(sizeOf("bf16", 70, 40).bytes, 2.0 * 96 * 64);
+  EXPECT_EQ(sizeOf("bf16", 70, 40).counted, 2.0 * 70 * 40);
+}
+
 TEST(StoredSize, FewerBitsLieInFewerBytes) {
   EXPECT_EQ(sizeOf("int6", 16, 32).bytes, 16 * 48 + 3 * 64 + 128.0);
   EXPECT_EQ(sizeOf("int6", 96, 4096).counted, 96 * 4096 * 3 / 4 + 4.0 * 96);
