@@ -22,11 +22,6 @@ using namespace sq;
 
 static constexpr StringRef kTables[] = {"lut4", "lut3", "lut2"};
 
-/// What is probed, the first of them that a layer can be; the others follow by
-/// their errors. 3 bits say enough above the noise of a few samples, and are in
-/// the middle of what is to be compared.
-static constexpr StringRef kProbes[] = {"lut3", "lut4", "lut2"};
-
 static CompileResult refused(const llvm::Twine &message) {
   CompileResult result;
   result.code = ExitCode::Refused;
@@ -203,16 +198,55 @@ static CompileResult errorsOf(ModuleOp module, const CompileOptions &options,
   return {};
 }
 
-/// Losses of the choices that were not probed: as much more or less as their
-/// `errors` are.
+/// Losses of the choices that were not probed: as much more or less than that of
+/// the probe with the nearest error as their `errors` are. (Over a wide range
+/// that does not hold: 2 bits in a late layer do twice the harm that its error
+/// with 3 bits says.)
 static void fillLosses(const std::map<std::string, double> &errors,
-                       StringRef probe, std::map<std::string, double> &losses) {
-  double probedLoss = losses.at(probe.str()),
-         probedError = errors.at(probe.str());
-  for (const auto &[choice, error] : errors)
-    if (choice != probe)
-      losses[choice] =
-          probedError > 0 ? probedLoss * error / probedError : probedLoss;
+                       std::map<std::string, double> &losses) {
+  const std::map<std::string, double> probed = losses;
+  auto distance = [](double a, double b) {
+    return a > 0 && b > 0 ? std::abs(std::log(a / b)) : HUGE_VAL;
+  };
+  for (const auto &[choice, error] : errors) {
+    if (probed.count(choice))
+      continue;
+    auto nearest = llvm::min_element(
+        probed, [&, error = error](const auto &a, const auto &b) {
+          return distance(errors.at(a.first), error) <
+                 distance(errors.at(b.first), error);
+        });
+    double known = errors.at(nearest->first);
+    losses[choice] = known > 0 ? nearest->second * error / known : nearest->second;
+  }
+}
+
+/// Losses add up only as long as they are small: those of each choice are made to
+/// sum to what all layers in it do together.
+static CompileResult
+scaleToWhole(const std::vector<std::string> &choices,
+             const CompileOptions &options,
+             function_ref<void(const std::string &, size_t, size_t)> progress,
+             assign::LossFile &losses) {
+  for (auto [i, choice] : llvm::enumerate(choices)) {
+    double sum = 0, together = 0;
+    for (const assign::LayerLosses &layer : losses.layers)
+      if (auto it = layer.losses.find(choice); it != layer.losses.end())
+        sum += it->second;
+    if (!(sum > 0))
+      continue;
+    progress("loss with all layers as " + choice, i, choices.size());
+    if (CompileResult r = options.targets.probe("* = " + choice + "\n",
+                                                together, losses.metric);
+        r.code != ExitCode::Done)
+      return r;
+    if (!(together > 0))
+      continue;
+    for (assign::LayerLosses &layer : losses.layers)
+      if (auto it = layer.losses.find(choice); it != layer.losses.end())
+        it->second *= together / sum;
+  }
+  return {};
 }
 
 CompileResult sq::measureLosses(ModuleOp module, const CompileOptions &options,
@@ -240,22 +274,22 @@ CompileResult sq::measureLosses(ModuleOp module, const CompileOptions &options,
     const std::string &name = layer.second.name;
     assign::LayerLosses &found = losses.layers.emplace_back();
     found.name = name;
-    auto probe = llvm::find_if(kProbes, [&all = all](StringRef table) {
-      return all.count(table.str());
-    });
-    if (probe == std::end(kProbes))
-      continue;
-    progress("loss with " + name + " as " + probe->str(), i, layers.size());
-    double loss = 0;
-    if (CompileResult r = options.targets.probe(
-            "* = f32\n" + planLine(name, formatOf(*probe), ""), loss,
-            losses.metric);
-        r.code != ExitCode::Done)
-      return r;
-    found.losses[probe->str()] = loss;
-    fillLosses(all, *probe, found.losses);
+    for (StringRef table : kTables) {
+      if (!all.count(table.str()))
+        continue;
+      progress("loss with " + name + " as " + table.str(), i, layers.size());
+      double loss = 0;
+      if (CompileResult r = options.targets.probe(
+              "* = f32\n" + planLine(name, formatOf(table), ""), loss,
+              losses.metric);
+          r.code != ExitCode::Done)
+        return r;
+      found.losses[table.str()] = loss;
+    }
+    if (!found.losses.empty())
+      fillLosses(all, found.losses);
   }
-  return {};
+  return scaleToWhole(choices, options, progress, losses);
 }
 
 //===-- Costs
