@@ -69,14 +69,16 @@ class Engine:
 
 def measure(arguments, threads):
     """Engines in turn; the first round is warming up. Figures by engine and kind."""
+    wanted = lambda name: not arguments.only or any(word in name for word in arguments.only.split(","))
     engines = [Engine("bandwidth", [arguments.bandwidth, str(threads)])]
     for name, (kind, model) in LLAMA.items():
-        command = [os.path.join(arguments.llama, "llama-peer-" + kind), "serve", os.path.join(arguments.folder, model + ".gguf"), str(threads)]
-        engines.append(Engine(name, command))
+        if wanted(name):
+            command = [os.path.join(arguments.llama, "llama-peer-" + kind), "serve", os.path.join(arguments.folder, model + ".gguf"), str(threads)]
+            engines.append(Engine(name, command))
     for name, (artifact, weights) in SQ.items():
-        command = [sys.executable, __file__, "--serve", os.path.join(arguments.folder, artifact), str(threads)]
-        engines.append(Engine(name, command, SQ_WEIGHTS=weights))
-    engines = [e for e in engines if not arguments.only or e.name == "bandwidth" or any(word in e.name for word in arguments.only.split(","))]
+        if wanted(name):
+            command = [sys.executable, __file__, "--serve", os.path.join(arguments.folder, artifact), str(threads)]
+            engines.append(Engine(name, command, SQ_WEIGHTS=weights))
     for kind in arguments.kinds.split(","):
         for round in range((arguments.long if kind == "prompt 512" else arguments.rounds) + 1):
             for engine in engines:
