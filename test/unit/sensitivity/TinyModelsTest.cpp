@@ -39,7 +39,7 @@ public:
     if (s.ok())
       s = program.compile(options, gradients);
     if (s.ok())
-      s = targets.open(folder + "/calibration", options, {"cross-entropy"},
+      s = targets.open(folder + "/calibration", options, {"cross-entropy", ""},
                        program.inputs(), info);
     if (s.ok())
       s = targets.set(3, program);
@@ -193,7 +193,7 @@ TEST(Checkpoints, TakeLessMemory) {
     Runner program;
     GradientOptions options;
     options.checkpoints = isSparse;
-    Status s = program.compile({file}, options);
+    Status s = program.compile({file, "", 0}, options);
     ASSERT_TRUE(s.ok()) << s.message;
     Tensor *x = program.input("x"), *labels = program.input(kLabels);
     ASSERT_TRUE(x && labels && x->allocate(DType::f32, {kRows, 16}).ok() &&
