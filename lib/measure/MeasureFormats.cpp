@@ -76,23 +76,6 @@ static void writeTables(const LayerShape &shape, const LayerFormat &format,
   os << formatv("  return %y : {0}\n}\n", y);
 }
 
-/// A product by a constant, which the precision of the compile is for.
-static void writeLinear(const LayerShape &shape, raw_ostream &os) {
-  std::string x = formatv("tensor<?x{0}xf32>", shape.k),
-              w = formatv("tensor<{0}x{1}xf32>", shape.k, shape.n),
-              y = formatv("tensor<?x{0}xf32>", shape.n);
-  os << formatv("func.func @main(%x: {0} {{sq.name = \"x\", sq.dims = "
-                "[\"rows\", \"{1}\"], sq.dtype = \"f32\"}) -> "
-                "({2} {{sq.name = \"y\", sq.dims = [\"rows\", \"{3}\"], "
-                "sq.dtype = \"f32\"}) {{\n"
-                "  %zero = arith.constant 0 : index\n  %rows = tensor.dim %x, "
-                "%zero : {0}\n  %init = tensor.empty(%rows) : {2}\n"
-                "  %w = arith.constant dense<0.5> : {4}\n"
-                "  %y = sq.linear ins(%x, %w : {0}, {4}) outs(%init : {2}) -> "
-                "{2}\n  return %y : {2}\n}\n",
-                x, shape.k, y, shape.n, w);
-}
-
 /// The least of some runs.
 static Status timeRuns(TimedProgram &program, const std::vector<Tensor> &inputs,
                        double seconds, double &least) {
@@ -118,7 +101,7 @@ static Status timeLayers(const std::vector<LayerToTime> &layers,
   auto write = [&](raw_ostream &os) {
     const LayerShape &shape = layers[which.front()].shape;
     if (isBf16)
-      writeLinear(shape, os);
+      writeLinearLayer(shape, /*inBytes=*/false, os);
     else
       writeTables(shape, format, os);
   };

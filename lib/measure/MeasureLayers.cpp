@@ -12,8 +12,7 @@
 using namespace llvm;
 using namespace sq;
 
-/// A program of one layer with a splat weight, of any number of rows: times do not depend on what is multiplied.
-static void writeLayer(const LayerShape &shape, bool inBytes, raw_ostream &os) {
+void sq::writeLinearLayer(const LayerShape &shape, bool inBytes, raw_ostream &os) {
   std::string x = formatv("tensor<?x{0}xf32>", shape.k), y = formatv("tensor<?x{0}xf32>", shape.n);
   std::string weight = formatv("tensor<{0}x{1}x", shape.k, shape.n), bias = formatv("tensor<{0}xf32>", shape.n);
   std::string xType = x, wType = weight + "f32>";
@@ -86,7 +85,7 @@ CompileResult sq::measureLayers(const std::vector<LayerShape> &shapes, const Mea
     ++index;
     TimedProgram bytes, floats;
     for (auto [layer, inBytes] : {std::pair(&bytes, true), std::pair(&floats, false)}) {
-      auto write = [&, inBytes = inBytes](raw_ostream &os) { writeLayer(shapes[users.front()], inBytes, os); };
+      auto write = [&, inBytes = inBytes, &users = users](raw_ostream &os) { writeLinearLayer(shapes[users.front()], inBytes, os); };
       if (Status status = layer->compile(write, compileOptionsOf(options)); !status.ok())
         return failed(status);
     }

@@ -41,6 +41,9 @@ private:
 /// x [rows, k] of `shape`, f32, of made-up elements.
 Status makeLayerInput(const LayerShape &shape, std::vector<Tensor> &inputs);
 
+/// A program of one layer with a splat weight, of any number of rows: times do not depend on what is multiplied.
+void writeLinearLayer(const LayerShape &shape, bool inBytes, llvm::raw_ostream &os);
+
 } // namespace sq
 
 #endif
