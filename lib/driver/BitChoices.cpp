@@ -120,9 +120,7 @@ double RunSizes::attention() {
 //-------------------------------------------------------------===//
 
 std::vector<std::string> sq::knownChoices(const CompileOptions &options) {
-  std::vector<std::string> names{"f32"};
-  if (options.cuda.empty())
-    names.push_back("bf16");
+  std::vector<std::string> names{"f32", "bf16"};
   if (options.activations != "f32")
     names.insert(names.end(), {"int8", "int6"});
   double share = 0;
