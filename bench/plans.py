@@ -70,7 +70,10 @@ class Model:
             self.compile("--calib=" + self.file("stats"), "--target-data=" + self.calibration, "--target-bpw=32", "--emit-losses=" + self.file("losses"), "--emit-plan=" + self.file("all.plan"), *self.flags)
 
     def plan(self, budget, name, *flags):
+        """Controls are not measured: they are to be what they are."""
         path = self.file(name + ".plan")
+        if not flags:
+            flags = ("--target-data=" + self.calibration,)
         self.compile("--calib=" + self.file("stats"), "--losses=" + self.file("losses"), "--target-bpw=%.9g" % budget, "--emit-plan=" + path, *flags, *self.flags)
         return path
 

@@ -95,7 +95,7 @@ struct Rewriter {
       b.setLoc(cached.whole.getLoc());
       Value all = KvAppendOp::create(b, TypeRange(cacheType),
                                      headsThird(cached.rows, cached.axis),
-                                     lengths, cache)
+                                     lengths, /*rotary=*/ValueRange(), cache)
                       .getResult()[0];
       for (OpOperand *reader : cached.readers)
         replacement[reader] = all;
@@ -113,7 +113,7 @@ struct Rewriter {
           b, op->getResultTypes(), attention.getQ(),
           replacement.lookup(&attention.getKMutable()),
           replacement.lookup(&attention.getVMutable()), lengths,
-          attention.getOuts(), attention.getScaleAttr());
+          /*rotary=*/ValueRange(), attention.getOuts(), attention.getScaleAttr());
       op->replaceAllUsesWith(attend.getResult());
     }
     for (Operation *op : attentions)

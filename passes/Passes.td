@@ -732,6 +732,27 @@ def BindOutputsPass : Pass<"sq-bind-outputs", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::sq::SqDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def FuseRotaryPass : Pass<"sq-fuse-rotary", "::mlir::func::FuncOp"> {
+  let summary = "turn queries and keys of a cache where they are read and written";
+  let description = [{
+    A rotary embedding that only one `sq.kv_append` or one `sq.kv_attend` reads becomes its `rotary`: keys are turned on
+    their way into the cache, queries as attention packs them. Apart they are two loops each over memory that nothing
+    else needs.
+
+    Before: `sq.rotary_embedding` on tensors. One with interleaved pairs or of another type than f32 stays.
+
+    ```mlir
+    %0 = sq.rotary_embedding ins(%k, %c, %s : ...) outs(...)
+    %1 = sq.kv_append ins(%0, %lengths : ...) outs(%cache : ...)
+    ==>
+    %1 = sq.kv_append ins(%k, %lengths : ...) rotary(%c, %s : ...) outs(%cache : ...)
+    ```
+
+    Running it twice changes nothing.
+  }];
+  let dependentDialects = ["::sq::SqDialect"];
+}
+
 def CacheStatesPass : Pass<"sq-cache-states", "::mlir::func::FuncOp"> {
   let summary = "keep keys and values of a decoder in a cache between runs";
   let description = [{

@@ -42,6 +42,7 @@ void sq::buildGraphToBuffers(OpPassManager &pm, StringRef precision, int64_t col
   func.addPass(createLowerQuantizedPass({.products = byteProducts}));
   func.addPass(createLowerIntegerPass({.keepHost = byteProducts}));
   func.addPass(createLowerLossesPass());
+  func.addPass(createFuseRotaryPass());
   func.addPass(createLowerCompositesPass({.bf16 = precision == "bf16"}));
   if (byteProducts) {
     func.addPass(createFuseDenseAndSparsePass());

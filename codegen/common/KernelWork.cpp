@@ -174,8 +174,14 @@ struct Work {
       return packedMatmul(o);
     if (auto o = dyn_cast<AttentionOp>(op))
       return attention(o, o.getMask());
-    if (auto o = dyn_cast<KvAttendOp>(op))
-      return attention(o, Value());
+    if (auto o = dyn_cast<KvAttendOp>(op)) {
+      attention(o, Value());
+      if (!o.getRotary().empty()) {
+        parts.insert("rotary");
+        flops = flops + sizes.elements(o.getQ()) * 3;
+      }
+      return;
+    }
     if (auto o = dyn_cast<IntAttentionOp>(op))
       return attention(o, o.getKeep());
     if (auto o = dyn_cast<KvAppendOp>(op)) {
@@ -183,6 +189,12 @@ struct Work {
       kind = "copy";
       parts.insert("append");
       reads = writes = sizes.bytes(o.getRows());
+      for (Value angle : o.getRotary())
+        reads = reads + sizes.bytes(angle);
+      if (!o.getRotary().empty()) {
+        parts.insert("rotary");
+        flops = sizes.elements(o.getRows()) * 3;
+      }
       return;
     }
     kind = op->getName().stripDialect();

@@ -33,6 +33,7 @@ struct Operands {
   Value q, k, v, mask, out; // mask: null without
   FloatAttr scale;
   bool causal;
+  Value cos, sin; // that turn the queries, [1 or b, s, d or d / 2]; null without
   Value lengths; // of a cache: the places in use before the queries, by row of the batch; else null
 };
 
@@ -115,38 +116,65 @@ struct Emitter : Operands {
                                  write, /*localityHint=*/2, /*isDataCache=*/true);
   }
 
-  /// Query `j` of the block in `source` (indices from `index`), transposed into
-  /// the scratch rows at `row`. Lanes past the last query repeat it: what they
+  /// A vector of `source`, 0 where `lanesMask`, if there is one, has no lane.
+  Value load(ImplicitLocOpBuilder &b, Value source, ValueRange indices, Value lanesMask) {
+    if (!lanesMask)
+      return vector::LoadOp::create(b, vectorType, source, indices);
+    return vector::MaskedLoadOp::create(b, vectorType, source, indices, lanesMask, splat(b, 0.0f));
+  }
+
+  /// Vectors of the queries of the block (`load` of each), transposed into the
+  /// scratch rows at `row`. Lanes past the last query repeat it: what they
   /// compute is never written.
-  void transposeIn(ImplicitLocOpBuilder &b, Value source, Value row, int64_t vec, Value lanesMask,
-                   Value factor, function_ref<SmallVector<Value>(Value s)> index) {
+  void transposeIn(ImplicitLocOpBuilder &b, Value row, int64_t vec, function_ref<Value(Value j)> load) {
     SmallVector<Value> block;
     Value last = arith::SubIOp::create(b, valid, indexConstant(b, 1));
-    Value none = splat(b, 0.0f);
     for (int64_t r = 0; r < target.lanes; ++r) {
       Value j = arith::MinUIOp::create(b, indexConstant(b, vec * target.lanes + r), last);
-      SmallVector<Value> indices = index(arith::AddIOp::create(b, first, j));
-      Value value = lanesMask ? Value(vector::MaskedLoadOp::create(b, vectorType, source, indices,
-                                                                   lanesMask, none))
-                              : Value(vector::LoadOp::create(b, vectorType, source, indices));
-      block.push_back(factor ? Value(arith::MulFOp::create(b, value, factor)) : value);
+      block.push_back(load(arith::AddIOp::create(b, first, j)));
     }
     emitTranspose(b, block);
     for (int64_t r = 0; r < target.lanes; ++r)
       scratchStore(b, block[r], plus(b, row, r), vec);
   }
 
-  void packQueries(ImplicitLocOpBuilder &b, int64_t vectors, Value head) {
+  /// Elements [d, d + lanes) of a query that cos and sin turn, all of them in one half of it: x cos - y sin in the
+  /// first, x cos + y sin in the second, y being what lies as far in the other one.
+  Value turned(ImplicitLocOpBuilder &b, Value s, Value h, Value d, bool isSecond, Value lanesMask) {
+    auto angles = cast<MemRefType>(cos.getType());
+    const int64_t all = cast<MemRefType>(q.getType()).getDimSize(3), half = all / 2;
+    Value angle = isSecond && angles.getDimSize(2) != all ? plus(b, d, -half) : d;
+    SmallVector<Value> at = {angles.getDimSize(0) == 1 ? zero : batch, s, angle};
+    Value other = plus(b, d, isSecond ? -half : half);
+    Value x = arith::MulFOp::create(b, load(b, q, {batch, s, h, d}, lanesMask), load(b, cos, at, lanesMask));
+    Value y = arith::MulFOp::create(b, load(b, q, {batch, s, h, other}, lanesMask), load(b, sin, at, lanesMask));
+    return isSecond ? Value(arith::AddFOp::create(b, x, y)) : Value(arith::SubFOp::create(b, x, y));
+  }
+
+  /// Elements of queries, from `begin` to `end`, into the rows of scratch memory that begin at `begin`.
+  void packElements(ImplicitLocOpBuilder &b, int64_t vectors, Value head, Value begin, Value end, bool isSecond) {
     Value factor = vector::BroadcastOp::create(b, vectorType, arith::ConstantOp::create(b, scale));
-    loop(b, zero, size, target.lanes, [&](ImplicitLocOpBuilder &db, Value d) {
-      Value lanesMask = lanesLeft(db, size, d);
+    Value extent = b.createOrFold<arith::SubIOp>(end, begin);
+    loop(b, begin, end, target.lanes, [&](ImplicitLocOpBuilder &db, Value d) {
+      Value lanesMask = lanesLeft(db, extent, db.createOrFold<arith::SubIOp>(d, begin));
       for (int64_t vec = 0; vec < vectors; ++vec)
-        transposeIn(db, q, d, vec, lanesMask, factor,
-                    [&](Value j) {
-                      auto [s, h] = placeOf(db, j, head);
-                      return SmallVector<Value>{batch, s, h, d};
-                    });
+        transposeIn(db, d, vec, [&](Value j) -> Value {
+          auto [s, h] = placeOf(db, j, head);
+          Value value = cos ? turned(db, s, h, d, isSecond, lanesMask) : load(db, q, {batch, s, h, d}, lanesMask);
+          return arith::MulFOp::create(db, value, factor);
+        });
     });
+  }
+
+  void packQueries(ImplicitLocOpBuilder &b, int64_t vectors, Value head) {
+    if (cos) {
+      // The second half last: the first one writes whole vectors of rows, which may reach into it.
+      Value half = indexConstant(b, cast<MemRefType>(q.getType()).getDimSize(3) / 2);
+      packElements(b, vectors, head, zero, half, /*isSecond=*/false);
+      packElements(b, vectors, head, half, size, /*isSecond=*/true);
+    } else {
+      packElements(b, vectors, head, zero, size, /*isSecond=*/false);
+    }
     loop(b, zero, size, 1, [&](ImplicitLocOpBuilder &db, Value d) {
       for (int64_t vec = 0; vec < vectors; ++vec)
         scratchStore(db, splat(db, 0.0f), at(db, resultRows, d), vec);
@@ -165,11 +193,10 @@ struct Emitter : Operands {
       Value key = arith::AddIOp::create(tb, t0, t);
       Value lanesMask = lanesLeft(tb, keys, key);
       for (int64_t vec = 0; vec < vectors; ++vec)
-        transposeIn(tb, mask, at(tb, maskRows, t), vec, lanesMask, Value(),
-                    [&](Value j) {
-                      auto [s, h] = placeOf(tb, j, head);
-                      return SmallVector<Value>{batchIndex, maskIndex(1, h), maskIndex(2, s), key};
-                    });
+        transposeIn(tb, at(tb, maskRows, t), vec, [&](Value j) {
+          auto [s, h] = placeOf(tb, j, head);
+          return load(tb, mask, {batchIndex, maskIndex(1, h), maskIndex(2, s), key}, lanesMask);
+        });
     });
   }
 
@@ -456,10 +483,18 @@ LogicalResult lower(RewriterBase &rewriter, Operation *op, const Operands &opera
 
 LogicalResult sq::lowerAttention(RewriterBase &rewriter, AttentionOp op, const TiledTarget &target) {
   return lower(rewriter, op,
-               {op.getQ(), op.getK(), op.getV(), op.getMask(), op.getOuts(), op.getScaleAttr(), op.getCausal(), Value()}, target);
+               {op.getQ(), op.getK(), op.getV(), op.getMask(), op.getOuts(), op.getScaleAttr(), op.getCausal(),
+                Value(), Value(), Value()},
+               target);
 }
 
 LogicalResult sq::lowerKvAttend(RewriterBase &rewriter, KvAttendOp op, const TiledTarget &target) {
+  ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+  SmallVector<Value> rotary = {Value(), Value()};
+  for (auto [i, v] : llvm::enumerate(op.getRotary()))
+    rotary[i] = denseMemref(b, v);
   return lower(rewriter, op,
-               {op.getQ(), op.getK(), op.getV(), Value(), op.getOuts(), op.getScaleAttr(), /*causal=*/true, op.getLengths()}, target);
+               {op.getQ(), op.getK(), op.getV(), Value(), op.getOuts(), op.getScaleAttr(), /*causal=*/true, rotary[0], rotary[1],
+                op.getLengths()},
+               target);
 }

@@ -140,7 +140,9 @@ struct Batch {
       return isAlong(o.getQ()) && isAlong(o.getK()) && isAlong(o.getV()) && isAlong(o.getOuts()) &&
              (!o.getMask() || isAlong(o.getMask()) || (isFixed(o.getMask()) && cast<MemRefType>(o.getMask().getType()).getDimSize(0) == 1));
     if (isa<sq::KvAppendOp, sq::KvAttendOp>(op))
-      return llvm::all_of(op->getOperands(), [&](Value v) { return isAlong(v); });
+      return llvm::all_of(op->getOperands(), [&](Value v) {
+        return isAlong(v) || (isFixed(v) && cast<MemRefType>(v.getType()).getRank() == 3 && cast<MemRefType>(v.getType()).getDimSize(0) == 1);
+      }); // angles for all of the batch
     if (auto o = dyn_cast<sq::LookupOp>(op))
       return isAlong(o.getX()) && isAlong(o.getOuts()) && cast<MemRefType>(o.getX().getType()).getRank() > 1;
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))

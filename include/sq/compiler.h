@@ -81,6 +81,7 @@ struct BitTargets {
   std::string control;
   /// The increase of the model's loss by a plan, a text of lib/quantization/Plan.h, over data; and what that is, in words.
   std::function<CompileResult(const std::string &plan, double &loss, std::string &metric)> probe;
+  bool measurePlans = false;           // run the plan and some beside it, and take the best; by `probe`
   /// Seconds of each layer, and of the whole float model with `dims`.
   std::function<CompileResult(const std::vector<LayerToTime> &layers, std::vector<double> &seconds, double &model)> time;
   /// What takes long, and how far it is.

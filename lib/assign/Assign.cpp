@@ -46,7 +46,7 @@ double Budget::costLimit(ArrayRef<Group> groups) const {
   return perByte > 0 ? limit / perByte : 0;
 }
 
-static bool isWithin(double cost, double limit) { return cost <= limit + kTolerance * std::abs(limit); }
+static bool fits(double cost, double limit) { return cost <= limit + kTolerance * std::abs(limit); }
 
 double Budget::taken(ArrayRef<Group> groups, double cost) const {
   return kind == BitsPerWeight ? bitsPerWeight(groups, cost) : cost + fixed;
@@ -118,6 +118,12 @@ Assignment sq::assign::assignmentOf(ArrayRef<Group> groups, std::vector<int> cho
   return result;
 }
 
+bool sq::assign::isWithin(ArrayRef<Group> groups, ArrayRef<Budget> budgets, const Assignment &plan) {
+  return all_of(budgets, [&](const Budget &budget) {
+    return fits(plan.cost(budget.cost()), budget.costLimit(groups));
+  });
+}
+
 Assignment sq::assign::leastOf(ArrayRef<Group> groups, Cost cost) {
   std::vector<int> chosen;
   for (const Group &group : groups) {
@@ -156,7 +162,7 @@ static Status checkEach(ArrayRef<Group> groups, ArrayRef<Budget> budgets) {
       return Status::refused(formatv("a budget of {0} for {1} is none; it is to be a number above 0",
                                      format("%g", budget.limit), nameOf(budget.kind)));
     Assignment least = leastOf(groups, budget.cost());
-    if (isWithin(least.cost(budget.cost()), budget.costLimit(groups)))
+    if (fits(least.cost(budget.cost()), budget.costLimit(groups)))
       continue;
     message += formatv("{0}a budget of {1} cannot be met: the least that the model "
                        "takes is {2}{3}",
@@ -192,7 +198,7 @@ static Status jointlyTooLittle(ArrayRef<Group> groups, ArrayRef<Budget> budgets)
   for (size_t i = 0; i < budgets.size(); ++i)
     for (size_t j = i + 1; j < budgets.size(); ++j)
       if (auto least = leastBeside(groups, budgets, i, {i, j});
-          !least || !isWithin(*least, budgets[i].costLimit(groups)))
+          !least || !fits(*least, budgets[i].costLimit(groups)))
         sets.push_back({i, j});
   if (sets.empty())
     sets.push_back(all);
@@ -251,7 +257,7 @@ Status sq::assign::assignBits(ArrayRef<Group> groups, ArrayRef<Budget> budgets, 
     Answer free = minimise(makeProgram(groups, limitsOf(groups, budgets, untimed)));
     Assignment without = assignmentOf(groups, free.chosen);
     for (const Budget &budget : budgets)
-      if (budget.kind == Budget::Latency && !isWithin(without.cost(Cost::Seconds), budget.costLimit(groups)))
+      if (budget.kind == Budget::Latency && !fits(without.cost(Cost::Seconds), budget.costLimit(groups)))
         return Status::refused(share + ", and the budget of " + budgetText(budget.kind, budget.limit) +
                                " decides the plan; measure the layers on this "
                                "machine (--measure) or leave the budget out");

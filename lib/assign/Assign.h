@@ -30,6 +30,8 @@ struct Assignment {
   double costs[kNumCosts] = {};
   Answer::Kind kind = Answer::Proven; // Proven, Trusted or Stopped
   double bound = 0;                   // no plan within the budgets has less loss
+  std::optional<double> measured;     // what it does to the loss when it is run
+  bool isByMeasure = false;           // it was taken for that, and not for what it is expected to do
   double computedTime = 0;            // share of the seconds that was not measured
   std::vector<std::string> warnings;
 
@@ -45,6 +47,9 @@ Status assignBits(llvm::ArrayRef<Group> groups, llvm::ArrayRef<Budget> budgets, 
 
 /// The sums of a plan, `chosen` given.
 Assignment assignmentOf(llvm::ArrayRef<Group> groups, std::vector<int> chosen);
+
+/// Whether `plan` is within all of them.
+bool isWithin(llvm::ArrayRef<Group> groups, llvm::ArrayRef<Budget> budgets, const Assignment &plan);
 
 /// The plan with least of a cost; of several such the one with least loss.
 Assignment leastOf(llvm::ArrayRef<Group> groups, Cost cost);

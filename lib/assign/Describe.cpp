@@ -4,6 +4,7 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/assign/Alternatives.h"
 #include "lib/quantization/Plan.h"
 #include "lib/support/TimeText.h"
 
@@ -39,6 +40,8 @@ static std::vector<Row> rowsOf(const Solved &solved) {
 }
 
 std::string sq::assign::statusText(const Assignment &result) {
+  if (result.isByMeasure)
+    return "best measured";
   switch (result.kind) {
   case Answer::Proven:
     return "optimal";
@@ -50,6 +53,14 @@ std::string sq::assign::statusText(const Assignment &result) {
   }
 }
 
+/// "expected loss 0.012, measured 0.0131".
+static std::string lossText(const Assignment &result) {
+  std::string text = formatv("expected loss {0}", format("%.6g", result.loss));
+  if (result.measured)
+    text += formatv(", measured {0}", format("%.6g", *result.measured));
+  return text;
+}
+
 static double valueOf(const Solved &solved, const Budget &budget) {
   return budget.taken(solved.groups, solved.result.cost(budget.cost()));
 }
@@ -57,8 +68,8 @@ static double valueOf(const Solved &solved, const Budget &budget) {
 Status sq::assign::planText(const Solved &solved, std::string &text) {
   const Assignment &result = solved.result;
   text = "# PATTERN = PRECISION, the last line that matches a layer counts; sq-compile --plan reads it.\n";
-  text += formatv("# {0}: expected loss {1}, {2}, {3} bits per weight\n", statusText(result),
-                  format("%.6g", result.loss), budgetText(Budget::Size, result.cost(Cost::Bytes)),
+  text += formatv("# {0}: {1}, {2}, {3} bits per weight\n", statusText(result), lossText(result),
+                  budgetText(Budget::Size, result.cost(Cost::Bytes)),
                   format("%.4f", bitsPerWeight(solved.groups, result.cost(Cost::Counted))));
   for (const Budget &budget : solved.budgets)
     text += formatv("# budget: {0}\n", budgetText(budget.kind, budget.limit));
@@ -83,7 +94,7 @@ Status sq::assign::planText(const Solved &solved, std::string &text) {
 std::string sq::assign::assignmentTable(const Solved &solved) {
   const Assignment &result = solved.result;
   std::string text =
-      formatv("Assignment of bits: {0}, expected loss {1}", statusText(result), format("%.6g", result.loss));
+      formatv("Assignment of bits: {0}, {1}", statusText(result), lossText(result));
   text += solved.metric.empty() ? "\n" : " (" + solved.metric + ")\n";
   text += formatv("{0}, {1:f4} bits per weight, {2}, {3}\n", budgetText(Budget::Size, result.cost(Cost::Bytes)),
                   bitsPerWeight(solved.groups, result.cost(Cost::Counted)),
@@ -128,6 +139,8 @@ json::Value sq::assign::assignmentJson(const Solved &solved) {
   const Assignment &result = solved.result;
   json::Object totals = costsJson(result.costs);
   totals["loss"] = result.loss;
+  if (result.measured)
+    totals["measured_loss"] = *result.measured;
   totals["bits_per_weight"] = bitsPerWeight(solved.groups, result.cost(Cost::Counted));
   totals["computed_time"] = result.computedTime;
   json::Array budgets, layers;
@@ -154,18 +167,6 @@ json::Value sq::assign::assignmentJson(const Solved &solved) {
                       {"budgets", std::move(budgets)},
                       {"layers", std::move(layers)},
                       {"warnings", json::Array(result.warnings)}};
-}
-
-/// The groups' places of the choice called `name`; none where a group lacks it that has others.
-static std::optional<std::vector<int>> everywhere(ArrayRef<Group> groups, StringRef name) {
-  std::vector<int> chosen;
-  for (const Group &group : groups) {
-    auto choice = find_if(group.choices, [&](const Choice &c) { return c.name == name; });
-    if (group.choices.size() > 1 && choice == group.choices.end())
-      return std::nullopt;
-    chosen.push_back(group.choices.size() > 1 ? choice - group.choices.begin() : 0);
-  }
-  return chosen;
 }
 
 FrontPicture sq::assign::frontPicture(const Solved &solved, const Front &front, Cost cost) {
@@ -197,13 +198,7 @@ FrontPicture sq::assign::frontPicture(const Solved &solved, const Front &front, 
   for (const Assignment &plan : front.points)
     picture.front.push_back(point(plan, ""));
   picture.chosen = point(solved.result, "chosen");
-  SmallVector<StringRef> names;
-  for (const Group &group : solved.groups)
-    for (const Choice &choice : group.choices)
-      if (group.choices.size() > 1 && !is_contained(names, choice.name))
-        names.push_back(choice.name);
-  for (StringRef name : names)
-    if (auto chosen = everywhere(solved.groups, name))
-      picture.marks.push_back(point(assignmentOf(solved.groups, *chosen), name.str()));
+  for (const auto &[name, plan] : uniformPlans(solved.groups))
+    picture.marks.push_back(point(plan, name));
   return picture;
 }

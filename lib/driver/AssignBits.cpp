@@ -3,6 +3,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/assign/Alternatives.h"
 #include "lib/assign/Costs.h"
 #include "lib/assign/Describe.h"
 #include "lib/assign/Losses.h"
@@ -103,6 +104,23 @@ static bool isAllFloat(ArrayRef<assign::Group> groups,
                           });
 }
 
+/// The places in `groups` of what `plan` has chosen of `others`, the same groups
+/// with fewer choices.
+static std::vector<int> placesIn(ArrayRef<assign::Group> groups,
+                                 ArrayRef<assign::Group> others,
+                                 const assign::Assignment &plan) {
+  std::vector<int> places;
+  for (auto [group, other, place] : llvm::zip(groups, others, plan.chosen)) {
+    StringRef name = other.choices[place].name;
+    places.push_back(llvm::find_if(group.choices,
+                                   [&](const assign::Choice &choice) {
+                                     return choice.name == name;
+                                   }) -
+                     group.choices.begin());
+  }
+  return places;
+}
+
 /// With nothing in few bits tables of embeddings are floats, too, and may take
 /// more than the budget leaves them: then some layer is to be in few bits, the
 /// one that loses least.
@@ -129,6 +147,71 @@ static Status solve(std::vector<assign::Group> &groups,
     return choice.name == "f32";
   });
   return assign::assignBits(groups, budgets, result);
+}
+
+/// Harm beyond that of the best uniform plan counts so many times in plans that
+/// are measured beside the optimum.
+static constexpr double kFactors[] = {2, 4, 8};
+
+/// `plan` is the optimum of expected losses, and what it is chosen for is what
+/// those understate. It is run, beside the best uniform plan and plans between
+/// the two, and the best of them is taken.
+static CompileResult takeBestMeasured(
+    ArrayRef<assign::Layer> layers, ArrayRef<assign::Group> groups,
+    ArrayRef<assign::Budget> budgets, bool mayBeFloat,
+    const BitTargets &targets, assign::Assignment &plan) {
+  auto uniform = assign::bestUniform(groups, budgets);
+  if (!uniform || (!mayBeFloat && isAllFloat(groups, *uniform)) ||
+      !(plan.loss > 0))
+    return {};
+  std::vector<assign::Assignment> plans{plan};
+  auto add = [&](assign::Assignment other) {
+    if (llvm::none_of(plans, [&](const assign::Assignment &known) {
+          return known.chosen == other.chosen;
+        }))
+      plans.push_back(std::move(other));
+  };
+  for (double factor : kFactors) {
+    std::vector<assign::Group> careful =
+        assign::withHarm(groups, *uniform, factor);
+    assign::Assignment found;
+    if (Status status = solve(careful, budgets, mayBeFloat, found);
+        !status.ok())
+      return resultOf(status);
+    add(assign::assignmentOf(groups, placesIn(groups, careful, found)));
+  }
+  add(std::move(*uniform));
+  size_t best = 0;
+  for (auto [i, one] : llvm::enumerate(plans)) {
+    if (targets.progress)
+      targets.progress("measure plan", i, plans.size());
+    std::string text, metric;
+    double loss = 0;
+    if (Status status = assign::planText({layers, groups, {}, one, ""}, text);
+        !status.ok())
+      return resultOf(status);
+    if (CompileResult r = targets.probe(text, loss, metric);
+        r.code != ExitCode::Done)
+      return r;
+    one.measured = loss;
+    if (loss < *plans[best].measured)
+      best = i;
+  }
+  if (best == 0) {
+    plan.measured = plans[0].measured;
+    return {};
+  }
+  plans[best].isByMeasure = true;
+  plans[best].warnings = std::move(plan.warnings);
+  plans[best].warnings.push_back(llvm::formatv(
+      "the plan of least expected loss ({0:g6}) did {1:g6} when it was run; this "
+      "one ({2}) did {3:g6}",
+      plans[0].loss, *plans[0].measured,
+      best + 1 == plans.size() ? "one choice everywhere"
+                               : "nearer to one choice everywhere",
+      *plans[best].measured));
+  plan = std::move(plans[best]);
+  return {};
 }
 
 CompileResult sq::assignBits(ModuleOp module, const AssignRequest &request,
@@ -178,21 +261,19 @@ CompileResult sq::assignBits(ModuleOp module, const AssignRequest &request,
     return resultOf(status);
   // What it is expected to lose, by the real losses; `solve` may have dropped a
   // choice.
-  std::vector<int> places;
-  for (auto [group, from, place] : llvm::zip(groups.all, wanted, chosen.chosen))
-    places.push_back(llvm::find_if(group.choices,
-                                   [&, &from = from, place = place](
-                                       const assign::Choice &choice) {
-                                     return choice.name ==
-                                            from.choices[place].name;
-                                   }) -
-                     group.choices.begin());
-  assign::Assignment plan = assign::assignmentOf(groups.all, places);
+  assign::Assignment plan = assign::assignmentOf(
+      groups.all, placesIn(groups.all, wanted, chosen));
   plan.warnings = groups.warnings;
   llvm::append_range(plan.warnings, chosen.warnings);
   if (targets.control.empty()) {
     plan.kind = chosen.kind;
     plan.bound = chosen.bound;
+    if (targets.measurePlans)
+      if (CompileResult r =
+              takeBestMeasured(choices.layers, groups.all, budgets, mayBeFloat,
+                               targets, plan);
+          r.code != ExitCode::Done)
+        return r;
   } else {
     plan.warnings.push_back("not the best plan, but one to compare it with: " +
                             targets.control);

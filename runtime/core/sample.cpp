@@ -3,6 +3,7 @@
  * +, -, * and / of doubles, which IEEE 754 rounds alike everywhere (no fused
  * multiply-add: see CMakeLists.txt), and comparisons. */
 #include <algorithm>
+#include <math.h>
 #include <string.h>
 
 #include "lib/numerics/Philox.h"
@@ -20,24 +21,31 @@ uint64_t philox(uint64_t key, uint64_t counterLow, uint64_t counterHigh) {
   return static_cast<uint64_t>(words[1]) << 32 | words[0];
 }
 
-/* exp(x) for x <= 0, to some 1e-15: 2^n exp(r) with |r| <= ln(2) / 2 and
- * Taylor's polynomial of degree 13 (its remainder is below 4e-18). */
-double exponential(double x) {
-  if (x < -700)
-    return 0; /* beside the largest, which is exp(0), that is nothing */
+/* exp((logits[i] - largest) / temperature), to some 1e-15 of it, and 0 below
+ * exp(-700): 2^n exp(r) with |r| <= ln(2) / 2 and Taylor's polynomial of degree
+ * 13 (its remainder is below 4e-18). No branches and no calls: compilers make
+ * vectors of the loop. */
+void exponentials(const float *logits, int64_t count, double largest, double temperature, double *result) {
   constexpr double log2e = 1.4426950408889634,
                    ln2High = 0.693147180369123816490,
-                   ln2Low = 1.90821492927058770002e-10;
-  int64_t n = static_cast<int64_t>(x * log2e - 0.5);
-  double r =
-      (x - static_cast<double>(n) * ln2High) - static_cast<double>(n) * ln2Low;
-  double sum = 1;
-  for (int i = 13; i > 0; --i)
-    sum = 1 + sum * r / i;
-  uint64_t bits = static_cast<uint64_t>(n + 1023) << 52;
-  double power;
-  memcpy(&power, &bits, sizeof power);
-  return sum * power;
+                   ln2Low = 1.90821492927058770002e-10,
+                   round = 6755399441055744.0; /* 1.5 * 2^52 */
+  constexpr double taylor[] = {1,           1,            1 / 2.,        1 / 6.,        1 / 24.,        1 / 120.,        1 / 720.,
+                               1 / 5040.,   1 / 40320.,   1 / 362880.,   1 / 3628800.,  1 / 39916800.,  1 / 479001600.,  1 / 6227020800.};
+  for (int64_t i = 0; i < count; ++i) {
+    double exact = (static_cast<double>(logits[i]) - largest) / temperature;
+    double x = exact < -700 ? -700 : exact;
+    double rounded = x * log2e + round; /* n in its low bits */
+    double n = rounded - round, r = (x - n * ln2High) - n * ln2Low, sum = taylor[13];
+    for (int k = 12; k >= 0; --k)
+      sum = sum * r + taylor[k];
+    uint64_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    bits = (bits + 1023) << 52;
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    result[i] = exact < -700 ? 0 : sum * power;
+  }
 }
 
 /* Larger logits first, of equal ones the lower id. */
@@ -48,92 +56,151 @@ struct Before {
   }
 };
 
-/* The candidates in order, as many as `k` and `p` leave. */
+/* The `k` largest, in order: a heap whose top is the least of them, which few
+ * others come before. */
+void largestOf(const float *logits, int64_t count, int64_t k, int32_t *ids) {
+  Before before = {logits};
+  for (int64_t i = 0; i < k; ++i)
+    ids[i] = static_cast<int32_t>(i);
+  std::make_heap(ids, ids + k, before);
+  float least = logits[ids[0]];
+  for (int64_t i = k; i < count; ++i) {
+    if (logits[i] <= least) /* of equal ones the lower id is there */
+      continue;
+    std::pop_heap(ids, ids + k, before);
+    ids[k - 1] = static_cast<int32_t>(i);
+    std::push_heap(ids, ids + k, before);
+    least = logits[ids[0]];
+  }
+  std::sort_heap(ids, ids + k, before);
+}
+
+/* The largest of them, and whether all are numbers below +inf. In columns: a
+ * single largest one would be a chain of comparisons. */
+struct Extent {
+  float largest;
+  bool isFinite;
+};
+Extent extentOf(const float *logits, int64_t count) {
+  constexpr int64_t columns = 16;
+  float largest[columns];
+  int32_t others[columns] = {};
+  for (float &x : largest)
+    x = -INFINITY;
+  auto look = [&](float x, int64_t c) {
+    largest[c] = x > largest[c] ? x : largest[c];
+    others[c] |= !(x <= 3.402823466e38f);
+  };
+  int64_t i = 0;
+  for (; i + columns <= count; i += columns)
+    for (int64_t c = 0; c < columns; ++c)
+      look(logits[i + c], c);
+  for (; i < count; ++i)
+    look(logits[i], i % columns);
+  Extent extent = {largest[0], true};
+  for (int64_t c = 0; c < columns; ++c) {
+    extent.largest = largest[c] > extent.largest ? largest[c] : extent.largest;
+    extent.isFinite &= !others[c];
+  }
+  return extent;
+}
+
+/* What is chosen from, by place. Of equal logits the one in front comes first. */
 struct Candidates {
   const float *logits;
-  int32_t *ids; /* [count]; the first `sorted` are in order */
-  int64_t count, sorted;
-  double largest, temperature;
+  const double *weights;
+  int64_t count;
 
-  double weight(int64_t i) const {
-    return exponential((static_cast<double>(logits[ids[i]]) - largest) /
-                       temperature);
-  }
-  void sortTo(int64_t wanted) {
-    wanted = wanted < count ? wanted : count;
-    if (wanted <= sorted)
-      return;
-    Before before = {logits};
-    if (wanted < count)
-      std::nth_element(ids + sorted, ids + wanted - 1, ids + count, before);
-    std::sort(ids + sorted, ids + wanted, before);
-    sorted = wanted;
+  double total() const {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i)
+      sum += weights[i];
+    return sum;
   }
 };
+
+/* The fewest whose weights reach `p` of the total: their places, in order; how
+ * many. The largest are gathered by a bound, which falls until they suffice:
+ * they are few, and only they are sorted. */
+int64_t nucleusOf(const Candidates &all, double largest, double temperature, double p, int32_t *places) {
+  const double wanted = p * all.total();
+  for (double depth = 4;; depth *= 2) {
+    const double bound = largest - depth * temperature;
+    const bool isAll = depth > 700; /* what is below has no weight */
+    int64_t gathered = 0, kept = 0;
+    double reached = 0;
+    for (int64_t i = 0; i < all.count; ++i)
+      if (static_cast<double>(all.logits[i]) >= bound && all.weights[i] > 0) {
+        places[gathered++] = static_cast<int32_t>(i);
+        reached += all.weights[i];
+      }
+    if (reached < wanted && !isAll)
+      continue;
+    std::sort(places, places + gathered, Before{all.logits});
+    for (reached = 0; kept < gathered && reached < wanted; ++kept)
+      reached += all.weights[places[kept]];
+    if (reached >= wanted || isAll) /* sums in another order round otherwise */
+      return kept ? kept : 1;
+  }
+}
 
 sq_status choose(sq_session *session, const float *logits, int64_t count,
                  const sq_lm_sampling &how, uint64_t sequence, uint64_t step,
                  int64_t *token) {
-  int64_t best = 0;
-  for (int64_t i = 0; i < count; ++i) {
+  const Extent extent = extentOf(logits, count);
+  for (int64_t i = 0; !extent.isFinite && i < count; ++i)
     if (!(logits[i] <= 3.402823466e38f)) /* NaN too */
       return fail(SQ_STATUS_INVALID_ARGUMENT, "logit %lld is %s",
                   static_cast<long long>(i),
                   logits[i] != logits[i] ? "NaN" : "infinite");
-    if (logits[i] > logits[best])
-      best = i;
-  }
-  if (logits[best] < -3.402823466e38f)
+  if (extent.largest == -INFINITY)
     return fail(SQ_STATUS_INVALID_ARGUMENT,
                 "all logits are -inf: there is no token to choose");
   if (how.temperature == 0) {
+    int64_t best = 0;
+    while (logits[best] != extent.largest)
+      ++best;
     *token = best;
     return SQ_STATUS_OK;
   }
-  if (!session->sampling.reserve(static_cast<size_t>(count) * sizeof(int32_t)))
+  const size_t number = static_cast<size_t>(count);
+  if (!session->sampling.reserve(number * (sizeof(double) + sizeof(float) + 2 * sizeof(int32_t))))
     return fail(SQ_STATUS_OUT_OF_MEMORY, "out of memory for %lld logits",
                 static_cast<long long>(count));
-  Candidates c = {logits,
-                  reinterpret_cast<int32_t *>(session->sampling.data),
-                  count,
-                  0,
-                  static_cast<double>(logits[best]),
-                  how.temperature};
-  for (int64_t i = 0; i < count; ++i)
-    c.ids[i] = static_cast<int32_t>(i);
-  if (how.top_k && how.top_k < count) {
-    c.sortTo(how.top_k);
-    c.count = how.top_k;
+  double *weights = reinterpret_cast<double *>(session->sampling.data);
+  float *values = reinterpret_cast<float *>(weights + number);
+  int32_t *ids = reinterpret_cast<int32_t *>(values + number), *places = ids + number;
+  const bool isTop = how.top_k && how.top_k < count, isNucleus = how.top_p > 0 && how.top_p < 1;
+  Candidates all = {logits, weights, count};
+  if (isTop) {
+    all = {values, weights, how.top_k};
+    largestOf(logits, count, all.count, ids);
+    for (int64_t i = 0; i < all.count; ++i)
+      values[i] = logits[ids[i]];
   }
+  const double largest = static_cast<double>(extent.largest);
+  exponentials(all.logits, all.count, largest, how.temperature, weights);
+  int64_t kept = all.count;
   double total = 0;
-  for (int64_t i = 0; i < c.count; ++i)
-    total += c.weight(i);
-  if (how.top_p > 0 && how.top_p < 1) {
-    double reached = 0, wanted = how.top_p * total;
-    int64_t kept = 0;
-    while (kept < c.count && reached < wanted) {
-      if (kept == c.sorted)
-        c.sortTo(c.sorted < 32 ? 64 : 2 * c.sorted);
-      reached += c.weight(kept++);
-    }
-    c.count = kept ? kept : 1;
-    total = reached;
+  if (isNucleus) {
+    kept = nucleusOf(all, largest, how.temperature, how.top_p, places);
+    for (int64_t i = 0; i < kept; ++i)
+      total += weights[places[i]];
+  } else {
+    total = all.total();
   }
   /* 53 bits of [0, 1). */
   double at = static_cast<double>(philox(how.seed, step, sequence) >> 11) /
               9007199254740992.0 * total;
-  int64_t chosen = 0;
   double reached = 0;
-  for (int64_t i = 0; i < c.count; ++i) {
-    double weight = c.weight(i);
-    if (weight == 0)
-      continue;
-    chosen = i;
-    reached += weight;
-    if (reached > at)
-      break;
+  int64_t chosen = 0;
+  for (int64_t i = 0; i < kept && reached <= at; ++i) {
+    int64_t place = isNucleus ? places[i] : i;
+    if (weights[place] > 0)
+      chosen = place;
+    reached += weights[place];
   }
-  *token = c.ids[chosen];
+  *token = isTop ? ids[chosen] : chosen;
   return SQ_STATUS_OK;
 }
 

@@ -461,8 +461,10 @@ int main(int argc, char **argv) {
     }
 
   sq::probe::Probe probe;
-  if (options.targets.isAny())
+  if (options.targets.isAny()) {
     bringMeasurements(cli.model, cli.targets.data.empty() ? cli.calib : cli.targets.data, cli.targets, measure, probe, options);
+    options.targets.measurePlans = !cli.targets.data.empty() || sys::fs::is_directory(cli.calib);
+  }
 
   sq::CompileResult result = sq::compileFile(cli.model, options);
   if (result.code != ExitCode::Done) {

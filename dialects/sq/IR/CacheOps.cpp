@@ -11,6 +11,31 @@ static bool countsRows(Value lengths, ShapedType x) {
          dimsAgree(shaped(lengths).getDimSize(0), x.getDimSize(0));
 }
 
+/// Whether `rotary` is nothing, or what turns `x` [b, t, h, d].
+static bool turns(OperandRange rotary, ShapedType x) {
+  if (rotary.empty())
+    return true;
+  if (rotary.size() != 2)
+    return false;
+  ShapedType cos = shaped(rotary[0]), sin = shaped(rotary[1]);
+  const int64_t size = x.getDimSize(3);
+  return shapesAgree(cos, sin) && cos.getRank() == 3 &&
+         cos.getElementType() == x.getElementType() &&
+         sin.getElementType() == x.getElementType() &&
+         (cos.getDimSize(0) == 1 ||
+          dimsAgree(cos.getDimSize(0), x.getDimSize(0))) &&
+         dimsAgree(cos.getDimSize(1), x.getDimSize(1)) &&
+         !ShapedType::isDynamic(size) && size % 2 == 0 &&
+         (cos.getDimSize(2) == size || cos.getDimSize(2) == size / 2);
+}
+
+static InFlightDiagnostic emitDoesNotTurn(Operation *op, OperandRange rotary,
+                                          ShapedType x) {
+  return op->emitOpError("needs a cosine and a sine [b, t, d] or [b, t, d/2] "
+                         "to turn ")
+         << x << ", got (" << rotary.getTypes() << ")";
+}
+
 LogicalResult KvAppendOp::verify() {
   ShapedType rows = shaped(getRows()), cache = shaped(getOuts());
   // kv_append_c1
@@ -28,6 +53,9 @@ LogicalResult KvAppendOp::verify() {
   if (rows.getElementType() != cache.getElementType())
     return emitOpError("needs rows and a cache of one element type, got ")
            << rows << " and " << cache;
+  // kv_append_c4
+  if (!turns(getRotary(), rows))
+    return emitDoesNotTurn(*this, getRotary(), rows);
   return success();
 }
 
@@ -50,5 +78,8 @@ LogicalResult KvAttendOp::verify() {
   if (!countsRows(getLengths(), k))
     return emitOpError("needs a length for each row of ")
            << k << ", got " << getLengths().getType();
+  // kv_attend_c3
+  if (!turns(getRotary(), q))
+    return emitDoesNotTurn(*this, getRotary(), q);
   return success();
 }

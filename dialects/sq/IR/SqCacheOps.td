@@ -19,23 +19,32 @@ def Sq_KvAppendOp : Sq_DpsOp<"kv_append"> {
     `outs` is linear: it is written in place, which needs that nothing else reads it. So an append
     costs what the new rows cost, whatever the length.
 
+    With `rotary`, a cosine and a sine, rows are turned by the angles of their places on the way:
+    `sq.rotary_embedding` of `rows` (not interleaved) is what is appended.
+
     - (C1) `rows` and `outs` have rank 4 and agree but in their second dim.
     - (C2) `lengths` is a vector as long as the batch.
     - (C3) `rows` and `outs` have one element type.
+    - (C4) `rotary` is empty or two of one shape [b, t, a] or [1, t, a], of that element type; d is
+      static and even, a is d or d/2.
 
     Example:
     ```mlir
+    func.func @turned(%k: tensor<?x?x2x64xf32>, %n: tensor<?xi64>, %c: tensor<1x?x32xf32>, %s: tensor<1x?x32xf32>, %cache: tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32> {
+      %0 = sq.kv_append ins(%k, %n : tensor<?x?x2x64xf32>, tensor<?xi64>) rotary(%c, %s : tensor<1x?x32xf32>, tensor<1x?x32xf32>) outs(%cache : tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32>
+      return %0 : tensor<?x?x2x64xf32>
+    }
     func.func @example(%k: tensor<?x?x2x64xf32>, %n: tensor<?xi64>, %cache: tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32> {
       %0 = sq.kv_append ins(%k, %n : tensor<?x?x2x64xf32>, tensor<?xi64>) outs(%cache : tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32>
       return %0 : tensor<?x?x2x64xf32>
     }
     ```
   }];
-  let arguments = (ins Sq_F32Shaped:$rows, Sq_IndexShaped:$lengths, Sq_F32Shaped:$outs);
+  let arguments = (ins Sq_F32Shaped:$rows, Sq_IndexShaped:$lengths, Variadic<Sq_F32Shaped>:$rotary, Sq_F32Shaped:$outs);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $rows `,` $lengths `:` type($rows) `,` type($lengths) `)`
-    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+    (`rotary` `(` $rotary^ `:` type($rotary) `)`)? `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
   }];
 }
 
@@ -51,9 +60,13 @@ def Sq_KvAttendOp : Sq_DpsOp<"kv_attend"> {
     `lengths` are the same as those of the append. Time and what is read follow the length, not
     the capacity. Fewer heads of k and v are shared as there; results do not depend on the capacity.
 
+    With `rotary`, a cosine and a sine, `sq.rotary_embedding` of `q` (not interleaved) asks.
+
     - (C1) q, k, v and outs have rank 4; batch and head size agree, k and v have
       one shape, and their number of heads divides that of q.
     - (C2) `lengths` is a vector as long as the batch.
+    - (C3) `rotary` is empty or two of one shape [b, s, a] or [1, s, a], of the element type of q;
+      d is static and even, a is d or d/2.
 
     Example:
     ```mlir
@@ -64,11 +77,11 @@ def Sq_KvAttendOp : Sq_DpsOp<"kv_attend"> {
     ```
   }];
   let arguments = (ins Sq_F32Shaped:$q, Sq_F32Shaped:$k, Sq_F32Shaped:$v, Sq_IndexShaped:$lengths,
-                       Sq_F32Shaped:$outs, F32Attr:$scale);
+                       Variadic<Sq_F32Shaped>:$rotary, Sq_F32Shaped:$outs, F32Attr:$scale);
   let results = (outs Variadic<Sq_F32Shaped>:$result);
   let assemblyFormat = [{
     `ins` `(` $q `,` $k `,` $v `,` $lengths `:` type($q) `,` type($k) `,` type($v) `,` type($lengths) `)`
-    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+    (`rotary` `(` $rotary^ `:` type($rotary) `)`)? `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
   }];
 }
 

@@ -21,3 +21,19 @@ func.func @kv_append_c3(%k: tensor<?x?x2x64xf16>, %n: tensor<?xi64>, %c: tensor<
   %0 = sq.kv_append ins(%k, %n : tensor<?x?x2x64xf16>, tensor<?xi64>) outs(%c : tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32>
   return %0 : tensor<?x?x2x64xf32>
 }
+
+// -----
+
+func.func @kv_append_c4(%k: tensor<?x?x2x64xf32>, %n: tensor<?xi64>, %c: tensor<1x?x32xf32>, %cache: tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32> {
+  // expected-error @+1 {{'sq.kv_append' op needs a cosine and a sine [b, t, d] or [b, t, d/2] to turn 'tensor<?x?x2x64xf32>', got ('tensor<1x?x32xf32>')}}
+  %0 = sq.kv_append ins(%k, %n : tensor<?x?x2x64xf32>, tensor<?xi64>) rotary(%c : tensor<1x?x32xf32>) outs(%cache : tensor<?x?x2x64xf32>) -> tensor<?x?x2x64xf32>
+  return %0 : tensor<?x?x2x64xf32>
+}
+
+// -----
+
+func.func @kv_append_c4_odd(%k: tensor<?x?x2x9xf32>, %n: tensor<?xi64>, %c: tensor<1x?x9xf32>, %cache: tensor<?x?x2x9xf32>) -> tensor<?x?x2x9xf32> {
+  // expected-error @+1 {{to turn 'tensor<?x?x2x9xf32>', got ('tensor<1x?x9xf32>', 'tensor<1x?x9xf32>')}}
+  %0 = sq.kv_append ins(%k, %n : tensor<?x?x2x9xf32>, tensor<?xi64>) rotary(%c, %c : tensor<1x?x9xf32>, tensor<1x?x9xf32>) outs(%cache : tensor<?x?x2x9xf32>) -> tensor<?x?x2x9xf32>
+  return %0 : tensor<?x?x2x9xf32>
+}

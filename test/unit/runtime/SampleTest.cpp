@@ -1,8 +1,12 @@
 /// sq_lm_sample, and what sq_lm_* says of a model without caches.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <random>
 
+#include "lib/numerics/Philox.h"
 #include "test/unit/runtime/ToyArtifact.h"
 
 namespace {
@@ -119,6 +123,61 @@ TEST_F(Sample, TopKAndTopP) {
   how.top_k = 2;
   how.top_p = 0.6;
   EXPECT_EQ(seen(), (std::vector<int64_t>{2}));
+}
+
+/// Any logits and options against the definition: all candidates sorted.
+TEST_F(Sample, AsDefined) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 1500; ++round) {
+    const size_t count = round % 30 ? 1 + random() % 300 : 20000;
+    std::normal_distribution<float> normal(0, std::vector<float>{0.1f, 1, 30, 500}[random() % 4]);
+    std::vector<float> logits(count);
+    for (float &x : logits)
+      x = random() % 20 == 0 ? logits[0] : random() % 50 == 0 ? -INFINITY : normal(random);
+    logits[random() % count] = 1;
+    how.temperature = std::vector<double>{0.1, 0.7, 1, 8, 1e5}[random() % 5];
+    how.top_k = random() % 2 ? random() % (count + 3) : 0;
+    how.top_p = random() % 2 ? (random() % 1001) / 1000.0 : 0;
+    how.seed = random();
+    std::vector<int64_t> ids(count);
+    std::iota(ids.begin(), ids.end(), 0);
+    const bool isCut = (how.top_k && how.top_k < static_cast<int64_t>(count)) || (how.top_p > 0 && how.top_p < 1);
+    const float largest = *std::max_element(logits.begin(), logits.end());
+    auto weight = [&](int64_t id) { return std::exp((double(logits[id]) - largest) / how.temperature); };
+    auto total = [&] {
+      double sum = 0;
+      for (int64_t id : ids)
+        sum += weight(id);
+      return sum;
+    };
+    if (isCut)
+      std::sort(ids.begin(), ids.end(), [&](int64_t a, int64_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); });
+    if (how.top_k && how.top_k < static_cast<int64_t>(count))
+      ids.resize(how.top_k);
+    if (how.top_p > 0 && how.top_p < 1) {
+      const double wanted = how.top_p * total();
+      double reached = 0;
+      size_t kept = 0;
+      while (kept < ids.size() && reached < wanted)
+        reached += weight(ids[kept++]);
+      ids.resize(std::max<size_t>(kept, 1));
+    }
+    const uint32_t step = random(), sequence = random();
+    auto low = [](uint64_t x) { return static_cast<uint32_t>(x); };
+    auto words = sq::numerics::philox({step, 0, sequence, 0}, {low(how.seed), low(how.seed >> 32)});
+    const double at = ((uint64_t(words[1]) << 32 | words[0]) >> 11) / 9007199254740992.0 * total();
+    double reached = 0;
+    int64_t expected = -1;
+    for (int64_t id : ids) {
+      reached += weight(id);
+      if (weight(id) > 0)
+        expected = id;
+      if (reached > at)
+        break;
+    }
+    EXPECT_EQ(sample(logits, step, sequence), expected)
+        << count << " logits, temperature " << how.temperature << ", top_k " << how.top_k << ", top_p " << how.top_p;
+  }
 }
 
 /// The nucleus of many logits: sorted in growing pieces, the same as all at

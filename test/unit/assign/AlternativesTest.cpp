@@ -1,0 +1,55 @@
+#include "lib/assign/Alternatives.h"
+#include "test/unit/assign/Instances.h"
+
+using namespace sq;
+using namespace sq::assign;
+
+namespace {
+
+TEST(Alternatives, UniformPlans) {
+  std::vector<Layer> layers = toyBlock();
+  std::vector<Group> groups = grouped(layers);
+  auto plans = uniformPlans(groups);
+  ASSERT_EQ(plans.size(), 3u);
+  const int bits[] = {8, 4, 2};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(plans[i].first, "int" + std::to_string(bits[i]));
+    EXPECT_EQ(bitsOf(groups, plans[i].second, 4), std::vector<int>(4, bits[i]));
+  }
+  auto best = bestUniform(groups, {Budget{Budget::BitsPerWeight, 5}});
+  ASSERT_TRUE(best);
+  EXPECT_EQ(bitsOf(groups, *best, 4), std::vector<int>(4, 4));
+  EXPECT_FALSE(bestUniform(groups, {Budget{Budget::BitsPerWeight, 1.5}}));
+
+  // A fixed layer stays as it is; a choice that one lacks is no uniform plan.
+  layers[1].choices.resize(1);
+  layers[2].choices.pop_back();
+  groups = grouped(layers);
+  plans = uniformPlans(groups);
+  ASSERT_EQ(plans.size(), 2u);
+  EXPECT_EQ(bitsOf(groups, plans[1].second, 4), (std::vector<int>{4, 8, 4, 4}));
+}
+
+/// The more harm counts, the fewer layers have less bits than in the uniform plan; in the end none.
+TEST(Alternatives, HarmKeepsPlansNear) {
+  std::vector<Group> groups = grouped(toyBlock());
+  std::vector<Budget> budgets{{Budget::BitsPerWeight, 4}};
+  auto uniform = bestUniform(groups, budgets);
+  ASSERT_TRUE(uniform);
+  int before = 4;
+  for (double factor : {1.0, 4.0, 64.0, 1e6}) {
+    std::vector<Group> careful = withHarm(groups, *uniform, factor);
+    for (size_t g = 0; g < groups.size(); ++g)
+      for (size_t c = 0; c < 3; ++c)
+        EXPECT_EQ(careful[g].choices[c].loss, groups[g].choices[c].loss * (c == 2 ? factor : 1));
+    Assignment plan;
+    ASSERT_TRUE(assignBits(careful, budgets, plan).ok());
+    std::vector<int> bits = bitsOf(careful, plan, 4);
+    int harmed = std::count(bits.begin(), bits.end(), 2);
+    EXPECT_LE(harmed, before);
+    before = harmed;
+  }
+  EXPECT_EQ(before, 0);
+}
+
+} // namespace
