@@ -196,6 +196,7 @@ sq_status load(const char *path, const sq_module_options &options, sq_module *mo
   CpuCap cap;
   if (sq_status status = readCpuCap(options.cpu, &cap))
     return status;
+  module->vectorBytes = cpuHas("avx512dq", cap) ? 64 : cpuHas("avx2", cap) ? 32 : 16;
   WeightsChoice choice;
   if (sq_status status = readWeightsChoice(options.weights, &choice))
     return status;

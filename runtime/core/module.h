@@ -41,6 +41,7 @@ struct sq_module {
   sq::Cache *cache; /* cache.h; NULL: keys and values do not stay */
   uint8_t *widened; /* see widen.h; NULL without */
   size_t widenedSize;
+  int32_t vectorBytes; /* widest vectors of this CPU, below the cap: 64 (avx512dq), 32 (avx2) or 16 */
   char note[256]; /* "" when there is nothing to say */
 };
 

@@ -21,22 +21,58 @@ uint64_t philox(uint64_t key, uint64_t counterLow, uint64_t counterHigh) {
   return static_cast<uint64_t>(words[1]) << 32 | words[0];
 }
 
+/* Loops over all logits, which compilers make vectors of: no branches and no
+ * calls, sums and comparisons in columns. Without fused multiply-adds vectors of
+ * any width give the same bits. */
+#define SQ_INLINE inline __attribute__((always_inline))
+constexpr int64_t kColumns = 16;
+
+/* The largest of them, and whether all are numbers below +inf. */
+struct Extent {
+  float largest;
+  bool isFinite;
+};
+SQ_INLINE Extent extentOf(const float *logits, int64_t count) {
+  constexpr float most = 3.402823466e38f;
+  float largest[kColumns];
+  uint32_t others[kColumns] = {};
+  for (float &x : largest)
+    x = -INFINITY;
+  int64_t i = 0;
+  for (; i + kColumns <= count; i += kColumns)
+    for (int64_t c = 0; c < kColumns; ++c) {
+      float x = logits[i + c];
+      largest[c] = x > largest[c] ? x : largest[c];
+      others[c] |= x <= most ? 0u : 1u;
+    }
+  Extent extent = {-INFINITY, true};
+  auto look = [&](float x, bool isFinite) {
+    extent.largest = x > extent.largest ? x : extent.largest;
+    extent.isFinite &= isFinite;
+  };
+  for (; i < count; ++i)
+    look(logits[i], logits[i] <= most);
+  for (int64_t c = 0; c < kColumns; ++c)
+    look(largest[c], !others[c]);
+  return extent;
+}
+
 /* exp((logits[i] - largest) / temperature), to some 1e-15 of it, and 0 below
  * exp(-700): 2^n exp(r) with |r| <= ln(2) / 2 and Taylor's polynomial of degree
- * 13 (its remainder is below 4e-18). No branches and no calls: compilers make
- * vectors of the loop. */
-void exponentials(const float *logits, int64_t count, double largest, double temperature, double *result) {
+ * 13 (its remainder is below 4e-18). */
+SQ_INLINE void exponentialsOf(const float *logits, int64_t count, double largest, double temperature, double *result) {
   constexpr double log2e = 1.4426950408889634,
                    ln2High = 0.693147180369123816490,
                    ln2Low = 1.90821492927058770002e-10,
                    round = 6755399441055744.0; /* 1.5 * 2^52 */
-  constexpr double taylor[] = {1,           1,            1 / 2.,        1 / 6.,        1 / 24.,        1 / 120.,        1 / 720.,
-                               1 / 5040.,   1 / 40320.,   1 / 362880.,   1 / 3628800.,  1 / 39916800.,  1 / 479001600.,  1 / 6227020800.};
+  constexpr double taylor[] = {1,         1,          1 / 2.,      1 / 6.,       1 / 24.,       1 / 120.,       1 / 720.,
+                               1 / 5040., 1 / 40320., 1 / 362880., 1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.};
   for (int64_t i = 0; i < count; ++i) {
     double exact = (static_cast<double>(logits[i]) - largest) / temperature;
     double x = exact < -700 ? -700 : exact;
     double rounded = x * log2e + round; /* n in its low bits */
     double n = rounded - round, r = (x - n * ln2High) - n * ln2Low, sum = taylor[13];
+#pragma GCC unroll 13
     for (int k = 12; k >= 0; --k)
       sum = sum * r + taylor[k];
     uint64_t bits;
@@ -46,6 +82,52 @@ void exponentials(const float *logits, int64_t count, double largest, double tem
     memcpy(&power, &bits, sizeof power);
     result[i] = exact < -700 ? 0 : sum * power;
   }
+}
+
+/* Sums of kBlock weights each, and what all of them sum to. */
+constexpr int64_t kBlock = 64;
+SQ_INLINE double blockSumsOf(const double *weights, int64_t count, double *sums) {
+  double total = 0;
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    double columns[kColumns] = {}, sum = 0;
+    int64_t i = begin, end = count - begin < kBlock ? count : begin + kBlock;
+    for (; i + kColumns <= end; i += kColumns)
+      for (int64_t c = 0; c < kColumns; ++c)
+        columns[c] += weights[i + c];
+    for (; i < end; ++i)
+      sum += weights[i];
+    for (double column : columns)
+      sum += column;
+    sums[begin / kBlock] = sum;
+    total += sum;
+  }
+  return total;
+}
+
+struct Loops {
+  Extent (*extent)(const float *logits, int64_t count);
+  void (*exponentials)(const float *logits, int64_t count, double largest, double temperature, double *result);
+  double (*blockSums)(const double *weights, int64_t count, double *sums);
+};
+#define SQ_LOOPS(Name, Attribute)                                                                                      \
+  struct Name {                                                                                                        \
+    Attribute static Extent extent(const float *logits, int64_t count) { return extentOf(logits, count); }      \
+    Attribute static void exponentials(const float *logits, int64_t count, double largest, double temperature,         \
+                                       double *result) {                                                               \
+      exponentialsOf(logits, count, largest, temperature, result);                                              \
+    }                                                                                                                  \
+    Attribute static double blockSums(const double *weights, int64_t count, double *sums) {                            \
+      return blockSumsOf(weights, count, sums);                                                                 \
+    }                                                                                                                  \
+    static constexpr Loops all = {extent, exponentials, blockSums};                                                    \
+  };
+SQ_LOOPS(Loops16, )
+SQ_LOOPS(Loops32, __attribute__((target("avx2"))))
+SQ_LOOPS(Loops64, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))))
+
+const Loops &loopsFor(const sq_session *session) {
+  const int32_t bytes = session->module->vectorBytes;
+  return bytes == 64 ? Loops64::all : bytes == 32 ? Loops32::all : Loops16::all;
 }
 
 /* Larger logits first, of equal ones the lower id. */
@@ -75,55 +157,19 @@ void largestOf(const float *logits, int64_t count, int64_t k, int32_t *ids) {
   std::sort_heap(ids, ids + k, before);
 }
 
-/* The largest of them, and whether all are numbers below +inf. In columns: a
- * single largest one would be a chain of comparisons. */
-struct Extent {
-  float largest;
-  bool isFinite;
-};
-Extent extentOf(const float *logits, int64_t count) {
-  constexpr int64_t columns = 16;
-  float largest[columns];
-  int32_t others[columns] = {};
-  for (float &x : largest)
-    x = -INFINITY;
-  auto look = [&](float x, int64_t c) {
-    largest[c] = x > largest[c] ? x : largest[c];
-    others[c] |= !(x <= 3.402823466e38f);
-  };
-  int64_t i = 0;
-  for (; i + columns <= count; i += columns)
-    for (int64_t c = 0; c < columns; ++c)
-      look(logits[i + c], c);
-  for (; i < count; ++i)
-    look(logits[i], i % columns);
-  Extent extent = {largest[0], true};
-  for (int64_t c = 0; c < columns; ++c) {
-    extent.largest = largest[c] > extent.largest ? largest[c] : extent.largest;
-    extent.isFinite &= !others[c];
-  }
-  return extent;
-}
-
 /* What is chosen from, by place. Of equal logits the one in front comes first. */
 struct Candidates {
   const float *logits;
   const double *weights;
   int64_t count;
-
-  double total() const {
-    double sum = 0;
-    for (int64_t i = 0; i < count; ++i)
-      sum += weights[i];
-    return sum;
-  }
+  double total;
 };
 
 /* The fewest whose weights reach `p` of the total: their places, in order; how
  * many. The largest are gathered by a bound, which falls until they suffice:
  * they are few, and only they are sorted. */
 int64_t nucleusOf(const Candidates &all, double largest, double temperature, double p, int32_t *places) {
-  const double wanted = p * all.total();
+  const double wanted = p * all.total;
   for (double depth = 4;; depth *= 2) {
     const double bound = largest - depth * temperature;
     const bool isAll = depth > 700; /* what is below has no weight */
@@ -147,7 +193,8 @@ int64_t nucleusOf(const Candidates &all, double largest, double temperature, dou
 sq_status choose(sq_session *session, const float *logits, int64_t count,
                  const sq_lm_sampling &how, uint64_t sequence, uint64_t step,
                  int64_t *token) {
-  const Extent extent = extentOf(logits, count);
+  const Loops &loops = loopsFor(session);
+  const Extent extent = loops.extent(logits, count);
   for (int64_t i = 0; !extent.isFinite && i < count; ++i)
     if (!(logits[i] <= 3.402823466e38f)) /* NaN too */
       return fail(SQ_STATUS_INVALID_ARGUMENT, "logit %lld is %s",
@@ -164,41 +211,49 @@ sq_status choose(sq_session *session, const float *logits, int64_t count,
     return SQ_STATUS_OK;
   }
   const size_t number = static_cast<size_t>(count);
-  if (!session->sampling.reserve(number * (sizeof(double) + sizeof(float) + 2 * sizeof(int32_t))))
+  const size_t blocks = (number + kBlock - 1) / kBlock;
+  if (!session->sampling.reserve((number + blocks) * sizeof(double) + number * (sizeof(float) + 2 * sizeof(int32_t))))
     return fail(SQ_STATUS_OUT_OF_MEMORY, "out of memory for %lld logits",
                 static_cast<long long>(count));
   double *weights = reinterpret_cast<double *>(session->sampling.data);
-  float *values = reinterpret_cast<float *>(weights + number);
+  double *sums = weights + number;
+  float *values = reinterpret_cast<float *>(sums + blocks);
   int32_t *ids = reinterpret_cast<int32_t *>(values + number), *places = ids + number;
   const bool isTop = how.top_k && how.top_k < count, isNucleus = how.top_p > 0 && how.top_p < 1;
-  Candidates all = {logits, weights, count};
+  Candidates all = {logits, weights, count, 0};
   if (isTop) {
-    all = {values, weights, how.top_k};
+    all = {values, weights, how.top_k, 0};
     largestOf(logits, count, all.count, ids);
     for (int64_t i = 0; i < all.count; ++i)
       values[i] = logits[ids[i]];
   }
   const double largest = static_cast<double>(extent.largest);
-  exponentials(all.logits, all.count, largest, how.temperature, weights);
-  int64_t kept = all.count;
-  double total = 0;
-  if (isNucleus) {
-    kept = nucleusOf(all, largest, how.temperature, how.top_p, places);
-    for (int64_t i = 0; i < kept; ++i)
-      total += weights[places[i]];
-  } else {
-    total = all.total();
-  }
+  loops.exponentials(all.logits, all.count, largest, how.temperature, weights);
+  all.total = loops.blockSums(weights, all.count, sums);
   /* 53 bits of [0, 1). */
-  double at = static_cast<double>(philox(how.seed, step, sequence) >> 11) /
-              9007199254740992.0 * total;
+  const double share = static_cast<double>(philox(how.seed, step, sequence) >> 11) / 9007199254740992.0;
   double reached = 0;
   int64_t chosen = 0;
-  for (int64_t i = 0; i < kept && reached <= at; ++i) {
-    int64_t place = isNucleus ? places[i] : i;
-    if (weights[place] > 0)
-      chosen = place;
-    reached += weights[place];
+  if (isNucleus) {
+    int64_t kept = nucleusOf(all, largest, how.temperature, how.top_p, places);
+    double total = 0;
+    for (int64_t i = 0; i < kept; ++i)
+      total += weights[places[i]];
+    for (int64_t i = 0; i < kept && reached <= share * total; ++i) {
+      if (weights[places[i]] > 0)
+        chosen = places[i];
+      reached += weights[places[i]];
+    }
+  } else {
+    const double at = share * all.total;
+    int64_t i = 0;
+    for (; i + kBlock < all.count && reached + sums[i / kBlock] <= at; i += kBlock)
+      reached += sums[i / kBlock];
+    for (; i < all.count && reached <= at; ++i) {
+      if (weights[i] > 0)
+        chosen = i;
+      reached += weights[i];
+    }
   }
   *token = isTop ? ids[chosen] : chosen;
   return SQ_STATUS_OK;

@@ -180,6 +180,33 @@ TEST_F(Sample, AsDefined) {
   }
 }
 
+/// Vectors of any width give the same bits.
+TEST_F(Sample, SameForEveryCap) {
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal(0, 2);
+  how.temperature = 0.9;
+  std::vector<std::vector<int64_t>> tokens;
+  for (const char *cap : {"x86-64-v3", "avx512"}) {
+    sq_module_options options = {};
+    options.size = sizeof options;
+    options.cpu = cap;
+    sq_session_release(session);
+    sq_module_release(module);
+    ASSERT_EQ(sq_module_load(path("toy.so").c_str(), &options, &module), SQ_STATUS_OK) << sq_last_error();
+    ASSERT_EQ(sq_session_create(module, nullptr, &session), SQ_STATUS_OK) << sq_last_error();
+    random.seed(2);
+    tokens.emplace_back();
+    for (int step = 0; step < 300; ++step) {
+      std::vector<float> logits(1 + random() % 5000);
+      for (float &x : logits)
+        x = normal(random);
+      how.top_p = step % 3 ? 0 : 0.8;
+      tokens.back().push_back(sample(logits, step));
+    }
+  }
+  EXPECT_EQ(tokens[0], tokens[1]);
+}
+
 /// The nucleus of many logits: sorted in growing pieces, the same as all at
 /// once.
 TEST_F(Sample, LargeVocabulary) {
