@@ -114,7 +114,7 @@ def main():
     parser.add_argument("--readme")
     parser.add_argument("--only", default="", help="of classifier, lm, minilm, or tiny-classifier, tiny-lm, which are in test/models; no table is written")
     parser.add_argument("--random", type=int, default=20, help="plans with shuffled sensitivities")
-    parser.add_argument("--samples", default="256,12,100", help="of the three models, to measure plans by")
+    parser.add_argument("--samples", default="2000,24,100", help="of the three models, to measure plans by")
     parser.add_argument("--flags", default="", help="more flags of sq-compile")
     parser.add_argument("--budgets", default="3,4,6")
     parser.add_argument("--again", action="store_true", help="measure losses again")

@@ -50,6 +50,7 @@ struct Emitter {
   Value scores = {};                                     // the same twice
   Value result = {};                                     // f32 [kRows][columnTiles * 16]
   Value largest = {}, sums = {};                         // f32 [kRows], [2 kRows]
+  Value waste = {};                                      // f32 [1][16][16]: sums that nothing reads
   Value zeros = {};                                      // 64 zero bytes for each of four tiles
   // One task.
   Value zero = {}, thread = {}, batch = {}, head = {}, first = {}, valid = {};
@@ -270,7 +271,8 @@ struct Emitter {
       return arith::SelectOp::create(ib, isFirst, number(ib, atFirst),
                                      memref::LoadOp::create(ib, memref, ValueRange{thread, row}));
     };
-    loop(b, zero, indexConstant(b, kRows), kTogether, [&](ImplicitLocOpBuilder &rb, Value r0) {
+    Value unread = amx::address(b, waste, times(b, thread, cast<MemRefType>(waste.getType()).getDimSize(1) * kLanes * kLanes));
+    amx::loopAwake(b, zero, indexConstant(b, kRows), kTogether, zeros, unread, [&](ImplicitLocOpBuilder &rb, Value r0) {
       SmallVector<Value> rows, init;
       for (int64_t i = 0; i < kTogether; ++i)
         rows.push_back(plus(rb, r0, i));
@@ -490,6 +492,7 @@ struct Emitter {
     result = scratch({constant(kRows), constant(columnTiles * kLanes)}, f32);
     largest = scratch({constant(kRows)}, f32);
     sums = scratch({constant(2 * kRows)}, f32);
+    waste = scratch({constant(1), constant(kLanes), constant(kLanes)}, f32);
 
     Value heads = dimOf(b, k, 2), rows = indexConstant(b, kRows);
     Value blocks = ceilDiv(b, queries, rows), batches = dimOf(b, out, 0);

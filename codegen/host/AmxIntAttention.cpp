@@ -28,6 +28,7 @@ constexpr int64_t kStep = 64; // bytes of a row of a tile
 struct Emitter : IntAttentionEmitter {
   int64_t depthSteps;
   Value packedQ; // i8 [threads][2 * kRows][64 * depthSteps]
+  Value waste;   // i32 [threads][16][16]
   Value zeros;
 
   Emitter(IntAttentionOp op, const TiledTarget &target) : IntAttentionEmitter(op, target, kRows), depthSteps(llvm::divideCeil(size, kStep)) {
@@ -41,7 +42,10 @@ struct Emitter : IntAttentionEmitter {
     return arith::MulIOp::create(b, amx::blocksPerTask(b, ceilDiv(b, queries, rows), heads), rows);
   }
 
-  void allocate(Builder &b) override { packedQ = scratch(b, {2 * kRows, kStep * depthSteps}, b.getI8Type(), {}); }
+  void allocate(Builder &b) override {
+    packedQ = scratch(b, {2 * kRows, kStep * depthSteps}, b.getI8Type(), {});
+    waste = scratch(b, {amx::kTileRows, lanes}, b.getI32Type(), {});
+  }
   void prepare(Builder &b) override { zeros = amx::zeroLines(b); }
 
   /// Of [thread][row][column].
@@ -85,7 +89,8 @@ struct Emitter : IntAttentionEmitter {
       emitScores(ib, here);
       emitValues(ib, previous);
       packQueries(ib, block(ib, arith::MinUIOp::create(ib, plus(ib, i, 1), plus(ib, count, -1)), previous.row));
-      emitSoftmax(ib, zero, here.row, sub(ib, here.end, here.begin));
+      amx::loopAwake(ib, zero, sub(ib, here.end, here.begin), kTogether, zeros, address(ib, waste, zero, zero),
+                     [&](Builder &sb, Value i) { emitSoftmaxRows(sb, i, add(sb, here.row, i)); });
       writeResults(ib, previous.begin, previous.end, previous.head, previous.row);
       scf::YieldOp::create(ib, here.values());
     });

@@ -6,8 +6,8 @@
 // is panel of columns, part of k that fits into L1, block of 32 rows.
 //
 // The sums of a block leave in the first step of the next one and wait in L1: parts of a
-// sum for the next part of k, sums for the epilogue, which takes some rows in every step, so
-// that vector units and tiles work at the same time.
+// sum for the next part of k, sums for the epilogue, which takes some rows in every step of the
+// block after that, so that vector units and tiles work at the same time.
 //
 // A weight of bytes lies in groups of 16 columns, by fours along k, as VNNI reads it: 64 of k
 // are a tile, and what is past k is zero.
@@ -38,6 +38,7 @@ constexpr int64_t kChunkRows = 128; // of the input that stay in L2, unless --ti
 constexpr int64_t kLongDepth = 12;  // steps of k: more go in parts of kPartSteps, unless --tile=depth= does
 constexpr int64_t kPartSteps = 8;
 constexpr int64_t kRowsTogether = 4;         // in the epilogue
+constexpr int64_t kPlaces = 2;               // for whole sums of a block: of one that leave, of another that are read
 constexpr int64_t kFlopsPerThread = 1 << 23; // 10 us, as for f32
 constexpr int64_t kBytesPerThread = 1 << 13; // of packing
 
@@ -55,10 +56,12 @@ struct Emitter : EpilogueEmitter {
   Value rows = {}, zero = {}, one = {};
   Value tiles = {}; // [ceil(rows / 16)][steps][16][tileDepth]: x
   Value next = {};  // the same of the product that alone reads this one, instead of `out`; or null
-  Value sums = {};  // [threads][chunk blocks * 4 tiles][16][16]
+  Value sums = {};  // [threads][tiles][16][16]: parts of sums by block, then places for whole ones
   Value zeros = {}; // 64 zero bytes for each of four tiles
   Value thread = {};
 
+  /// The first tile of places for whole sums.
+  int64_t firstPlace() const { return hasParts ? chunkBlocks * 4 : 0; }
   Value add(ImplicitLocOpBuilder &b, Value v, Value w) { return b.createOrFold<arith::AddIOp>(v, w); }
   Value times(ImplicitLocOpBuilder &b, Value v, int64_t n) { return b.createOrFold<arith::MulIOp>(v, indexConstant(b, n)); }
 
@@ -135,54 +138,51 @@ struct Emitter : EpilogueEmitter {
     return bytes ? amx::multiplyBytes(b, sum, lhs, rhs) : amx::multiplyBf16(b, sum, lhs, rhs);
   }
 
-  /// Where tile i of the sums of a block waits.
-  Value sumAddress(ImplicitLocOpBuilder &b, Value block, int64_t i) {
+  /// Where tile i of the sums of a block waits, the first at `place`.
+  Value sumAddress(ImplicitLocOpBuilder &b, Value place, int64_t i) {
     int64_t perThread = cast<MemRefType>(sums.getType()).getDimSize(1);
-    Value tile = add(b, times(b, thread, perThread), plus(b, times(b, block, 4), i));
+    Value tile = add(b, times(b, thread, perThread), plus(b, place, i));
     return amx::address(b, sums, times(b, tile, kTileRows * kTileRows));
   }
-  void park(ImplicitLocOpBuilder &b, Value sum, Value block, int64_t i) {
-    amx::storeTile(b, sum, sumAddress(b, block, i), amx::strideOf(b, kRowBytes));
+  void park(ImplicitLocOpBuilder &b, Value sum, Value place, int64_t i) {
+    amx::storeTile(b, sum, sumAddress(b, place, i), amx::strideOf(b, kRowBytes));
   }
   Value zeroTile(ImplicitLocOpBuilder &b, int64_t i) {
     return amx::loadTile(b, amx::address(b, zeros, indexConstant(b, i * kRowBytes)), amx::strideOf(b, 0));
   }
 
-  /// Two vectors a row: a step of the next product, or half of one of bytes.
-  void storeTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> values, ArrayRef<Place> places, Value panel) {
+  /// Two vectors a row, from row `within` of a block of 16 on: a step of the next product, or half of one of bytes.
+  void storeTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> values, Value block, Value within, Value panel) {
+    Value two = indexConstant(b, 2), step = bytes ? Value(arith::DivUIOp::create(b, panel, two)) : panel;
+    Value half = bytes ? times(b, arith::RemUIOp::create(b, panel, two), kPanel) : zero;
     for (size_t i = 0; i < values.size(); i += 2) {
-      Value block = arith::DivUIOp::create(b, places[i].row, indexConstant(b, kTileRows));
-      Value within = arith::RemUIOp::create(b, places[i].row, indexConstant(b, kTileRows));
-      if (!bytes) {
-        vector::StoreOp::create(b, amx::toBf16(b, values[i], values[i + 1]), next, ValueRange{block, panel, within, zero});
-        continue;
-      }
-      Value two = indexConstant(b, 2), step = arith::DivUIOp::create(b, panel, two),
-            half = times(b, arith::RemUIOp::create(b, panel, two), kPanel);
-      for (int64_t j = 0; j < 2; ++j)
-        vector::StoreOp::create(b, values[i + j], next, ValueRange{block, step, within, plus(b, half, j * target.lanes)});
+      Value row = plus(b, within, i / 2);
+      if (!bytes)
+        vector::StoreOp::create(b, amx::toBf16(b, values[i], values[i + 1]), next, ValueRange{block, step, row, zero});
+      for (int64_t j = 0; bytes && j < 2; ++j)
+        vector::StoreOp::create(b, values[i + j], next, ValueRange{block, step, row, plus(b, half, j * target.lanes)});
     }
   }
 
-  /// Rows [first, last) of a block whose sums wait, its first row being `row`, of a panel of `width` columns.
-  void finish(ImplicitLocOpBuilder &b, Value block, Value row, Value first, Value last, Value panel, int64_t width) {
-    Value column = times(b, panel, kPanel);
+  /// Rows [first, last) of a block whose sums wait at `place`, its first row being `row`, of a panel of `width` columns.
+  /// `row` is a multiple of 16, `first` one of kRowsTogether.
+  void finish(ImplicitLocOpBuilder &b, Value place, Value row, Value first, Value last, Value panel, int64_t width) {
+    Value column = times(b, panel, kPanel), height = indexConstant(b, kTileRows);
+    // Rows that are finished together are of one tile: what follows from its place is computed once.
     auto rowsFrom = [&](ImplicitLocOpBuilder &rb, Value from, int64_t count) {
+      Value half = arith::DivUIOp::create(rb, from, height), within = arith::RemUIOp::create(rb, from, height);
+      Value tile = add(rb, place, times(rb, half, 2)), m = add(rb, row, from);
       SmallVector<Value> waiting;
       SmallVector<Place> places;
-      for (int64_t j = 0; j < count; ++j) {
-        Value r = plus(rb, from, j);
-        Value half = arith::DivUIOp::create(rb, r, indexConstant(rb, kTileRows)),
-              within = arith::RemUIOp::create(rb, r, indexConstant(rb, kTileRows));
-        Value tile = add(rb, times(rb, block, 4), times(rb, half, 2)), m = add(rb, row, r);
+      for (int64_t j = 0; j < count; ++j)
         for (int64_t i = 0; i * target.lanes < width; ++i) {
-          waiting.push_back(vector::LoadOp::create(rb, vectorType, sums, ValueRange{thread, plus(rb, tile, i), within, zero}));
-          places.push_back({m, plus(rb, column, i * target.lanes), validLanes(width, i * target.lanes)});
+          waiting.push_back(
+              vector::LoadOp::create(rb, vectorType, sums, ValueRange{thread, plus(rb, tile, i), plus(rb, within, j), zero}));
+          places.push_back({plus(rb, m, j), plus(rb, column, i * target.lanes), validLanes(width, i * target.lanes)});
         }
-      }
       SmallVector<Value> finished = apply(rb, waiting, places);
       if (next)
-        return storeTiles(rb, finished, places, panel);
+        return storeTiles(rb, finished, add(rb, arith::DivUIOp::create(rb, row, height), half), within, panel);
       for (auto [value, place] : llvm::zip(finished, places))
         store(rb, value, out, ValueRange{place.row, place.n}, place.lanes);
     };
@@ -231,15 +231,17 @@ struct Emitter : EpilogueEmitter {
     Value firstTile = arith::DivUIOp::create(b, begin, indexConstant(b, kTileRows));
     Value blockRows = indexConstant(b, kBlockRows);
 
-    // Of the block before: its sums, panel, block, and rows to finish.
+    // Of the block before: its sums; and of it and the one before that, whose sums have left: panel, block, rows to
+    // finish, and the place of the sums.
+    constexpr size_t kBefore = 4, kEarlier = 8;
     SmallVector<Value> init;
     for (int64_t i = 0; i < 4; ++i)
       init.push_back(zeroTile(b, i));
-    llvm::append_values(init, zero, zero, zero);
-    auto finishRows = [&](ImplicitLocOpBuilder &ib, ValueRange before, Value first, Value last) {
-      Value row = add(ib, begin, times(ib, before[5], kBlockRows));
-      finish(ib, before[5], row, arith::MinUIOp::create(ib, first, before[6]), arith::MinUIOp::create(ib, last, before[6]),
-             before[4], kPanel);
+    init.append(8, zero);
+    auto finishRows = [&](ImplicitLocOpBuilder &ib, ValueRange which, Value first, Value last) {
+      Value row = add(ib, begin, times(ib, which[1], kBlockRows));
+      finish(ib, which[3], row, arith::MinUIOp::create(ib, first, which[2]), arith::MinUIOp::create(ib, last, which[2]),
+             which[0], kPanel);
     };
     Value count = b.createOrFold<arith::MulIOp>(arith::SubIOp::create(b, to, from), perPanel);
     auto items = scf::ForOp::create(b, zero, count, one, init, [&](OpBuilder &o, Location l, Value item, ValueRange before) {
@@ -255,7 +257,7 @@ struct Emitter : EpilogueEmitter {
         if (!hasParts)
           return zeroTile(ib, i);
         Value none = amx::address(ib, zeros, indexConstant(ib, i * kRowBytes));
-        return amx::loadTile(ib, arith::SelectOp::create(ib, isFirst, none, sumAddress(ib, block, i)),
+        return amx::loadTile(ib, arith::SelectOp::create(ib, isFirst, none, sumAddress(ib, times(ib, block, 4), i)),
                              arith::SelectOp::create(ib, isFirst, amx::strideOf(ib, 0), amx::strideOf(ib, kRowBytes)));
       };
       // The first step, between whose products the sums before leave.
@@ -265,40 +267,53 @@ struct Emitter : EpilogueEmitter {
           rhs[i] = weightTile(ib, panel, firstStep, i);
         if (i % 2 == 0)
           lhs[i / 2] = inputTile(ib, plus(ib, tile, i / 2), firstStep);
-        park(ib, before[i], before[5], i);
+        park(ib, before[i], before[kBefore + 3], i);
         acc[i] = multiply(ib, beginning(i), lhs[i / 2], rhs[i % 2]);
       }
       prefetch(ib, panel, block, blocks, firstStep);
       auto k = scf::ForOp::create(
           ib, plus(ib, firstStep, 1), lastStep, one, acc, [&](OpBuilder &ko, Location kl, Value s, ValueRange sum) {
             ImplicitLocOpBuilder kb(kl, ko);
-            // Each tile right before its first product: loads and products go on side by side.
+            // Each tile right before its first product, and half of the rows behind two products each: loads, products
+            // and the epilogue go on side by side.
             SmallVector<Value> a(2), w(2), next;
+            Value row = arith::MulIOp::create(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
+            Value half = arith::DivUIOp::create(kb, rowsPerStep, indexConstant(kb, 2));
             for (int64_t i = 0; i < 4; ++i) {
               if (i < 2)
                 w[i] = weightTile(kb, panel, s, i);
               if (i % 2 == 0)
                 a[i / 2] = inputTile(kb, plus(kb, tile, i / 2), s);
               next.push_back(multiply(kb, sum[i], a[i / 2], w[i % 2]));
+              if (i == 0)
+                prefetch(kb, panel, block, blocks, s);
+              if (i % 2) {
+                Value from = i == 1 ? row : add(kb, row, half);
+                finishRows(kb, before.drop_front(kEarlier), from, add(kb, from, half));
+              }
             }
-            prefetch(kb, panel, block, blocks, s);
-            Value row = arith::MulIOp::create(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
-            finishRows(kb, before, row, add(kb, row, rowsPerStep));
             scf::YieldOp::create(kb, next);
           });
       // What the steps were too few for.
       Value done = arith::MulIOp::create(ib, plus(ib, arith::SubIOp::create(ib, lastStep, firstStep), -1), rowsPerStep);
-      finishRows(ib, before, done, blockRows);
+      finishRows(ib, before.drop_front(kEarlier), done, blockRows);
       Value isLast = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, lastStep, indexConstant(ib, steps));
       Value left = arith::SubIOp::create(ib, end, add(ib, begin, times(ib, block, kBlockRows)));
+      Value unfinished = arith::SelectOp::create(ib, isLast, arith::MinUIOp::create(ib, left, blockRows), zero);
+      // Whole sums wait in turn at places of their own, as those before are still read.
+      Value turn = times(ib, arith::RemUIOp::create(ib, item, indexConstant(ib, kPlaces)), 4);
+      Value place = add(ib, turn, indexConstant(ib, firstPlace()));
+      if (hasParts)
+        place = arith::SelectOp::create(ib, isLast, place, times(ib, block, 4));
       SmallVector<Value> next(k.getResults());
-      llvm::append_values(next, panel, block,
-                          arith::SelectOp::create(ib, isLast, arith::MinUIOp::create(ib, left, blockRows), zero));
+      llvm::append_values(next, panel, block, unfinished, place);
+      llvm::append_range(next, before.slice(kBefore, 4));
       scf::YieldOp::create(ib, next);
     });
     for (int64_t i = 0; i < 4; ++i)
-      park(b, items.getResult(i), items.getResult(5), i);
-    finishRows(b, items.getResults(), zero, blockRows);
+      park(b, items.getResult(i), items.getResult(kBefore + 3), i);
+    finishRows(b, items.getResults().drop_front(kEarlier), zero, blockRows);
+    finishRows(b, items.getResults().slice(kBefore, 4), zero, blockRows);
   }
 
   //===-- What is left -----------------------------------------------------------===//
@@ -367,7 +382,7 @@ struct Emitter : EpilogueEmitter {
       next = allocTiles(b, columns / tileDepth);
     Value threads = ThreadsOp::create(b, b.getIndexType());
     auto size = [&](int64_t n) -> OpFoldResult { return b.getIndexAttr(n); };
-    sums = allocPerThread(b, {size(chunkBlocks * 4), size(kTileRows), size(kTileRows)}, vectorType.getElementType());
+    sums = allocPerThread(b, {size(firstPlace() + 4 * kPlaces), size(kTileRows), size(kTileRows)}, vectorType.getElementType());
     // Each thread has rows of its own, as in the kernels around: fetching what another core wrote takes longer than
     // many a product here.
     Value panels = indexConstant(b, panelCount);

@@ -24,7 +24,6 @@ using namespace sq;
 using Emitter = IntAttentionEmitter;
 
 // Scores are within 2^25 (kMostHeadElements).
-static constexpr int64_t kTogether = 4; // rows of softmax: what waits in one is done in others; blocks are multiples
 static constexpr int64_t kMasked = -(1 << 29), kNoKey = 3 * kMasked, kLeastKept = -(1 << 28);
 
 Emitter::IntAttentionEmitter(IntAttentionOp op, const TiledTarget &target, int64_t blockRows)
@@ -249,7 +248,7 @@ Value Emitter::exponential(Builder &b, Value largest, ArrayRef<Value> x) {
   return vector::BitCastOp::create(b, quads, vector::ShuffleOp::create(b, groups, groups, order));
 }
 
-void Emitter::emitSoftmax(Builder &b, Value from, Value to) {
+void Emitter::emitSoftmaxRows(Builder &b, Value from, Value to) {
   Value step = indexConstant(b, 4 * lanes);
   auto four = [&](Builder &ib, int64_t i, Value t) {
     SmallVector<Value> x;
@@ -302,7 +301,7 @@ void Emitter::emitSoftmax(Builder &b, Value from, Value to) {
 
 /// Rows past the last, which a block has memory for, are computed from whatever is there.
 void Emitter::emitSoftmax(Builder &b, Value from, Value to, Value count) {
-  loop(b, zero, count, kTogether, [&](Builder &ib, Value i) { emitSoftmax(ib, add(ib, from, i), add(ib, to, i)); });
+  loop(b, zero, count, kTogether, [&](Builder &ib, Value i) { emitSoftmaxRows(ib, add(ib, from, i), add(ib, to, i)); });
 }
 
 //===----------------------------------------------------------------------===//

@@ -28,6 +28,9 @@ protected:
 
   /// Memory of its own.
   virtual void allocate(Builder &b) {}
+  /// Rows of softmax: what waits in one is done in others; blocks are multiples.
+  static constexpr int64_t kTogether = 4;
+
   /// What a thread does before its tasks.
   virtual void prepare(Builder &b) {}
   /// Queries [first, end) of a task, its keys and values packed.
@@ -68,6 +71,8 @@ protected:
   void fillStarts(Builder &b, Value begin, Value end, Value head);
   /// `count` rows of `scores` from `from` on to those of `weights` and `divisors` from `to` on.
   void emitSoftmax(Builder &b, Value from, Value to, Value count);
+  /// kTogether of them.
+  void emitSoftmaxRows(Builder &b, Value from, Value to);
   /// `results` of queries [begin, end) by `divisors` from `row` on.
   void writeResults(Builder &b, Value begin, Value end, Value head, Value row);
 
@@ -80,7 +85,6 @@ private:
   /// 255 exp(x - largest) of four vectors of scores, as bytes.
   Value exponential(Builder &b, Value largest, llvm::ArrayRef<Value> x);
   Value octaveEntry(Builder &b, Value t);
-  void emitSoftmax(Builder &b, Value from, Value to);
   void writeResult(Builder &b, Value local, Value query, Value head, Value row);
 };
 

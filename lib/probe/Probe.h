@@ -26,7 +26,7 @@ struct ProbeOptions {
   CompileOptions compile; // of the model with a plan: levels, shape, stats,
                           // activations, tables ...; without output and targets
   Loss loss = Loss::Auto;
-  int64_t samples = 64; // evenly spread over the data, fewer where they have
+  int64_t samples = 256; // evenly spread over the data, fewer where they have
                         // many rows (kRows)
   int threads = 0;      // of runs
 };

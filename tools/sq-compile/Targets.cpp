@@ -57,10 +57,10 @@ TargetFlags::TargetFlags(cl::OptionCategory &category)
               cl::desc("for comparisons: the plan for other sensitivities than "
                        "the layers have")),
       samples(
-          "target-samples", cl::init(64), cl::cat(category),
+          "target-samples", cl::init(256), cl::cat(category),
           cl::value_desc("N"),
           cl::desc("with budgets: samples that losses are measured by "
-                   "(default: 64; fewer when they have more than 4096 rows)")) {
+                   "(default: 256; fewer when they have more than 4096 rows)")) {
 }
 
 bool TargetFlags::isAny() const {
