@@ -7,7 +7,8 @@
 //
 // The sums of a block leave in the first step of the next one and wait in L1: parts of a
 // sum for the next part of k, sums for the epilogue, which takes some rows in every step of the
-// block after that, so that vector units and tiles work at the same time.
+// block after that, so that vector units and tiles work at the same time. Tiles of a step are loaded
+// among the products of the step before.
 //
 // A weight of bytes lies in groups of 16 columns, by fours along k, as VNNI reads it: 64 of k
 // are a tile, and what is past k is zero.
@@ -15,9 +16,12 @@
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 
 #include "codegen/common/Schedule.h"
 #include "codegen/host/AmxTiles.h"
@@ -151,45 +155,117 @@ struct Emitter : EpilogueEmitter {
     return amx::loadTile(b, amx::address(b, zeros, indexConstant(b, i * kRowBytes)), amx::strideOf(b, 0));
   }
 
-  /// Two vectors a row, from row `within` of a block of 16 on: a step of the next product, or half of one of bytes.
-  void storeTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> values, Value block, Value within, Value panel) {
+  static bool isSplat(Value v, APInt &number) {
+    if (auto broadcast = v.getDefiningOp<vector::BroadcastOp>())
+      v = broadcast.getSource();
+    return matchPattern(v, m_ConstantInt(&number));
+  }
+
+  /// What vectors are before they are bounded and become bytes, and the lower bound of all, the upper one being 255 more; none
+  /// where that is not so.
+  static SmallVector<Value> beforeBounds(ArrayRef<Value> values, int32_t &low) {
+    SmallVector<Value> before;
+    for (auto [i, value] : llvm::enumerate(values)) {
+      auto narrow = value.getDefiningOp<arith::TruncIOp>();
+      auto least = narrow ? narrow.getIn().getDefiningOp<arith::MinSIOp>() : nullptr;
+      auto most = least ? least.getLhs().getDefiningOp<arith::MaxSIOp>() : nullptr;
+      APInt from, to;
+      if (!most || !isSplat(most.getRhs(), from) || !isSplat(least.getRhs(), to) || !getElementTypeOrSelf(value).isInteger(8) ||
+          to.getSExtValue() - from.getSExtValue() != 255 || (i > 0 && from.getSExtValue() != low))
+        return {};
+      low = from.getSExtValue();
+      before.push_back(most.getLhs());
+    }
+    return before;
+  }
+
+  /// Rows of two vectors each that are to become bytes, as one vector each: instructions that pack do what bounds them, and
+  /// there are half as many stores. Empty where that is not what is to be done.
+  SmallVector<Value> packed(ImplicitLocOpBuilder &b, ArrayRef<Value> values) {
+    int32_t low = 0;
+    SmallVector<Value> before = beforeBounds(values, low), rows;
+    if (before.empty() || before.size() % 4)
+      return {};
+    auto call = [&](Type type, StringRef name, ValueRange args) {
+      return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), args).getResult(0);
+    };
+    auto splat = [&](Type element, int64_t lanes, int64_t value) {
+      auto type = VectorType::get({lanes}, element);
+      return arith::ConstantOp::create(b, DenseElementsAttr::get(type, b.getIntegerAttr(element, value)));
+    };
+    Type i8 = b.getI8Type(), i32 = b.getI32Type();
+    auto words = VectorType::get({32}, b.getI16Type()), all = VectorType::get({64}, i8);
+    for (size_t i = 0; i < before.size(); i += 4) {
+      Value x[4], half[2];
+      for (int j = 0; j < 4; ++j)
+        x[j] = arith::SubIOp::create(b, before[i + j], splat(i32, target.lanes, low));
+      for (int j = 0; j < 2; ++j)
+        half[j] = call(words, "llvm.x86.avx512.packssdw.512", {x[2 * j], x[2 * j + 1]});
+      Value bytes = call(all, "llvm.x86.avx512.packuswb.512", {half[0], half[1]});
+      // Fours of vector v lie at 4 L + v.
+      Value fours = vector::BitCastOp::create(b, VectorType::get({16}, i32), bytes);
+      SmallVector<int64_t> order;
+      for (int64_t v = 0; v < 4; ++v)
+        for (int64_t l = 0; l < 4; ++l)
+          order.push_back(4 * l + v);
+      bytes = vector::BitCastOp::create(b, all, vector::ShuffleOp::create(b, fours, fours, order));
+      if (int8_t offset = static_cast<int8_t>(low))
+        bytes = arith::AddIOp::create(b, bytes, splat(i8, 64, offset));
+      for (int64_t j = 0; j < 2; ++j)
+        rows.push_back(vector::ShuffleOp::create(b, bytes, bytes, llvm::to_vector(llvm::seq<int64_t>(32 * j, 32 * j + 32))));
+    }
+    return rows;
+  }
+
+  /// Rows of two vectors, or of one for both, from row `within` of a block of 16 on: a step of the next product, or half of one
+  /// of bytes.
+  void storeTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> values, int64_t perRow, Value block, Value within, Value panel) {
     Value two = indexConstant(b, 2), step = bytes ? Value(arith::DivUIOp::create(b, panel, two)) : panel;
     Value half = bytes ? times(b, arith::RemUIOp::create(b, panel, two), kPanel) : zero;
-    for (size_t i = 0; i < values.size(); i += 2) {
-      Value row = plus(b, within, i / 2);
+    for (size_t i = 0; i < values.size(); i += perRow) {
+      Value row = plus(b, within, i / perRow);
       if (!bytes)
         vector::StoreOp::create(b, amx::toBf16(b, values[i], values[i + 1]), next, ValueRange{block, step, row, zero});
-      for (int64_t j = 0; bytes && j < 2; ++j)
+      for (int64_t j = 0; bytes && j < perRow; ++j)
         vector::StoreOp::create(b, values[i + j], next, ValueRange{block, step, row, plus(b, half, j * target.lanes)});
     }
   }
 
-  /// Rows [first, last) of a block whose sums wait at `place`, its first row being `row`, of a panel of `width` columns.
-  /// `row` is a multiple of 16, `first` one of kRowsTogether.
-  void finish(ImplicitLocOpBuilder &b, Value place, Value row, Value first, Value last, Value panel, int64_t width) {
-    Value column = times(b, panel, kPanel), height = indexConstant(b, kTileRows);
-    // Rows that are finished together are of one tile: what follows from its place is computed once.
-    auto rowsFrom = [&](ImplicitLocOpBuilder &rb, Value from, int64_t count) {
-      Value half = arith::DivUIOp::create(rb, from, height), within = arith::RemUIOp::create(rb, from, height);
-      Value tile = add(rb, place, times(rb, half, 2)), m = add(rb, row, from);
-      SmallVector<Value> waiting;
-      SmallVector<Place> places;
-      for (int64_t j = 0; j < count; ++j)
-        for (int64_t i = 0; i * target.lanes < width; ++i) {
-          waiting.push_back(
-              vector::LoadOp::create(rb, vectorType, sums, ValueRange{thread, plus(rb, tile, i), plus(rb, within, j), zero}));
-          places.push_back({plus(rb, m, j), plus(rb, column, i * target.lanes), validLanes(width, i * target.lanes)});
-        }
-      SmallVector<Value> finished = apply(rb, waiting, places);
-      if (next)
-        return storeTiles(rb, finished, add(rb, arith::DivUIOp::create(rb, row, height), half), within, panel);
+  /// Rows [from, from + count) of a block whose sums wait at `place`, its first row being `row`, of a panel of `width`
+  /// columns. They are of one tile, and `row` is a multiple of 16.
+  void finishTogether(ImplicitLocOpBuilder &b, Value place, Value row, Value from, int64_t count, Value panel, int64_t width) {
+    Value height = indexConstant(b, kTileRows), column = times(b, panel, kPanel);
+    Value half = arith::DivUIOp::create(b, from, height), within = arith::RemUIOp::create(b, from, height);
+    Value tile = add(b, place, times(b, half, 2)), m = add(b, row, from);
+    SmallVector<Value> waiting;
+    SmallVector<Place> places;
+    for (int64_t j = 0; j < count; ++j)
+      for (int64_t i = 0; i * target.lanes < width; ++i) {
+        waiting.push_back(
+            vector::LoadOp::create(b, vectorType, sums, ValueRange{thread, plus(b, tile, i), plus(b, within, j), zero}));
+        places.push_back({plus(b, m, j), plus(b, column, i * target.lanes), validLanes(width, i * target.lanes)});
+      }
+    SmallVector<Value> finished = apply(b, waiting, places), rowsOfBytes;
+    if (bytes && width == kPanel)
+      rowsOfBytes = packed(b, finished);
+    Value blockOfRows = add(b, arith::DivUIOp::create(b, row, height), half);
+    if (next)
+      return rowsOfBytes.empty() ? storeTiles(b, finished, 2, blockOfRows, within, panel)
+                                 : storeTiles(b, rowsOfBytes, 1, blockOfRows, within, panel);
+    for (auto [j, value] : llvm::enumerate(rowsOfBytes))
+      vector::StoreOp::create(b, value, out, ValueRange{places[2 * j].row, places[2 * j].n});
+    if (rowsOfBytes.empty())
       for (auto [value, place] : llvm::zip(finished, places))
-        store(rb, value, out, ValueRange{place.row, place.n}, place.lanes);
-    };
+        store(b, value, out, ValueRange{place.row, place.n}, place.lanes);
+  }
+
+  /// Rows [first, last); `first` is a multiple of kRowsTogether.
+  void finish(ImplicitLocOpBuilder &b, Value place, Value row, Value first, Value last, Value panel, int64_t width) {
     Value whole = arith::SubIOp::create(
         b, last, arith::RemUIOp::create(b, arith::SubIOp::create(b, last, first), indexConstant(b, kRowsTogether)));
-    loop(b, first, whole, kRowsTogether, [&](ImplicitLocOpBuilder &rb, Value r) { rowsFrom(rb, r, kRowsTogether); });
-    loop(b, whole, last, 1, [&](ImplicitLocOpBuilder &rb, Value r) { rowsFrom(rb, r, 1); });
+    loop(b, first, whole, kRowsTogether,
+         [&](ImplicitLocOpBuilder &rb, Value r) { finishTogether(rb, place, row, r, kRowsTogether, panel, width); });
+    loop(b, whole, last, 1, [&](ImplicitLocOpBuilder &rb, Value r) { finishTogether(rb, place, row, r, 1, panel, width); });
   }
 
   /// Fetches to L2 what step s of a block has to fetch of the panel after this one, of `blocks` equal shares. Behind the last
@@ -225,34 +301,79 @@ struct Emitter : EpilogueEmitter {
       partSteps = arith::SelectOp::create(b, isOne, partSteps, indexConstant(b, mostSteps));
       parts = ceilDiv(b, indexConstant(b, steps), partSteps);
     }
-    Value rowsPerStep = indexConstant(
-        b, llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(std::min(mostSteps, steps) - 1, 1)), kRowsTogether));
+    const int64_t rowsPerStep =
+        llvm::alignTo(llvm::divideCeil(kBlockRows, std::max<int64_t>(std::min(mostSteps, steps) - 1, 1)), kRowsTogether);
     Value perPanel = b.createOrFold<arith::MulIOp>(parts, blocks);
     Value firstTile = arith::DivUIOp::create(b, begin, indexConstant(b, kTileRows));
     Value blockRows = indexConstant(b, kBlockRows);
 
-    // Of the block before: its sums; and of it and the one before that, whose sums have left: panel, block, rows to
-    // finish, and the place of the sums.
-    constexpr size_t kBefore = 4, kEarlier = 8;
+    // Tiles of the first step; of the block before its sums; and of it and the one before that, whose sums have left: panel,
+    // block, rows to finish, and the place of the sums.
+    constexpr size_t kSums = 4, kBefore = 8, kEarlier = 12;
+    struct Item {
+      Value panel, part, block, firstStep, tile;
+    };
+    auto itemAt = [&](ImplicitLocOpBuilder &ib, Value item) {
+      Value panel = add(ib, from, arith::DivUIOp::create(ib, item, perPanel)), within = arith::RemUIOp::create(ib, item, perPanel);
+      Value part = arith::DivUIOp::create(ib, within, blocks), block = arith::RemUIOp::create(ib, within, blocks);
+      return Item{panel, part, block, arith::MulIOp::create(ib, part, partSteps), add(ib, firstTile, times(ib, block, 2))};
+    };
+    auto rowOf = [&](ImplicitLocOpBuilder &ib, ValueRange which) { return add(ib, begin, times(ib, which[1], kBlockRows)); };
+    auto finishRows = [&](ImplicitLocOpBuilder &ib, ValueRange which, Value first) {
+      finish(ib, which[3], rowOf(ib, which), arith::MinUIOp::create(ib, first, which[2]), which[2], which[0], kPanel);
+    };
+    auto finishSome = [&](ImplicitLocOpBuilder &ib, ValueRange which, Value first, int64_t count) {
+      Value last = plus(ib, first, count), row = rowOf(ib, which);
+      scf::IfOp::create(
+          ib, arith::CmpIOp::create(ib, arith::CmpIPredicate::ule, last, which[2]),
+          [&](OpBuilder &o, Location l) {
+            ImplicitLocOpBuilder wb(l, o);
+            loop(wb, first, last, kRowsTogether, [&](ImplicitLocOpBuilder &rb, Value r) {
+              finishTogether(rb, which[3], row, r, kRowsTogether, which[0], kPanel);
+            });
+            scf::YieldOp::create(wb);
+          },
+          [&](OpBuilder &o, Location l) {
+            ImplicitLocOpBuilder sb(l, o);
+            loop(sb, first, arith::MinUIOp::create(sb, last, which[2]), 1,
+                 [&](ImplicitLocOpBuilder &rb, Value r) { finishTogether(rb, which[3], row, r, 1, which[0], kPanel); });
+            scf::YieldOp::create(sb);
+          });
+    };
+    // Tiles of a step are loaded among the products of the step before, each as soon as its register is free: two of x, two of
+    // the weight. So a product does not wait for its tiles where it would hold up all that comes behind it.
+    auto stepOf = [&](ImplicitLocOpBuilder &sb, ValueRange now, function_ref<Value(int64_t)> sum, Value panel, Value tile,
+                      Value s, function_ref<void(int64_t)> between) {
+      SmallVector<Value> result(4), tiles(4);
+      result[0] = multiply(sb, sum(0), now[0], now[2]);
+      result[1] = multiply(sb, sum(1), now[0], now[3]);
+      tiles[0] = inputTile(sb, tile, s);
+      between(0);
+      result[2] = multiply(sb, sum(2), now[1], now[2]);
+      tiles[2] = weightTile(sb, panel, s, 0);
+      result[3] = multiply(sb, sum(3), now[1], now[3]);
+      tiles[3] = weightTile(sb, panel, s, 1);
+      tiles[1] = inputTile(sb, plus(sb, tile, 1), s);
+      between(1);
+      tiles.append(result);
+      return tiles;
+    };
+
+    Value count = b.createOrFold<arith::MulIOp>(arith::SubIOp::create(b, to, from), perPanel);
     SmallVector<Value> init;
+    for (int64_t i = 0; i < 2; ++i)
+      init.push_back(inputTile(b, plus(b, firstTile, i), zero));
+    for (int64_t i = 0; i < 2; ++i)
+      init.push_back(weightTile(b, from, zero, i));
     for (int64_t i = 0; i < 4; ++i)
       init.push_back(zeroTile(b, i));
     init.append(8, zero);
-    auto finishRows = [&](ImplicitLocOpBuilder &ib, ValueRange which, Value first, Value last) {
-      Value row = add(ib, begin, times(ib, which[1], kBlockRows));
-      finish(ib, which[3], row, arith::MinUIOp::create(ib, first, which[2]), arith::MinUIOp::create(ib, last, which[2]),
-             which[0], kPanel);
-    };
-    Value count = b.createOrFold<arith::MulIOp>(arith::SubIOp::create(b, to, from), perPanel);
     auto items = scf::ForOp::create(b, zero, count, one, init, [&](OpBuilder &o, Location l, Value item, ValueRange before) {
       ImplicitLocOpBuilder ib(l, o);
-      Value panel = add(ib, from, arith::DivUIOp::create(ib, item, perPanel)),
-            within = arith::RemUIOp::create(ib, item, perPanel);
-      Value part = arith::DivUIOp::create(ib, within, blocks), block = arith::RemUIOp::create(ib, within, blocks);
-      Value firstStep = arith::MulIOp::create(ib, part, partSteps);
+      auto [panel, part, block, firstStep, tile] = itemAt(ib, item);
+      Item following = itemAt(ib, arith::MinUIOp::create(ib, plus(ib, item, 1), plus(ib, count, -1)));
       Value lastStep = arith::MinUIOp::create(ib, indexConstant(ib, steps), add(ib, firstStep, partSteps));
       Value isFirst = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, part, zero);
-      Value tile = add(ib, firstTile, times(ib, block, 2));
       auto beginning = [&](int64_t i) {
         if (!hasParts)
           return zeroTile(ib, i);
@@ -260,43 +381,43 @@ struct Emitter : EpilogueEmitter {
         return amx::loadTile(ib, arith::SelectOp::create(ib, isFirst, none, sumAddress(ib, times(ib, block, 4), i)),
                              arith::SelectOp::create(ib, isFirst, amx::strideOf(ib, 0), amx::strideOf(ib, kRowBytes)));
       };
+      // Where the step after s finds its tiles.
+      auto after = [&, panel = panel, tile = tile](ImplicitLocOpBuilder &sb, Value s) {
+        Value next = plus(sb, s, 1), isLast = arith::CmpIOp::create(sb, arith::CmpIPredicate::eq, next, lastStep);
+        auto either = [&](Value last, Value other) -> Value { return arith::SelectOp::create(sb, isLast, last, other); };
+        return std::array<Value, 3>{either(following.panel, panel), either(following.tile, tile),
+                                    either(following.firstStep, next)};
+      };
       // The first step, between whose products the sums before leave.
-      SmallVector<Value> acc(4), lhs(2), rhs(2);
-      for (int64_t i = 0; i < 4; ++i) {
-        if (i < 2)
-          rhs[i] = weightTile(ib, panel, firstStep, i);
-        if (i % 2 == 0)
-          lhs[i / 2] = inputTile(ib, plus(ib, tile, i / 2), firstStep);
-        park(ib, before[i], before[kBefore + 3], i);
-        acc[i] = multiply(ib, beginning(i), lhs[i / 2], rhs[i % 2]);
-      }
+      auto [nextPanel, nextTile, nextStep] = after(ib, firstStep);
+      SmallVector<Value> begun = stepOf(
+          ib, before,
+          [&](int64_t i) {
+            park(ib, before[kSums + i], before[kBefore + 3], i);
+            return beginning(i);
+          },
+          nextPanel, nextTile, nextStep, [](int64_t) {});
       prefetch(ib, panel, block, blocks, firstStep);
       auto k = scf::ForOp::create(
-          ib, plus(ib, firstStep, 1), lastStep, one, acc, [&](OpBuilder &ko, Location kl, Value s, ValueRange sum) {
+          ib, plus(ib, firstStep, 1), lastStep, one, begun,
+          [&, panel = panel, block = block, firstStep = firstStep](OpBuilder &ko, Location kl, Value s, ValueRange values) {
             ImplicitLocOpBuilder kb(kl, ko);
-            // Each tile right before its first product, and half of the rows behind two products each: loads, products
-            // and the epilogue go on side by side.
-            SmallVector<Value> a(2), w(2), next;
-            Value row = arith::MulIOp::create(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
-            Value half = arith::DivUIOp::create(kb, rowsPerStep, indexConstant(kb, 2));
-            for (int64_t i = 0; i < 4; ++i) {
-              if (i < 2)
-                w[i] = weightTile(kb, panel, s, i);
-              if (i % 2 == 0)
-                a[i / 2] = inputTile(kb, plus(kb, tile, i / 2), s);
-              next.push_back(multiply(kb, sum[i], a[i / 2], w[i % 2]));
-              if (i == 0)
-                prefetch(kb, panel, block, blocks, s);
-              if (i % 2) {
-                Value from = i == 1 ? row : add(kb, row, half);
-                finishRows(kb, before.drop_front(kEarlier), from, add(kb, from, half));
-              }
-            }
-            scf::YieldOp::create(kb, next);
+            Value row = times(kb, plus(kb, arith::SubIOp::create(kb, s, firstStep), -1), rowsPerStep);
+            auto [nextPanel, nextTile, nextStep] = after(kb, s);
+            // Half of the rows behind two products each.
+            const int64_t half = llvm::alignTo(rowsPerStep / 2, kRowsTogether);
+            scf::YieldOp::create(kb, stepOf(
+                                         kb, values, [&](int64_t i) { return values[kSums + i]; }, nextPanel, nextTile,
+                                         nextStep, [&](int64_t i) {
+                                           if (i == 0)
+                                             prefetch(kb, panel, block, blocks, s);
+                                           if (int64_t rows = i == 0 ? half : rowsPerStep - half)
+                                             finishSome(kb, before.drop_front(kEarlier), plus(kb, row, i * half), rows);
+                                         }));
           });
       // What the steps were too few for.
-      Value done = arith::MulIOp::create(ib, plus(ib, arith::SubIOp::create(ib, lastStep, firstStep), -1), rowsPerStep);
-      finishRows(ib, before.drop_front(kEarlier), done, blockRows);
+      Value done = times(ib, plus(ib, arith::SubIOp::create(ib, lastStep, firstStep), -1), rowsPerStep);
+      finishRows(ib, before.drop_front(kEarlier), done);
       Value isLast = arith::CmpIOp::create(ib, arith::CmpIPredicate::eq, lastStep, indexConstant(ib, steps));
       Value left = arith::SubIOp::create(ib, end, add(ib, begin, times(ib, block, kBlockRows)));
       Value unfinished = arith::SelectOp::create(ib, isLast, arith::MinUIOp::create(ib, left, blockRows), zero);
@@ -311,9 +432,9 @@ struct Emitter : EpilogueEmitter {
       scf::YieldOp::create(ib, next);
     });
     for (int64_t i = 0; i < 4; ++i)
-      park(b, items.getResult(i), items.getResult(kBefore + 3), i);
-    finishRows(b, items.getResults().drop_front(kEarlier), zero, blockRows);
-    finishRows(b, items.getResults().slice(kBefore, 4), zero, blockRows);
+      park(b, items.getResult(kSums + i), items.getResult(kBefore + 3), i);
+    finishRows(b, items.getResults().drop_front(kEarlier), zero);
+    finishRows(b, items.getResults().slice(kBefore, 4), zero);
   }
 
   //===-- What is left -----------------------------------------------------------===//

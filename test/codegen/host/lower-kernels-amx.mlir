@@ -4,7 +4,7 @@
 
 // 40 columns of x are two steps of 32, of which the second has 8 that exist; the
 // rest is zero. A kernel of its own brings x into tiles; then come two tiles of rows by two of columns, the
-// rows streamed past L1. The sums of a block leave between the products of the first step of the next, to one of two places,
+// rows streamed past L1, all of them loaded among the products of the step before. The sums of a block leave between the products of the first step of the next, to one of two places,
 // and go through the epilogue four rows at a time between the products of the block after that. Then what is left: up to 16 rows, and the last columns.
 // CHECK-LABEL: @main
 // CHECK-SAME: %[[X:[^ ]*]]: memref<?x40xf32>
@@ -18,8 +18,10 @@
 // CHECK: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x10x16x16xf32>
 // CHECK: sq.parallel "matmul"
 // CHECK: scf.if
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tileloaddt164.internal"
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c128_i64)
 // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c0_i64)
-// CHECK: :12 = scf.for
+// CHECK: :16 = scf.for
 // CHECK: tilestored64
 // CHECK: tdpbf16ps
 // CHECK: tilestored64
@@ -27,14 +29,22 @@
 // CHECK: tileloaddt164
 // CHECK: tilestored64
 // CHECK: tdpbf16ps
+// CHECK: tileloadd64{{.*}}, %c128_i64)
 // CHECK: tilestored64
 // CHECK: tdpbf16ps
+// CHECK: tileloadd64{{.*}}, %c128_i64)
+// CHECK: tileloaddt164
 // CHECK: memref.prefetch %[[W]]
-// CHECK: :4 = scf.for
+// CHECK: :8 = scf.for
 // CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
 // CHECK-NOT: tdpbf16ps
+// CHECK: tileloaddt164
 // CHECK-COUNT-8: vector.load %[[SUMS]]
-// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// CHECK: tdpbf16ps
+// CHECK: tileloadd64{{.*}}, %c128_i64)
+// CHECK: tdpbf16ps
+// CHECK: tileloadd64{{.*}}, %c128_i64)
+// CHECK: tileloaddt164
 // CHECK-NOT: tdpbf16ps
 // CHECK-COUNT-8: vector.load %[[SUMS]]
 // CHECK: scf.yield
@@ -66,7 +76,7 @@ func.func @main(%x: memref<?x40xf32>, %y: memref<?x70xf32>) {
 // BYTES: vector.load %[[X]]{{.*}}vector<64xi8>
 // BYTES: vector.load %[[X]]{{.*}}vector<36xi8>
 // BYTES: %[[SUMS:.*]] = memref.alloc(%{{.*}}) : memref<?x10x16x16xi32>
-// BYTES: :4 = scf.for
+// BYTES: :8 = scf.for
 // BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
 // BYTES: vector.load %[[SUMS]]{{.*}}vector<16xi32>
 // BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
@@ -82,6 +92,34 @@ func.func @bytes(%x: memref<?x100xi8>, %y: memref<?x40xi32>) {
   sq.packed_matmul ins(%x, %w : memref<?x100xi8>, memref<3x32x64xi8>) outs(%y : memref<?x40xi32>) {
   ^bb0(%acc: i32):
     sq.yield %acc : i32
+  }
+  return
+}
+
+// -----
+
+// Bytes between bounds are packed, two rows at a time: packing bounds them. 191 - 64 = 127, and so they are moved by 64.
+// BYTES-LABEL: @bounded
+// BYTES: sq.parallel "matmul"
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.packssdw.512"
+// BYTES: %[[TWO:.*]] = llvm.call_intrinsic "llvm.x86.avx512.packuswb.512"
+// BYTES: vector.shuffle
+// BYTES: arith.addi %{{.*}} : vector<64xi8>
+// BYTES: vector.store %{{.*}} : memref<?x32xi8>, vector<32xi8>
+// One row that is left is not.
+// BYTES: arith.trunci
+// BYTES: vector.store %{{.*}} : memref<?x32xi8>, vector<16xi8>
+// VNNI-LABEL: @bounded
+func.func @bounded(%x: memref<?x64xi8>, %y: memref<?x32xi8>) {
+  %w = sq.weight dense<1> : tensor<2x16x64xi8> {offset = 0 : i64} -> memref<2x16x64xi8>
+  %low = arith.constant -64 : i32
+  %high = arith.constant 191 : i32
+  sq.packed_matmul ins(%x, %w : memref<?x64xi8>, memref<2x16x64xi8>) outs(%y : memref<?x32xi8>) {
+  ^bb0(%acc: i32):
+    %0 = arith.maxsi %acc, %low : i32
+    %1 = arith.minsi %0, %high : i32
+    %2 = arith.trunci %1 : i32 to i8
+    sq.yield %2 : i8
   }
   return
 }
