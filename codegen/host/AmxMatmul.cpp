@@ -16,17 +16,15 @@
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Matchers.h"
-#include "mlir/IR/TypeUtilities.h"
 
 #include "codegen/common/Schedule.h"
 #include "codegen/host/AmxTiles.h"
 #include "codegen/host/Epilogue.h"
 #include "codegen/host/Kernels.h"
+#include "codegen/host/PackBytes.h"
 
 using namespace mlir;
 using namespace sq;
@@ -155,68 +153,6 @@ struct Emitter : EpilogueEmitter {
     return amx::loadTile(b, amx::address(b, zeros, indexConstant(b, i * kRowBytes)), amx::strideOf(b, 0));
   }
 
-  static bool isSplat(Value v, APInt &number) {
-    if (auto broadcast = v.getDefiningOp<vector::BroadcastOp>())
-      v = broadcast.getSource();
-    return matchPattern(v, m_ConstantInt(&number));
-  }
-
-  /// What vectors are before they are bounded and become bytes, and the lower bound of all, the upper one being 255 more; none
-  /// where that is not so.
-  static SmallVector<Value> beforeBounds(ArrayRef<Value> values, int32_t &low) {
-    SmallVector<Value> before;
-    for (auto [i, value] : llvm::enumerate(values)) {
-      auto narrow = value.getDefiningOp<arith::TruncIOp>();
-      auto least = narrow ? narrow.getIn().getDefiningOp<arith::MinSIOp>() : nullptr;
-      auto most = least ? least.getLhs().getDefiningOp<arith::MaxSIOp>() : nullptr;
-      APInt from, to;
-      if (!most || !isSplat(most.getRhs(), from) || !isSplat(least.getRhs(), to) || !getElementTypeOrSelf(value).isInteger(8) ||
-          to.getSExtValue() - from.getSExtValue() != 255 || (i > 0 && from.getSExtValue() != low))
-        return {};
-      low = from.getSExtValue();
-      before.push_back(most.getLhs());
-    }
-    return before;
-  }
-
-  /// Rows of two vectors each that are to become bytes, as one vector each: instructions that pack do what bounds them, and
-  /// there are half as many stores. Empty where that is not what is to be done.
-  SmallVector<Value> packed(ImplicitLocOpBuilder &b, ArrayRef<Value> values) {
-    int32_t low = 0;
-    SmallVector<Value> before = beforeBounds(values, low), rows;
-    if (before.empty() || before.size() % 4)
-      return {};
-    auto call = [&](Type type, StringRef name, ValueRange args) {
-      return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), args).getResult(0);
-    };
-    auto splat = [&](Type element, int64_t lanes, int64_t value) {
-      auto type = VectorType::get({lanes}, element);
-      return arith::ConstantOp::create(b, DenseElementsAttr::get(type, b.getIntegerAttr(element, value)));
-    };
-    Type i8 = b.getI8Type(), i32 = b.getI32Type();
-    auto words = VectorType::get({32}, b.getI16Type()), all = VectorType::get({64}, i8);
-    for (size_t i = 0; i < before.size(); i += 4) {
-      Value x[4], half[2];
-      for (int j = 0; j < 4; ++j)
-        x[j] = arith::SubIOp::create(b, before[i + j], splat(i32, target.lanes, low));
-      for (int j = 0; j < 2; ++j)
-        half[j] = call(words, "llvm.x86.avx512.packssdw.512", {x[2 * j], x[2 * j + 1]});
-      Value bytes = call(all, "llvm.x86.avx512.packuswb.512", {half[0], half[1]});
-      // Fours of vector v lie at 4 L + v.
-      Value fours = vector::BitCastOp::create(b, VectorType::get({16}, i32), bytes);
-      SmallVector<int64_t> order;
-      for (int64_t v = 0; v < 4; ++v)
-        for (int64_t l = 0; l < 4; ++l)
-          order.push_back(4 * l + v);
-      bytes = vector::BitCastOp::create(b, all, vector::ShuffleOp::create(b, fours, fours, order));
-      if (int8_t offset = static_cast<int8_t>(low))
-        bytes = arith::AddIOp::create(b, bytes, splat(i8, 64, offset));
-      for (int64_t j = 0; j < 2; ++j)
-        rows.push_back(vector::ShuffleOp::create(b, bytes, bytes, llvm::to_vector(llvm::seq<int64_t>(32 * j, 32 * j + 32))));
-    }
-    return rows;
-  }
-
   /// Rows of two vectors, or of one for both, from row `within` of a block of 16 on: a step of the next product, or half of one
   /// of bytes.
   void storeTiles(ImplicitLocOpBuilder &b, ArrayRef<Value> values, int64_t perRow, Value block, Value within, Value panel) {
@@ -247,7 +183,7 @@ struct Emitter : EpilogueEmitter {
       }
     SmallVector<Value> finished = apply(b, waiting, places), rowsOfBytes;
     if (bytes && width == kPanel)
-      rowsOfBytes = packed(b, finished);
+      rowsOfBytes = packBytes(b, finished);
     Value blockOfRows = add(b, arith::DivUIOp::create(b, row, height), half);
     if (next)
       return rowsOfBytes.empty() ? storeTiles(b, finished, 2, blockOfRows, within, panel)

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -159,6 +161,64 @@ TEST(Amx, Attention) {
         return;
     }
   }
+}
+
+/// What products of bytes become between bounds 255 apart, from far below them to far above, against the same in C++.
+TEST(Amx, BoundsOfBytes) {
+  if (!runsTiles())
+    GTEST_SKIP() << "the code around the tiles needs AVX-512 with VNNI and BF16, which this CPU lacks";
+  const int64_t k = 64, n = 64;
+  Random random(11);
+  Tensor w = Tensor::zeros(numerics::DType::I8, {k, n});
+  std::ostringstream weights;
+  for (int64_t i = 0; i < k * n; ++i) {
+    w.integers[i] = random.integer(-127, 127);
+    weights << (i % n ? ", " : i ? "], [" : "[[") << w.integers[i];
+  }
+  weights << "]]";
+  constexpr float rounder = 12582912; // 1.5 * 2^23, as passes/LowerQuantized.cpp has it
+  for (float factor : {0.001f, 0.5f, 20.0f, 1000.0f, -1e6f, 1e30f})
+    for (int low : {-128, 0}) {
+      auto bitsOf = [](float x) {
+        int32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        return bits;
+      };
+      const int32_t from = bitsOf(rounder + low), to = bitsOf(rounder + low + 255);
+      std::ostringstream text;
+      text.precision(9);
+      text << std::scientific << "func.func @main(%x: tensor<?x64xi8> {sq.name = \"x\", sq.dims = [\"m\", \"64\"], sq.dtype = \"i8\"}) -> (tensor<?x64xi8> "
+              "{sq.name = \"y\", sq.dims = [\"m\", \"64\"], sq.dtype = \"i8\"}) {\n  %c0 = arith.constant 0 : index\n"
+              "  %m = tensor.dim %x, %c0 : tensor<?x64xi8>\n  %init = tensor.empty(%m) : tensor<?x64xi8>\n  %factor = arith.constant "
+           << factor << " : f32\n  %rounder = arith.constant " << rounder << " : f32\n  %from = arith.constant " << from
+           << " : i32\n  %to = arith.constant " << to << " : i32\n  %w = sq.weight dense<" << weights.str()
+           << "> : tensor<64x64xi8> {pack = 16 : i64} -> tensor<4x16x64xi8>\n"
+              "  %y = sq.packed_matmul ins(%x, %w : tensor<?x64xi8>, tensor<4x16x64xi8>) outs(%init : tensor<?x64xi8>) {\n"
+              "  ^bb0(%acc: i32):\n    %f = arith.sitofp %acc : i32 to f32\n    %g = math.fma %f, %factor, %rounder : f32\n"
+              "    %b = arith.bitcast %g : f32 to i32\n    %l = arith.maxsi %b, %from : i32\n    %h = arith.minsi %l, %to : i32\n"
+              "    %t = arith.trunci %h : i32 to i8\n    sq.yield %t : i8\n  } -> tensor<?x64xi8>\n  return %y : tensor<?x64xi8>\n}\n";
+      TemporaryDirectory directory;
+      std::string path = directory.file("bounds.mlir");
+      std::ofstream(path) << text.str();
+      CompiledModel model(path, onTiles());
+      ASSERT_TRUE(model.ok());
+      for (int64_t m : {1, 35, 64}) {
+        Tensor x = Tensor::zeros(numerics::DType::I8, {m, k});
+        for (int64_t &value : x.integers)
+          value = random.integer(-128, 127);
+        auto y = model.open(2).run({x});
+        ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
+        for (int64_t row = 0; row < m; ++row)
+          for (int64_t c = 0; c < n; ++c) {
+            int32_t sum = 0;
+            for (int64_t i = 0; i < k; ++i)
+              sum += static_cast<uint8_t>(x.integers[row * k + i]) * w.integers[i * n + c];
+            int32_t bits = std::clamp(bitsOf(std::fma(float(sum), factor, rounder)), from, to);
+            ASSERT_EQ((*y)[0].integers[row * n + c], static_cast<int8_t>(bits))
+                << "factor " << factor << " from " << low << " sum " << sum << " row " << row << " of " << m;
+          }
+      }
+    }
 }
 
 /// Products one after the other hand tiles on, products of one input share its tiles: y = relu(x a) b and z = x c.

@@ -102,6 +102,7 @@ func.func @bytes(%x: memref<?x100xi8>, %y: memref<?x40xi32>) {
 // BYTES-LABEL: @bounded
 // BYTES: sq.parallel "matmul"
 // BYTES: llvm.call_intrinsic "llvm.x86.avx512.packssdw.512"
+// BYTES-NEXT: llvm.call_intrinsic "llvm.ssub.sat.v32i16"
 // BYTES: %[[TWO:.*]] = llvm.call_intrinsic "llvm.x86.avx512.packuswb.512"
 // BYTES: vector.shuffle
 // BYTES: arith.addi %{{.*}} : vector<64xi8>
