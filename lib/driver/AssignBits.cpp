@@ -160,9 +160,7 @@ static CompileResult takeBestMeasured(
     ArrayRef<assign::Layer> layers, ArrayRef<assign::Group> groups,
     ArrayRef<assign::Budget> budgets, bool mayBeFloat,
     const BitTargets &targets, assign::Assignment &plan) {
-  auto uniform = assign::bestUniform(groups, budgets);
-  if (!uniform || (!mayBeFloat && isAllFloat(groups, *uniform)) ||
-      !(plan.loss > 0))
+  if (!(plan.loss > 0))
     return {};
   std::vector<assign::Assignment> plans{plan};
   auto add = [&](assign::Assignment other) {
@@ -171,16 +169,19 @@ static CompileResult takeBestMeasured(
         }))
       plans.push_back(std::move(other));
   };
-  for (double factor : kFactors) {
-    std::vector<assign::Group> careful =
-        assign::withHarm(groups, *uniform, factor);
-    assign::Assignment found;
-    if (Status status = solve(careful, budgets, mayBeFloat, found);
-        !status.ok())
-      return resultOf(status);
-    add(assign::assignmentOf(groups, placesIn(groups, careful, found)));
+  auto uniform = assign::bestUniform(groups, budgets);
+  if (uniform && (mayBeFloat || !isAllFloat(groups, *uniform))) {
+    for (double factor : kFactors) {
+      std::vector<assign::Group> careful =
+          assign::withHarm(groups, *uniform, factor);
+      assign::Assignment found;
+      if (Status status = solve(careful, budgets, mayBeFloat, found);
+          !status.ok())
+        return resultOf(status);
+      add(assign::assignmentOf(groups, placesIn(groups, careful, found)));
+    }
+    add(std::move(*uniform));
   }
-  add(std::move(*uniform));
   size_t best = 0;
   for (auto [i, one] : llvm::enumerate(plans)) {
     if (targets.progress)
