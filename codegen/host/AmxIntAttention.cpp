@@ -1,197 +1,616 @@
-//===-- AmxIntAttention.cpp - attention of bytes on AMX tiles ------------------===//
+//===-- AmxIntAttention.cpp - attention of bytes on AMX tiles -------------===//
 //
-// Rows of tiles are queries, 32 at a time. Packed keys and values are tiles as they
-// are: past the end of a head the queries' tiles hold zeros, so that what follows in memory may
-// be multiplied by them; probabilities of keys that do not exist are 0.
+// Everything is transposed: scores are K Q^T and results V^T P^T, so that lanes
+// of vectors are 16 queries. The largest score, the sum and the division of a
+// query are then a lane each, and exponentials become the second operand of
+// their product by a shuffle within parts of 128 bits.
 //
-// What was only just written is slow to load as a tile or from one, so that between
-// the steps of a block are those of its neighbours, by turns in two places.
+// While the exponentials of a block of queries are taken, the products of the
+// next one's scores run, tile by tile, each into the place of scores just used.
+// Products with values wait for the next block, and what they give for the one
+// after: what was only just written is slow to load as a tile or from one.
 //
-//===--------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "codegen/common/Transpose.h"
 #include "codegen/host/AmxTiles.h"
+#include "codegen/host/Bytes.h"
 #include "codegen/host/IntAttention.h"
+#include "dialects/sq/IR/IntegerOps.h"
 
 using namespace mlir;
 using namespace sq;
 
 namespace {
 
-constexpr int64_t kRows = 32; // of two tiles
-constexpr int64_t kStep = 64; // bytes of a row of a tile
+constexpr int64_t kLanes = 16;            // queries of a block
+constexpr int64_t kRows = amx::kTileRows; // keys of a tile of scores
+constexpr int64_t kStep = 64;             // bytes of a row of a tile
+constexpr int64_t kTileBytes = kRows * kStep;
+/// Tiles of results at once: they share the exponentials.
+constexpr int64_t kResultTiles = 4;
 
 struct Emitter : IntAttentionEmitter {
-  int64_t depthSteps;
-  Value packedQ; // i8 [threads][2 * kRows][64 * depthSteps]
-  Value waste;   // i32 [threads][16][16]
-  Value zeros;
+  int64_t depthSteps;  // tiles of a head along its elements, as keys have them
+  int64_t resultTiles; // likewise, as results have them
+  // [threads][..] each.
+  Value packedK;  // i8 [columns][64 * depthSteps]
+  Value packedV;  // i8 [resultTiles][steps of 64 keys][a tile of V^T]
+  Value packedQ;  // i8 [blocks][depthSteps][a tile of Q^T, fours of elements]
+  Value row;      // i32 [kLanes, or 1][columns]: what scores begin with
+  Value start;    // i32 [columns][kLanes]: the same transposed
+  Value strides;  // i64 [columns / kRows]: 0 where all rows are the first one
+  Value scores;   // i32 [columns][kLanes]
+  Value weights;  // i8 [columns / 4][kLanes][4]: exponentials
+  Value results;  // i32 [16 * resultTiles][kLanes]
+  Value divisors; // i32 [2][2][kLanes]: of two blocks by turns, reciprocals and
+                  // shifts of ContextFactor
+  // A task and one of its heads.
+  Value head, first, end, blocks;
 
-  Emitter(IntAttentionOp op, const TiledTarget &target) : IntAttentionEmitter(op, target, kRows), depthSteps(llvm::divideCeil(size, kStep)) {
-    weightRows = 2 * kRows;
-    startCopies = 2; // LLVM makes one of equal loads, and copies tiles through memory
+  Emitter(IntAttentionOp op, const TiledTarget &target)
+      : IntAttentionEmitter(op, target),
+        depthSteps(llvm::divideCeil(size, kStep)),
+        resultTiles(llvm::divideCeil(size, kRows)) {
     productsPerThread = 1 << 21;
   }
 
   Value taskRows(Builder &b) override {
-    Value rows = indexConstant(b, kRows), heads = arith::MulIOp::create(b, dimOf(b, out, 0), keyHeads);
-    return arith::MulIOp::create(b, amx::blocksPerTask(b, ceilDiv(b, queries, rows), heads), rows);
+    Value rows = indexConstant(b, kLanes),
+          heads = arith::MulIOp::create(b, dimOf(b, out, 0), keyHeads);
+    return arith::MulIOp::create(
+        b, amx::blocksPerTask(b, ceilDiv(b, queries, rows), heads), rows);
   }
 
   void allocate(Builder &b) override {
-    packedQ = scratch(b, {2 * kRows, kStep * depthSteps}, b.getI8Type(), {});
-    waste = scratch(b, {amx::kTileRows, lanes}, b.getI32Type(), {});
-  }
-  void prepare(Builder &b) override { zeros = amx::zeroLines(b); }
-
-  /// Of [thread][row][column].
-  Value address(Builder &b, Value memref, Value row, Value column) {
-    Value at = add(b, arith::MulIOp::create(b, thread, dimOf(b, memref, 1)), row);
-    return amx::address(b, memref, add(b, arith::MulIOp::create(b, at, dimOf(b, memref, 2)), column));
-  }
-  Value strideOf(Builder &b, Value memref) {
-    int64_t bytes = cast<MemRefType>(memref.getType()).getElementTypeBitWidth() / 8;
-    return arith::IndexCastOp::create(b, b.getI64Type(), times(b, dimOf(b, memref, 2), bytes));
-  }
-  Value load(Builder &b, Value memref, Value row, Value column) {
-    return amx::loadTile(b, address(b, memref, row, column), strideOf(b, memref));
+    Type i8 = b.getI8Type(), i32 = b.getI32Type();
+    constexpr int64_t dynamic = ShapedType::kDynamic;
+    Value steps = arith::DivUIOp::create(b, columns, indexConstant(b, kStep));
+    packedK = scratch(b, {dynamic, kStep * depthSteps}, i8, columns);
+    packedV = scratch(b, {resultTiles, dynamic, kTileBytes}, i8, steps);
+    Value most = ceilDiv(b, queries, indexConstant(b, kLanes));
+    packedQ = scratch(b, {dynamic, depthSteps, kTileBytes}, i8, most);
+    row = scratch(b, {startsPerQuery() ? kLanes : 1, dynamic}, i32, columns);
+    start = scratch(b, {dynamic, kLanes}, i32, columns);
+    strides = scratch(b, {dynamic}, b.getI64Type(), tilesOf(b, columns));
+    scores = scratch(b, {dynamic, kLanes}, i32, columns);
+    weights = scratch(b, {dynamic, kTileBytes}, i8, steps);
+    results = scratch(b, {kRows * resultTiles, kLanes}, i32, {});
+    divisors = scratch(b, {2, 2, kLanes}, i32, {});
   }
 
-  /// A block, and where its queries and weights lie: from row `row` on.
-  struct Block {
-    Value begin, end, head, row;
+  //===-- Small things
+  //-----------------------------------------------------===//
 
-    static Block of(ValueRange v) { return {v[0], v[1], v[2], v[3]}; }
-    SmallVector<Value> values() const { return {begin, end, head, row}; }
-  };
-
-  void attend(Builder &b, Value first, Value end) override {
-    Value rows = indexConstant(b, kRows), blocks = ceilDiv(b, sub(b, end, first), rows), count = times(b, blocks, group);
-    auto block = [&](Builder &ib, Value i, Value row) {
-      Value begin = add(ib, first, times(ib, arith::RemUIOp::create(ib, i, blocks), kRows));
-      Value head = add(ib, times(ib, keyHead, group), arith::DivUIOp::create(ib, i, blocks));
-      return Block{begin, arith::MinUIOp::create(ib, end, plus(ib, begin, kRows)), head, row};
-    };
-    if (!startsPerQuery() && group == 1)
-      fillStarts(b, first, end, keyHead);
-    packQueries(b, block(b, zero, zero));
-    // Before the first there is one without queries.
-    Block none = {first, first, keyHead, rows};
-    auto all = scf::ForOp::create(b, zero, count, one, none.values(), [&](OpBuilder &o, Location l, Value i, ValueRange carried) {
-      Builder ib(l, o);
-      Block previous = Block::of(carried), here = block(ib, i, sub(ib, rows, previous.row));
-      if (startsPerQuery() || group > 1)
-        fillStarts(ib, here.begin, here.end, here.head);
-      emitScores(ib, here);
-      emitValues(ib, previous);
-      packQueries(ib, block(ib, arith::MinUIOp::create(ib, plus(ib, i, 1), plus(ib, count, -1)), previous.row));
-      amx::loopAwake(ib, zero, sub(ib, here.end, here.begin), kTogether, zeros, address(ib, waste, zero, zero),
-                     [&](Builder &sb, Value i) { emitSoftmaxRows(sb, i, add(sb, here.row, i)); });
-      writeResults(ib, previous.begin, previous.end, previous.head, previous.row);
-      scf::YieldOp::create(ib, here.values());
-    });
-    Block last = Block::of(all.getResults());
-    emitValues(b, last);
-    writeResults(b, last.begin, last.end, last.head, last.row);
+  /// No more of what is packed than there are keys: with none it has no values
+  /// at all, which then count for nothing.
+  Value stepsOf(Builder &b, Value n) {
+    return ceilDiv(b, n, indexConstant(b, kStep));
+  }
+  Value tilesOf(Builder &b, Value n) {
+    return arith::DivUIOp::create(b, n, indexConstant(b, kRows));
+  }
+  /// Of the element at `at` in the thread's part of `memref`.
+  Value address(Builder &b, Value memref, ValueRange at) {
+    Value flat = thread;
+    for (auto [dim, index] : llvm::enumerate(at))
+      flat = add(b, arith::MulIOp::create(b, flat, dimOf(b, memref, dim + 1)),
+                 index);
+    return amx::address(b, memref, flat);
+  }
+  Value loadTile(Builder &b, Value memref, ValueRange at,
+                 int64_t stride = kStep) {
+    return amx::loadTile(b, address(b, memref, at), amx::strideOf(b, stride));
+  }
+  Value load(Builder &b, Value memref, ValueRange at) {
+    return vector::LoadOp::create(b, sums, memref, at);
+  }
+  /// `width` bytes of `memref` at `at` in a vector of `lanes`; others are zero.
+  Value loadBytes(Builder &b, Value memref, ValueRange at, int64_t lanes,
+                  int64_t width) {
+    auto type = VectorType::get({lanes}, b.getI8Type());
+    if (width >= lanes)
+      return vector::LoadOp::create(b, type, memref, at);
+    Value mask =
+        vector::CreateMaskOp::create(b, VectorType::get({lanes}, b.getI1Type()),
+                                     ValueRange(indexConstant(b, width)));
+    return vector::MaskedLoadOp::create(
+        b, type, memref, at, mask,
+        arith::ConstantOp::create(b, b.getZeroAttr(type)));
+  }
+  /// The 4 x 4 bytes of each part of 128 bits transposed.
+  Value transposeFours(Builder &b, Value x) {
+    SmallVector<int64_t> order;
+    for (int64_t part = 0; part < 64; part += 16)
+      for (int64_t i = 0; i < 16; ++i)
+        order.push_back(part + i % 4 * 4 + i / 4);
+    return vector::ShuffleOp::create(b, x, x, order);
+  }
+  /// Elements of x and y by turns, of the low or high half of each part of 128
+  /// bits.
+  Value unpack(Builder &b, Value x, Value y, bool high) {
+    int64_t n = cast<VectorType>(x.getType()).getNumElements(), part = n / 4;
+    SmallVector<int64_t> order;
+    for (int64_t from = 0; from < n; from += part)
+      for (int64_t i = 0; i < part; ++i)
+        order.push_back(i % 2 * n + from + (high ? part / 2 : 0) + i / 2);
+    return vector::ShuffleOp::create(b, x, y, order);
+  }
+  /// Query `i` of the block from `begin` on; past the last one it is that one,
+  /// whose result is then written more than once.
+  Value queryAt(Builder &b, Value begin, Value i) {
+    return arith::MinUIOp::create(b, add(b, begin, i), plus(b, end, -1));
+  }
+  Value blockBegin(Builder &b, Value block) {
+    return add(b, first, times(b, block, kLanes));
   }
 
-  /// Queries past the last one repeat it.
-  void packQueries(Builder &b, const Block &block) {
-    auto line = VectorType::get({kStep}, b.getI8Type());
-    Value last = plus(b, block.end, -1), nothing = arith::ConstantOp::create(b, b.getZeroAttr(line));
-    loop(b, zero, indexConstant(b, kRows), 1, [&](Builder &rb, Value r) {
-      Value query = arith::MinUIOp::create(rb, add(rb, block.begin, r), last);
-      for (int64_t d = 0; d < size; d += kStep) {
-        SmallVector<Value> at = {batch, query, block.head, indexConstant(rb, d)};
-        Value x;
-        if (d + kStep <= size) {
-          x = vector::LoadOp::create(rb, line, q, at);
-        } else {
-          Value mask = vector::CreateMaskOp::create(rb, VectorType::get({kStep}, rb.getI1Type()), ValueRange(indexConstant(rb, size - d)));
-          x = vector::MaskedLoadOp::create(rb, line, q, at, mask, nothing);
+  //===-- Packing
+  //----------------------------------------------------------===//
+
+  /// Of keys that do not exist the last one's: their scores begin with none.
+  void packKeys(Builder &b) {
+    Value last = plus(b, keys, -1);
+    loop(b, zero, times(b, stepsOf(b, keys), kStep), 1,
+         [&](Builder &kb, Value t) {
+           Value key = arith::MinUIOp::create(kb, t, last);
+           for (int64_t d = 0; d < size; d += kStep) {
+             Value from = indexConstant(kb, d);
+             Value x =
+                 loadBytes(kb, k, {batch, key, keyHead, from}, kStep, size - d);
+             vector::StoreOp::create(kb, x, packedK,
+                                     ValueRange{thread, t, from});
+           }
+         });
+  }
+
+  /// Sixty-four keys by 16 elements at a time: part L of vector i has the
+  /// elements of key 16 L + i, and four interleavings of vectors i and i + 8
+  /// make keys of them. Of keys that do not exist the last one's: their weight
+  /// is 0.
+  void packValues(Builder &b) {
+    Value last = plus(b, keys, -1);
+    loop(b, zero, stepsOf(b, keys), 1, [&](Builder &vb, Value step) {
+      for (int64_t tile = 0; tile < resultTiles; ++tile) {
+        Value from = indexConstant(vb, tile * kRows);
+        int64_t left = size - tile * kRows;
+        SmallVector<Value> x;
+        for (int64_t i = 0; i < 16; ++i) {
+          Value part[4];
+          for (int64_t l = 0; l < 4; ++l) {
+            Value key = arith::MinUIOp::create(
+                vb, plus(vb, times(vb, step, kStep), 16 * l + i), last);
+            part[l] = loadBytes(vb, v, {batch, key, keyHead, from}, 16, left);
+          }
+          x.push_back(concat(vb, concat(vb, part[0], part[1]),
+                             concat(vb, part[2], part[3])));
         }
-        vector::StoreOp::create(rb, x, packedQ, ValueRange{thread, add(rb, block.row, r), indexConstant(rb, d)});
+        for (int64_t round = 0; round < 4; ++round) {
+          SmallVector<Value> next;
+          for (int64_t i = 0; i < 8; ++i)
+            for (bool high : {false, true})
+              next.push_back(unpack(vb, x[i], x[i + 8], high));
+          x = next;
+        }
+        for (int64_t i = 0; i < 16; ++i)
+          vector::StoreOp::create(vb, x[i], packedV,
+                                  ValueRange{thread, indexConstant(vb, tile),
+                                             step,
+                                             indexConstant(vb, i * kStep)});
       }
     });
   }
 
-  /// The stores of a step are between the products of the next one, where they cost nothing.
-  void emitScores(Builder &b, const Block &block) {
-    Value step = indexConstant(b, 2 * lanes);
-    auto queryTile = [&](Builder &ib, int64_t i, Value d) { return load(ib, packedQ, plus(ib, block.row, i * lanes), times(ib, d, kStep)); };
-    Value held[2]; // where the head is one step deep
-    for (int64_t i = 0; depthSteps == 1 && i < 2; ++i)
-      held[i] = queryTile(b, i, zero);
-    auto store = [&](Builder &ib, Value sum, int64_t i, Value t) {
-      amx::storeTile(ib, sum, address(ib, scores, indexConstant(ib, i / 2 * lanes), plus(ib, t, i % 2 * lanes)), strideOf(ib, scores));
-    };
-    auto keyStep = [&](Builder &ib, Value t, ValueRange before) {
-      Value keyRow = times(ib, arith::DivUIOp::create(ib, t, indexConstant(ib, lanes)), size / 4);
-      auto multiply = [&](Builder &kb, Value d, function_ref<Value(int64_t)> sum) {
-        Value lhs[2], rhs[2];
-        for (int64_t i = 0; i < 2; ++i) {
-          rhs[i] = load(kb, packedK, add(kb, plus(kb, keyRow, i * (size / 4)), times(kb, d, kStep / 4)), zero);
-          lhs[i] = held[0] ? held[i] : queryTile(kb, i, d);
-        }
-        amx::Signs signs = op.getKUnsigned() ? amx::Signs::SignedUnsigned : amx::Signs::SignedSigned;
-        SmallVector<Value> next;
-        for (int64_t i = 0; i < 4; ++i)
-          next.push_back(amx::multiplyBytes(kb, sum(i), lhs[i / 2], rhs[i % 2], signs));
-        return next;
-      };
-      SmallVector<Value> sums = multiply(ib, zero, [&](int64_t i) {
-        if (!before.empty())
-          store(ib, before[i], i, sub(ib, t, step));
-        bool byRow = startsPerQuery();
-        Value from = address(ib, start, indexConstant(ib, byRow ? i / 2 * lanes : i / 2), plus(ib, t, i % 2 * lanes));
-        return amx::loadTile(ib, from, byRow ? strideOf(ib, start) : amx::strideOf(ib, 0));
-      });
-      if (depthSteps == 1)
-        return sums;
-      auto depth = scf::ForOp::create(ib, one, indexConstant(ib, depthSteps), one, sums, [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
-        Builder kb(l, o);
-        scf::YieldOp::create(kb, multiply(kb, d, [&](int64_t i) { return acc[i]; }));
-      });
-      return SmallVector<Value>(depth.getResults());
-    };
-    auto all = scf::ForOp::create(b, step, columns, step, keyStep(b, zero, {}), [&](OpBuilder &o, Location l, Value t, ValueRange before) {
-      Builder ib(l, o);
-      scf::YieldOp::create(ib, keyStep(ib, t, before));
-    });
-    for (int64_t i = 0; i < 4; ++i)
-      store(b, all.getResult(i), i, sub(b, columns, step));
+  Value concat(Builder &b, Value x, Value y) {
+    int64_t n = cast<VectorType>(x.getType()).getNumElements();
+    return vector::ShuffleOp::create(b, x, y,
+                                     llvm::to_vector(llvm::seq(2 * n)));
   }
 
-  void emitValues(Builder &b, const Block &block) {
-    Value steps = arith::DivUIOp::create(b, columns, indexConstant(b, kStep));
-    for (int64_t n0 = 0; n0 < resultVectors; n0 += 2) {
-      int64_t width = std::min<int64_t>(2, resultVectors - n0);
-      SmallVector<Value> init;
-      for (int64_t i = 0; i < 2 * width; ++i)
-        init.push_back(amx::loadTile(b, amx::address(b, zeros, indexConstant(b, i * amx::kRowBytes)), amx::strideOf(b, 0)));
-      auto sum = scf::ForOp::create(b, zero, steps, one, init, [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
-        Builder ib(l, o);
-        SmallVector<Value> lhs, rhs, next;
-        for (int64_t n = 0; n < width; ++n)
-          rhs.push_back(load(ib, packedV, times(ib, step, amx::kTileRows), indexConstant(ib, (n0 + n) * amx::kRowBytes)));
-        for (int64_t m = 0; m < 2; ++m)
-          lhs.push_back(load(ib, weights, plus(ib, block.row, m * amx::kTileRows), times(ib, step, kStep)));
-        for (int64_t i = 0; i < 2 * width; ++i)
-          next.push_back(amx::multiplyBytes(ib, acc[i], lhs[i / width], rhs[i % width]));
-        scf::YieldOp::create(ib, next);
-      });
-      for (int64_t i = 0; i < 2 * width; ++i)
-        amx::storeTile(b, sum.getResult(i),
-                       address(b, results, indexConstant(b, i / width * amx::kTileRows), indexConstant(b, (n0 + i % width) * lanes)),
-                       strideOf(b, results));
+  void packQueries(Builder &b) {
+    loop(b, zero, blocks, 1, [&](Builder &qb, Value block) {
+      Value begin = blockBegin(qb, block);
+      for (int64_t step = 0; step < depthSteps; ++step) {
+        SmallVector<Value> rows;
+        Value from = indexConstant(qb, step * kStep);
+        for (int64_t i = 0; i < kLanes; ++i) {
+          Value query = queryAt(qb, begin, indexConstant(qb, i));
+          Value x = loadBytes(qb, q, {batch, query, head, from}, kStep,
+                              size - step * kStep);
+          rows.push_back(vector::BitCastOp::create(qb, sums, x));
+        }
+        emitTranspose(qb, rows);
+        for (int64_t i = 0; i < kRows; ++i)
+          vector::StoreOp::create(
+              qb, vector::BitCastOp::create(qb, quads, rows[i]), packedQ,
+              ValueRange{thread, block, indexConstant(qb, step),
+                         indexConstant(qb, i * kStep)});
+      }
+    });
+  }
+
+  /// `start` where all queries have the same: rows of one number each, of which
+  /// a tile needs only the first where they are equal.
+  void fillSharedStart(Builder &b) {
+    fillStart(b, row, zero, head, zero);
+    loop(b, zero, tilesOf(b, columns), 1, [&](Builder &tb, Value tile) {
+      Value t = times(tb, tile, kRows);
+      Value x = load(tb, row, {thread, zero, t});
+      auto lane = [&](Builder &ib, int64_t i) -> Value {
+        return vector::BroadcastOp::create(ib, sums,
+                                           vector::ExtractOp::create(ib, x, i));
+      };
+      vector::StoreOp::create(tb, lane(tb, 0), start,
+                              ValueRange{thread, t, zero});
+      Value differ = arith::XOrIOp::create(tb, x, lane(tb, 0));
+      Value any =
+          vector::ReductionOp::create(tb, vector::CombiningKind::OR, differ);
+      Value isOne = arith::CmpIOp::create(
+          tb, arith::CmpIPredicate::eq, any,
+          arith::ConstantOp::create(tb, tb.getI32IntegerAttr(0)));
+      Value stride = arith::SelectOp::create(tb, isOne, amx::strideOf(tb, 0),
+                                             amx::strideOf(tb, kStep));
+      memref::StoreOp::create(tb, stride, strides, ValueRange{thread, tile});
+      scf::IfOp::create(
+          tb, isOne,
+          [](OpBuilder &o, Location l) { scf::YieldOp::create(o, l); },
+          [&](OpBuilder &o, Location l) {
+            Builder ib(l, o);
+            for (int64_t i = 1; i < kRows; ++i)
+              vector::StoreOp::create(ib, lane(ib, i), start,
+                                      ValueRange{thread, plus(ib, t, i), zero});
+            scf::YieldOp::create(ib);
+          });
+    });
+  }
+
+  /// The same of the queries of a block, each with a row of its own.
+  void fillOwnStart(Builder &b, Value block) {
+    Value begin = blockBegin(b, block);
+    loop(b, zero, indexConstant(b, kLanes), 1, [&](Builder &rb, Value i) {
+      fillStart(rb, row, i, head, queryAt(rb, begin, i));
+    });
+    loop(b, zero, tilesOf(b, columns), 1, [&](Builder &tb, Value tile) {
+      Value t = times(tb, tile, kRows);
+      SmallVector<Value> x;
+      for (int64_t i = 0; i < kLanes; ++i)
+        x.push_back(load(tb, row, {thread, indexConstant(tb, i), t}));
+      emitTranspose(tb, x);
+      for (int64_t i = 0; i < kRows; ++i)
+        vector::StoreOp::create(tb, x[i], start,
+                                ValueRange{thread, plus(tb, t, i), zero});
+      memref::StoreOp::create(tb, amx::strideOf(tb, kStep), strides,
+                              ValueRange{thread, tile});
+    });
+  }
+
+  //===-- Scores
+  //-----------------------------------------------------------===//
+
+  Value queryTile(Builder &b, Value block, Value step) {
+    return loadTile(b, packedQ, {block, step, zero});
+  }
+
+  /// Scores of the keys [t, t + 16) and the queries of a block. `held`: its
+  /// tile of queries, if it is one.
+  Value scoresOf(Builder &b, Value t, Value block, Value held) {
+    Value stride =
+        memref::LoadOp::create(b, strides, ValueRange{thread, tilesOf(b, t)});
+    Value sum = amx::loadTile(b, address(b, start, {t, zero}), stride);
+    amx::Signs signs = op.getKUnsigned() ? amx::Signs::UnsignedSigned
+                                         : amx::Signs::SignedSigned;
+    auto multiply = [&](Builder &ib, Value step, Value acc) -> Value {
+      Value lhs = loadTile(ib, packedK, {t, times(ib, step, kStep)},
+                           kStep * depthSteps);
+      Value rhs = held ? held : queryTile(ib, block, step);
+      return amx::multiplyBytes(ib, acc, lhs, rhs, signs);
+    };
+    if (depthSteps == 1)
+      return multiply(b, zero, sum);
+    auto all = scf::ForOp::create(
+        b, zero, indexConstant(b, depthSteps), one, sum,
+        [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
+          Builder ib(l, o);
+          scf::YieldOp::create(ib, multiply(ib, step, acc.front()));
+        });
+    return all.getResult(0);
+  }
+  void storeScores(Builder &b, Value tile, Value t) {
+    amx::storeTile(b, tile, address(b, scores, {t, zero}),
+                   amx::strideOf(b, kStep));
+  }
+  Value heldQueries(Builder &b, Value block) {
+    return depthSteps == 1 ? queryTile(b, block, zero) : Value();
+  }
+
+  void emitFirstScores(Builder &b) {
+    Value held = heldQueries(b, zero);
+    loop(b, zero, columns, kRows, [&](Builder &ib, Value t) {
+      storeScores(ib, scoresOf(ib, t, zero, held), t);
+    });
+  }
+
+  //===-- Softmax
+  //----------------------------------------------------------===//
+
+  Value largestScores(Builder &b) {
+    SmallVector<Value> init(4, splat(b, leastLargest()));
+    auto most = scf::ForOp::create(
+        b, zero, columns, indexConstant(b, kRows), init,
+        [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+          Builder ib(l, o);
+          SmallVector<Value> next(acc);
+          for (int64_t i = 0; i < kRows; ++i)
+            next[i % 4] = arith::MaxSIOp::create(
+                ib, next[i % 4],
+                load(ib, scores, {thread, plus(ib, t, i), zero}));
+          scf::YieldOp::create(ib, next);
+        });
+    auto larger = [&](int64_t i, int64_t j) -> Value {
+      return arith::MaxSIOp::create(b, most.getResult(i), most.getResult(j));
+    };
+    return arith::MaxSIOp::create(b, larger(0, 1), larger(2, 3));
+  }
+
+  /// Exponentials of a block, while the scores of `next` take the place of its
+  /// own; what is to be divided by goes to `divisors`.
+  void softmax(Builder &b, Value block, Value next) {
+    Value largest = largestScores(b), held = heldQueries(b, next),
+          ones = splatOf(b, quads, 1);
+    auto total = scf::ForOp::create(
+        b, zero, columns, indexConstant(b, kStep), splat(b, 0),
+        [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+          Builder ib(l, o);
+          Value sum = acc.front(),
+                step = arith::DivUIOp::create(ib, t, indexConstant(ib, kStep));
+          for (int64_t from = 0; from < kStep; from += kRows) {
+            Value tile = plus(ib, t, from);
+            Value product = scoresOf(ib, tile, next, held);
+            for (int64_t i = 0; i < kRows; i += 4) {
+              SmallVector<Value> x;
+              for (int64_t j = 0; j < 4; ++j)
+                x.push_back(
+                    load(ib, scores, {thread, plus(ib, tile, i + j), zero}));
+              Value e = transposeFours(ib, exponential(ib, largest, x));
+              vector::StoreOp::create(
+                  ib, e, weights,
+                  ValueRange{thread, step,
+                             indexConstant(ib, (from + i) * kLanes)});
+              sum = multiplyBytes(ib, target, e, ones, sum);
+            }
+            storeScores(ib, product, tile);
+          }
+          scf::YieldOp::create(ib, sum);
+        });
+    Value place = parity(b, block);
+    for (int64_t i = 0; i < kLanes; ++i) {
+      Factor factor =
+          factorOf(b, vector::ExtractOp::create(b, total.getResult(0), i));
+      Value lane = indexConstant(b, i);
+      memref::StoreOp::create(b, factor.reciprocal, divisors,
+                              ValueRange{thread, place, zero, lane});
+      memref::StoreOp::create(b, factor.shift, divisors,
+                              ValueRange{thread, place, one, lane});
     }
+  }
+
+  Value parity(Builder &b, Value block) {
+    return arith::AndIOp::create(b, block, one);
+  }
+
+  //===-- Results
+  //----------------------------------------------------------===//
+
+  void multiplyValues(Builder &b) {
+    Value steps = arith::DivUIOp::create(b, columns, indexConstant(b, kStep));
+    for (int64_t from = 0; from < resultTiles; from += kResultTiles) {
+      int64_t count = std::min(kResultTiles, resultTiles - from);
+      SmallVector<Value> init;
+      for (int64_t i = 0; i < count; ++i)
+        init.push_back(amx::loadTile(
+            b, amx::address(b, zeros, indexConstant(b, i * kStep)),
+            amx::strideOf(b, 0)));
+      auto all = scf::ForOp::create(
+          b, zero, steps, one, init,
+          [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
+            Builder ib(l, o);
+            Value rhs = loadTile(ib, weights, {step, zero});
+            SmallVector<Value> next;
+            for (int64_t i = 0; i < count; ++i)
+              next.push_back(amx::multiplyBytes(
+                  ib, acc[i],
+                  loadTile(ib, packedV,
+                           {indexConstant(ib, from + i), step, zero}),
+                  rhs, amx::Signs::SignedUnsigned));
+            scf::YieldOp::create(ib, next);
+          });
+      for (int64_t i = 0; i < count; ++i)
+        amx::storeTile(
+            b, all.getResult(i),
+            address(b, results, {indexConstant(b, (from + i) * kRows), zero}),
+            amx::strideOf(b, kStep));
+    }
+  }
+
+  /// Factors of 16 queries: of the even and of the odd ones, as 64-bit numbers.
+  struct Factors {
+    Value reciprocal[2], half[2], shift[2];
+  };
+  Factors factorsOf(Builder &b, Value place) {
+    auto wide = VectorType::get({kLanes / 2}, b.getI64Type());
+    Value by32 = splatOf(b, wide, 32), unit = splatOf(b, wide, 1);
+    Factors result;
+    for (int64_t odd = 0; odd < 2; ++odd) {
+      auto lanesOf = [&](Value which) -> Value {
+        Value both = vector::BitCastOp::create(
+            b, wide, load(b, divisors, {thread, place, which, zero}));
+        if (!odd)
+          both = arith::ShLIOp::create(b, both, by32);
+        return arith::ShRSIOp::create(b, both, by32);
+      };
+      result.reciprocal[odd] = lanesOf(zero);
+      result.shift[odd] = lanesOf(one);
+      result.half[odd] = arith::ShLIOp::create(
+          b, unit, arith::SubIOp::create(b, result.shift[odd], unit));
+    }
+    return result;
+  }
+
+  /// Sums by their factors (ContextFactor::apply); within 2^30.
+  Value divided(Builder &b, Value acc, const Factors &factors) {
+    auto wide = VectorType::get({kLanes / 2}, b.getI64Type());
+    Value by32 = splatOf(b, wide, 32),
+          both = vector::BitCastOp::create(b, wide, acc);
+    Value part[2];
+    for (int64_t odd = 0; odd < 2; ++odd) {
+      Value x = odd ? both : Value(arith::ShLIOp::create(b, both, by32));
+      x = arith::ShRSIOp::create(b, x, by32);
+      x = arith::MulIOp::create(b, x, factors.reciprocal[odd]);
+      x = arith::ShRSIOp::create(b, add(b, x, factors.half[odd]),
+                                 factors.shift[odd]);
+      part[odd] = vector::BitCastOp::create(b, sums, x);
+    }
+    SmallVector<int64_t> order;
+    for (int64_t i = 0; i < kLanes; ++i)
+      order.push_back(i % 2 * kLanes + i / 2 * 2);
+    return vector::ShuffleOp::create(b, part[0], part[1], order);
+  }
+
+  /// Four vectors of i32, of which bytes are made that end at the bounds of the
+  /// result: in each part of 128 bits four queries with four elements each.
+  Value packed(Builder &b, ArrayRef<Value> y) {
+    auto words = VectorType::get({2 * kLanes}, b.getI16Type());
+    auto call = [&](Type type, StringRef name, ValueRange args) -> Value {
+      return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), args)
+          .getResult(0);
+    };
+    Value half[2];
+    for (int64_t i = 0; i < 2; ++i) {
+      half[i] =
+          call(words, "llvm.x86.avx512.packssdw.512", {y[2 * i], y[2 * i + 1]});
+      if (op.getZeroPoint())
+        half[i] = call(words, "llvm.sadd.sat.v32i16",
+                       {half[i], splatOf(b, words, op.getZeroPoint())});
+    }
+    StringRef name = op.getIsUnsigned() ? "llvm.x86.avx512.packuswb.512"
+                                        : "llvm.x86.avx512.packsswb.512";
+    return transposeFours(b, call(quads, name, {half[0], half[1]}));
+  }
+
+  void writeResults(Builder &b, Value block) {
+    Value begin = blockBegin(b, block);
+    Factors factors = factorsOf(b, parity(b, block));
+    SmallVector<Value> query;
+    for (int64_t i = 0; i < kLanes; ++i)
+      query.push_back(queryAt(b, begin, indexConstant(b, i)));
+    auto write = [&](Builder &wb, Value tile, int64_t width) {
+      Value from = times(wb, tile, kRows);
+      SmallVector<Value> fours;
+      for (int64_t d = 0; d < kRows; d += 4) {
+        SmallVector<Value> y;
+        for (int64_t i = 0; i < 4; ++i)
+          y.push_back(divided(
+              wb, load(wb, results, {thread, plus(wb, from, d + i), zero}),
+              factors));
+        fours.push_back(vector::BitCastOp::create(wb, sums, packed(wb, y)));
+      }
+      // Part L of vector k is now query 4 L + k.
+      auto pairs = VectorType::get({kLanes / 2}, wb.getI64Type());
+      for (int64_t k = 0; k < 4; ++k) {
+        Value low = unpack(wb, fours[0], fours[1], k / 2),
+              high = unpack(wb, fours[2], fours[3], k / 2);
+        Value all = unpack(wb, vector::BitCastOp::create(wb, pairs, low),
+                           vector::BitCastOp::create(wb, pairs, high), k % 2);
+        all = vector::BitCastOp::create(wb, quads, all);
+        for (int64_t l = 0; l < 4; ++l) {
+          Value part = vector::ShuffleOp::create(
+              wb, all, all,
+              llvm::to_vector(llvm::seq<int64_t>(16 * l, 16 * l + 16)));
+          SmallVector<Value> at = {batch, query[4 * l + k], head, from};
+          if (width == kRows) {
+            vector::StoreOp::create(wb, part, out, at);
+            continue;
+          }
+          Value mask = vector::CreateMaskOp::create(
+              wb, VectorType::get({kRows}, wb.getI1Type()),
+              ValueRange(indexConstant(wb, width)));
+          vector::MaskedStoreOp::create(wb, out, at, mask, part);
+        }
+      }
+    };
+    int64_t full = size / kRows;
+    if (full)
+      loop(b, zero, indexConstant(b, full), 1,
+           [&](Builder &wb, Value tile) { write(wb, tile, kRows); });
+    if (size % kRows)
+      write(b, indexConstant(b, full), size % kRows);
+  }
+
+  //===-- Blocks
+  //-----------------------------------------------------------===//
+
+  Value zeros; // lines of 64 bytes
+  void prepare(Builder &b) override { zeros = amx::zeroLines(b); }
+
+  void attend(Builder &b, Value from, Value to) override {
+    first = from;
+    end = to;
+    blocks = ceilDiv(b, sub(b, end, first), indexConstant(b, kLanes));
+    packKeys(b);
+    packValues(b);
+    loop(b, zero, indexConstant(b, group), 1, [&](Builder &gb, Value member) {
+      head = add(gb, times(gb, keyHead, group), member);
+      packQueries(gb);
+      if (startsPerQuery())
+        fillOwnStart(gb, zero);
+      else
+        fillSharedStart(gb);
+      emitFirstScores(gb);
+      loop(gb, zero, plus(gb, blocks, 2), 1,
+           [&](Builder &ib, Value i) { step(ib, i); });
+    });
+  }
+
+  /// Block i, products with values of the one before, and results of that
+  /// before it.
+  void step(Builder &b, Value i) {
+    auto when = [&](arith::CmpIPredicate is, Value limit,
+                    function_ref<void(Builder &)> body) {
+      scf::IfOp::create(b, arith::CmpIOp::create(b, is, i, limit),
+                        [&](OpBuilder &o, Location l) {
+                          Builder ib(l, o);
+                          body(ib);
+                          scf::YieldOp::create(ib);
+                        });
+    };
+    when(arith::CmpIPredicate::ugt, one,
+         [&](Builder &ib) { writeResults(ib, plus(ib, i, -2)); });
+    Value isInside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
+                                           plus(b, i, -1), blocks);
+    scf::IfOp::create(b, isInside, [&](OpBuilder &o, Location l) {
+      Builder ib(l, o);
+      multiplyValues(ib);
+      scf::YieldOp::create(ib);
+    });
+    when(arith::CmpIPredicate::ult, blocks, [&](Builder &ib) {
+      Value next =
+          arith::MinUIOp::create(ib, plus(ib, i, 1), plus(ib, blocks, -1));
+      if (startsPerQuery())
+        fillOwnStart(ib, next);
+      softmax(ib, i, next);
+    });
   }
 };
 
 } // namespace
 
-void sq::emitAmxIntAttention(ImplicitLocOpBuilder &b, IntAttentionOp op, const TiledTarget &target) { Emitter(op, target).emit(b); }
+void sq::emitAmxIntAttention(ImplicitLocOpBuilder &b, IntAttentionOp op,
+                             const TiledTarget &target) {
+  Emitter(op, target).emit(b);
+}
