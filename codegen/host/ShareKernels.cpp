@@ -21,6 +21,8 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/StringSaver.h"
 
+#include <map>
+
 namespace sq {
 #define GEN_PASS_DEF_SHAREKERNELSPASS
 #include "codegen/host/Passes.h.inc"
@@ -115,31 +117,54 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
   /// Makes the first of `family` do the work of all: where they differ, it takes arguments.
   static void mergeFamily(ArrayRef<func::FuncOp> family, DenseMap<Operation *, SmallVector<func::CallOp>> &calls) {
     SmallVector<SmallVector<arith::ConstantOp>> numbers = llvm::map_to_vector(family, numbersOf);
-    SmallVector<size_t> varying;
-    for (size_t i = 0; i < numbers.front().size(); ++i)
-      if (llvm::any_of(numbers, [&](auto &own) { return own[i].getValue() != numbers.front()[i].getValue(); }))
-        varying.push_back(i);
+    // Numbers that are always the same ones together are one argument: loops
+    // keep what they need in registers.
+    using Numbers = SmallVector<TypedAttr>; // of each of the family
+    SmallVector<std::pair<size_t, Numbers>> varying; // the first of them
+    SmallVector<std::pair<size_t, size_t>> argumentOf; // of each that varies
+    std::map<std::vector<const void *>, size_t> known;
+    for (size_t i = 0; i < numbers.front().size(); ++i) {
+      if (llvm::all_of(numbers, [&](auto &own) { return own[i].getValue() == numbers.front()[i].getValue(); }))
+        continue;
+      Numbers values = llvm::map_to_vector(numbers, [&](auto &own) { return numberOf(own[i]); });
+      std::vector<const void *> key;
+      for (TypedAttr value : values)
+        key.push_back(value.getAsOpaquePointer());
+      auto [it, isNew] = known.try_emplace(key, varying.size());
+      if (isNew)
+        varying.push_back({i, values});
+      argumentOf.push_back({i, it->second});
+    }
     func::FuncOp shared = family.front();
     SmallVector<Type> types = llvm::map_to_vector(shared.getArguments(), anyOffset);
-    for (auto [func, own] : llvm::zip_equal(family, numbers))
+    for (auto [place, func] : llvm::enumerate(family))
       for (func::CallOp call : calls[func]) {
         ImplicitLocOpBuilder b(call.getLoc(), call);
         SmallVector<Value> args;
         for (auto [arg, type] : llvm::zip(call.getOperands(), types))
           args.push_back(arg.getType() == type ? arg : Value(memref::CastOp::create(b, type, arg)));
-        for (size_t i : varying)
-          args.push_back(arith::ConstantOp::create(b, numberOf(own[i])));
+        for (auto &[first, values] : varying)
+          args.push_back(arith::ConstantOp::create(b, values[place]));
         func::CallOp::create(b, shared.getSymName(), TypeRange(), args);
         call.erase();
       }
     Block &entry = shared.getBody().front();
     OpBuilder b = OpBuilder::atBlockBegin(&entry);
-    for (size_t i : varying) {
+    SmallVector<Value> arguments;
+    for (auto &[first, values] : varying) {
+      types.push_back(values.front().getType());
+      arguments.push_back(entry.addArgument(types.back(), numbers.front()[first].getLoc()));
+    }
+    std::map<std::pair<size_t, const void *>, Value> broadcasts; // by argument and type
+    for (auto [i, which] : argumentOf) {
       arith::ConstantOp number = numbers.front()[i];
-      types.push_back(numberOf(number).getType());
-      Value argument = entry.addArgument(types.back(), number.getLoc());
-      if (isa<VectorType>(number.getType()))
-        argument = vector::BroadcastOp::create(b, number.getLoc(), number.getType(), argument);
+      Value argument = arguments[which];
+      if (isa<VectorType>(number.getType())) {
+        Value &broadcast = broadcasts[{which, number.getType().getAsOpaquePointer()}];
+        if (!broadcast)
+          broadcast = vector::BroadcastOp::create(b, number.getLoc(), number.getType(), argument);
+        argument = broadcast;
+      }
       number.replaceAllUsesWith(argument);
       number.erase();
     }
