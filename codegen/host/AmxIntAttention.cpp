@@ -36,6 +36,8 @@ constexpr int64_t kStep = 64;             // bytes of a row of a tile
 constexpr int64_t kTileBytes = kRows * kStep;
 /// Tiles of results at once: they share the exponentials.
 constexpr int64_t kResultTiles = 4;
+/// Up to so many are written without a loop.
+constexpr int64_t kStaticTiles = 8;
 
 struct Emitter : IntAttentionEmitter {
   int64_t depthSteps;  // tiles of a head along its elements, as keys have them
@@ -75,7 +77,8 @@ struct Emitter : IntAttentionEmitter {
     Value steps = arith::DivUIOp::create(b, columns, indexConstant(b, kStep));
     packedK = scratch(b, {dynamic, kStep * depthSteps}, i8, columns);
     packedV = scratch(b, {resultTiles, dynamic, kTileBytes}, i8, steps);
-    Value most = ceilDiv(b, queries, indexConstant(b, kLanes));
+    Value most = plus(b, ceilDiv(b, queries, indexConstant(b, kLanes)),
+                      blocksAtOnce() - 1);
     packedQ = scratch(b, {dynamic, depthSteps, kTileBytes}, i8, most);
     row = scratch(b, {startsPerQuery() ? kLanes : 1, dynamic}, i32, columns);
     start = scratch(b, {dynamic, kLanes}, i32, columns);
@@ -86,8 +89,7 @@ struct Emitter : IntAttentionEmitter {
     divisors = scratch(b, {2, 2, kLanes}, i32, {});
   }
 
-  //===-- Small things
-  //-----------------------------------------------------===//
+  // Small things
 
   /// No more of what is packed than there are keys: with none it has no values
   /// at all, which then count for nothing.
@@ -152,8 +154,7 @@ struct Emitter : IntAttentionEmitter {
     return add(b, first, times(b, block, kLanes));
   }
 
-  //===-- Packing
-  //----------------------------------------------------------===//
+  // Packing
 
   /// Of keys that do not exist the last one's: their scores begin with none.
   void packKeys(Builder &b) {
@@ -171,41 +172,47 @@ struct Emitter : IntAttentionEmitter {
          });
   }
 
-  /// Sixty-four keys by 16 elements at a time: part L of vector i has the
-  /// elements of key 16 L + i, and four interleavings of vectors i and i + 8
-  /// make keys of them. Of keys that do not exist the last one's: their weight
-  /// is 0.
+  /// Sixty-four keys by 32 elements, two tiles, at a time: part L of vector i
+  /// has the elements of key 16 L + i, and four interleavings of vectors i and
+  /// i + 8 make keys of them. Of keys that do not exist the last one's: their
+  /// weight is 0.
   void packValues(Builder &b) {
     Value last = plus(b, keys, -1);
     loop(b, zero, stepsOf(b, keys), 1, [&](Builder &vb, Value step) {
-      for (int64_t tile = 0; tile < resultTiles; ++tile) {
+      for (int64_t tile = 0; tile < resultTiles; tile += 2) {
         Value from = indexConstant(vb, tile * kRows);
-        int64_t left = size - tile * kRows;
-        SmallVector<Value> x;
+        SmallVector<Value> x[2];
         for (int64_t i = 0; i < 16; ++i) {
-          Value part[4];
+          Value key[4];
           for (int64_t l = 0; l < 4; ++l) {
-            Value key = arith::MinUIOp::create(
+            Value t = arith::MinUIOp::create(
                 vb, plus(vb, times(vb, step, kStep), 16 * l + i), last);
-            part[l] = loadBytes(vb, v, {batch, key, keyHead, from}, 16, left);
+            key[l] = loadBytes(vb, v, {batch, t, keyHead, from}, 2 * kRows,
+                               size - tile * kRows);
           }
-          x.push_back(concat(vb, concat(vb, part[0], part[1]),
-                             concat(vb, part[2], part[3])));
+          Value low = concat(vb, key[0], key[1]),
+                high = concat(vb, key[2], key[3]);
+          for (int64_t half = 0; half < 2; ++half)
+            x[half].push_back(partsOf(vb, low, high, half));
         }
-        for (int64_t round = 0; round < 4; ++round) {
-          SmallVector<Value> next;
-          for (int64_t i = 0; i < 8; ++i)
-            for (bool high : {false, true})
-              next.push_back(unpack(vb, x[i], x[i + 8], high));
-          x = next;
-        }
-        for (int64_t i = 0; i < 16; ++i)
-          vector::StoreOp::create(vb, x[i], packedV,
-                                  ValueRange{thread, indexConstant(vb, tile),
-                                             step,
-                                             indexConstant(vb, i * kStep)});
+        for (int64_t half = 0; half < 2 && tile + half < resultTiles; ++half)
+          storeValues(vb, x[half], indexConstant(vb, tile + half), step);
       }
     });
+  }
+
+  void storeValues(Builder &b, SmallVector<Value> x, Value tile, Value step) {
+    for (int64_t round = 0; round < 4; ++round) {
+      SmallVector<Value> next;
+      for (int64_t i = 0; i < 8; ++i)
+        for (bool high : {false, true})
+          next.push_back(unpack(b, x[i], x[i + 8], high));
+      x = next;
+    }
+    for (int64_t i = 0; i < 16; ++i)
+      vector::StoreOp::create(
+          b, x[i], packedV,
+          ValueRange{thread, tile, step, indexConstant(b, i * kStep)});
   }
 
   Value concat(Builder &b, Value x, Value y) {
@@ -213,25 +220,43 @@ struct Emitter : IntAttentionEmitter {
     return vector::ShuffleOp::create(b, x, y,
                                      llvm::to_vector(llvm::seq(2 * n)));
   }
+  /// The even or odd parts of 128 bits of x, then those of y.
+  Value partsOf(Builder &b, Value x, Value y, int64_t odd) {
+    SmallVector<int64_t> order;
+    for (int64_t part = odd; part < 8; part += 2)
+      for (int64_t i = 0; i < 16; ++i)
+        order.push_back(16 * part + i);
+    return vector::ShuffleOp::create(b, x, y, order);
+  }
 
+  /// Of heads of at most half a tile's row two blocks are transposed at once.
+  int64_t blocksAtOnce() const { return 2 * size <= kStep ? 2 : 1; }
+
+  /// What a tile has past the end of a head meets zeros of the keys.
   void packQueries(Builder &b) {
-    loop(b, zero, blocks, 1, [&](Builder &qb, Value block) {
-      Value begin = blockBegin(qb, block);
+    int64_t count = blocksAtOnce(), width = kStep / count;
+    loop(b, zero, blocks, count, [&](Builder &qb, Value block) {
       for (int64_t step = 0; step < depthSteps; ++step) {
         SmallVector<Value> rows;
         Value from = indexConstant(qb, step * kStep);
         for (int64_t i = 0; i < kLanes; ++i) {
-          Value query = queryAt(qb, begin, indexConstant(qb, i));
-          Value x = loadBytes(qb, q, {batch, query, head, from}, kStep,
-                              size - step * kStep);
-          rows.push_back(vector::BitCastOp::create(qb, sums, x));
+          SmallVector<Value> x;
+          for (int64_t j = 0; j < count; ++j) {
+            Value query = queryAt(qb, blockBegin(qb, plus(qb, block, j)),
+                                  indexConstant(qb, i));
+            x.push_back(loadBytes(qb, q, {batch, query, head, from}, width,
+                                  size - step * kStep));
+          }
+          Value all = count == 1 ? x.front() : concat(qb, x[0], x[1]);
+          rows.push_back(vector::BitCastOp::create(qb, sums, all));
         }
         emitTranspose(qb, rows);
-        for (int64_t i = 0; i < kRows; ++i)
+        for (auto [i, x] : llvm::enumerate(rows))
           vector::StoreOp::create(
-              qb, vector::BitCastOp::create(qb, quads, rows[i]), packedQ,
-              ValueRange{thread, block, indexConstant(qb, step),
-                         indexConstant(qb, i * kStep)});
+              qb, vector::BitCastOp::create(qb, quads, x), packedQ,
+              ValueRange{thread, plus(qb, block, i / (width / 4)),
+                         indexConstant(qb, step),
+                         indexConstant(qb, i % (width / 4) * kStep)});
       }
     });
   }
@@ -291,8 +316,7 @@ struct Emitter : IntAttentionEmitter {
     });
   }
 
-  //===-- Scores
-  //-----------------------------------------------------------===//
+  // Scores
 
   Value queryTile(Builder &b, Value block, Value step) {
     return loadTile(b, packedQ, {block, step, zero});
@@ -332,13 +356,16 @@ struct Emitter : IntAttentionEmitter {
 
   void emitFirstScores(Builder &b) {
     Value held = heldQueries(b, zero);
-    loop(b, zero, columns, kRows, [&](Builder &ib, Value t) {
-      storeScores(ib, scoresOf(ib, t, zero, held), t);
+    loop(b, zero, columns, kStep, [&](Builder &ib, Value t) {
+      SmallVector<Value> tiles; // none waits for another
+      for (int64_t i = 0; i < kStep; i += kRows)
+        tiles.push_back(scoresOf(ib, plus(ib, t, i), zero, held));
+      for (auto [i, tile] : llvm::enumerate(tiles))
+        storeScores(ib, tile, plus(ib, t, i * kRows));
     });
   }
 
-  //===-- Softmax
-  //----------------------------------------------------------===//
+  // Softmax
 
   Value largestScores(Builder &b) {
     SmallVector<Value> init(4, splat(b, leastLargest()));
@@ -469,8 +496,7 @@ struct Emitter : IntAttentionEmitter {
     return arith::AndIOp::create(b, block, one);
   }
 
-  //===-- Results
-  //----------------------------------------------------------===//
+  // Results
 
   void multiplyValues(Builder &b) {
     Value steps = arith::DivUIOp::create(b, columns, indexConstant(b, kStep));
@@ -530,11 +556,13 @@ struct Emitter : IntAttentionEmitter {
   /// Sums by their factors (ContextFactor::apply); within 2^30.
   Value divided(Builder &b, Value acc, const Factors &factors) {
     auto wide = VectorType::get({kLanes / 2}, b.getI64Type());
-    Value by32 = splatOf(b, wide, 32),
-          both = vector::BitCastOp::create(b, wide, acc);
-    Value part[2];
+    Value by32 = splatOf(b, wide, 32), part[2];
     for (int64_t odd = 0; odd < 2; ++odd) {
-      Value x = odd ? both : Value(arith::ShLIOp::create(b, both, by32));
+      SmallVector<int64_t> own; // a shift would be one more on a busy port
+      for (int64_t i = 0; i < kLanes; ++i)
+        own.push_back(i / 2 * 2 + odd);
+      Value x = odd ? Value(vector::ShuffleOp::create(b, acc, acc, own)) : acc;
+      x = arith::ShLIOp::create(b, vector::BitCastOp::create(b, wide, x), by32);
       x = arith::ShRSIOp::create(b, x, by32);
       x = arith::MulIOp::create(b, x, factors.reciprocal[odd]);
       x = arith::ShRSIOp::create(b, add(b, x, factors.half[odd]),
@@ -609,16 +637,18 @@ struct Emitter : IntAttentionEmitter {
         }
       }
     };
+    // In one block LLVM sees that products are of numbers of 32 bits.
     int64_t full = size / kRows;
-    if (full)
+    for (int64_t tile = 0; tile < full && full <= kStaticTiles; ++tile)
+      write(b, indexConstant(b, tile), kRows);
+    if (full > kStaticTiles)
       loop(b, zero, indexConstant(b, full), 1,
            [&](Builder &wb, Value tile) { write(wb, tile, kRows); });
     if (size % kRows)
       write(b, indexConstant(b, full), size % kRows);
   }
 
-  //===-- Blocks
-  //-----------------------------------------------------------===//
+  // Blocks
 
   Value zeros; // lines of 64 bytes
   void prepare(Builder &b) override { zeros = amx::zeroLines(b); }

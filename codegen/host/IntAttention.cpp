@@ -128,13 +128,13 @@ int64_t Emitter::leastLargest() {
 // Softmax
 //===----------------------------------------------------------------------===//
 
-/// OctaveExp::entry(t mod 32) of words.
+/// OctaveExp::entry(t mod 32) of words; twice as much on 16 lanes.
 Value Emitter::octaveEntry(Builder &b, Value t) {
   auto words = cast<VectorType>(t.getType());
   if (lanes == 16) {
     SmallVector<int16_t> table;
     for (int i = 0; i < 32; ++i)
-      table.push_back(numerics::OctaveExp::entry(i));
+      table.push_back(static_cast<int16_t>(2 * numerics::OctaveExp::entry(i)));
     Value entries = arith::ConstantOp::create(
         b, DenseElementsAttr::get(words, ArrayRef(table)));
     return LLVM::CallIntrinsicOp::create(
@@ -208,18 +208,38 @@ Value Emitter::exponential(Builder &b, Value largest, ArrayRef<Value> x) {
     Value t = product(d, exp.factor),
           octaves = arith::ShRUIOp::create(b, t, splatOf(b, words, 5)),
           entry = octaveEntry(b, t);
-    Value e =
-        wide ? LLVM::CallIntrinsicOp::create(
-                   b, words, b.getStringAttr("llvm.x86.avx512.psrlv.w.512"),
-                   ValueRange{entry, octaves})
-                   .getResult(0) // 0 from 16 on
-             : Value(arith::ShRUIOp::create(
-                   b, entry,
-                   arith::MinUIOp::create(b, octaves, splatOf(b, words, 15))));
-    parts.push_back(product(e, 256)); // (e + 64) >> 7
+    if (!wide) {
+      octaves = arith::MinUIOp::create(b, octaves, splatOf(b, words, 15));
+      Value e = arith::ShRUIOp::create(b, entry, octaves);
+      parts.push_back(product(e, 256)); // (e + 64) >> 7
+      continue;
+    }
+    Value e = LLVM::CallIntrinsicOp::create(
+                  b, words, b.getStringAttr("llvm.x86.avx512.psrlv.w.512"),
+                  ValueRange{entry, octaves})
+                  .getResult(0); // 0 from 16 on
+    // Of twice as much the result is the high byte.
+    parts.push_back(arith::AddIOp::create(b, e, splatOf(b, words, 128)));
   }
-  return call(quads, "llvm.x86.avx512.packuswb.512", "llvm.x86.avx2.packuswb",
-              parts);
+  if (!wide)
+    return LLVM::CallIntrinsicOp::create(
+               b, quads, b.getStringAttr("llvm.x86.avx2.packuswb"), parts)
+        .getResult(0);
+  // Shifts and products share a port; so bytes are taken by turns, which LLVM
+  // would make a slow shuffle of: (parts[1] & 0xff00) | low.
+  auto ints = [&](Value v) { return vector::BitCastOp::create(b, sums, v); };
+  Value low = arith::ShRUIOp::create(b, parts[0], splatOf(b, words, 8));
+  Value both = LLVM::CallIntrinsicOp::create(
+                   b, sums, b.getStringAttr("llvm.x86.avx512.pternlog.d.512"),
+                   ValueRange{ints(parts[1]), splat(b, 0xff00ff00), ints(low),
+                              arith::ConstantIntOp::create(b, 0xea, 32)})
+                   .getResult(0);
+  SmallVector<int64_t> order;
+  for (int64_t part = 0; part < 64; part += 16)
+    for (int64_t i = 0; i < 16; ++i)
+      order.push_back(part + i / 4 % 2 * 8 + i % 4 * 2 + i / 8);
+  both = vector::BitCastOp::create(b, quads, both);
+  return vector::ShuffleOp::create(b, both, both, order);
 }
 
 Emitter::Factor Emitter::factorOf(Builder &b, Value sum) {
