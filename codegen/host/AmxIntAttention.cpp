@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/common/Transpose.h"
+#include "codegen/host/AmxStarts.h"
 #include "codegen/host/AmxTiles.h"
 #include "codegen/host/Bytes.h"
 #include "codegen/host/IntAttention.h"
@@ -43,12 +44,10 @@ struct Emitter : IntAttentionEmitter {
   int64_t depthSteps;  // tiles of a head along its elements, as keys have them
   int64_t resultTiles; // likewise, as results have them
   // [threads][..] each.
+  AmxStarts starts;
   Value packedK;  // i8 [columns][64 * depthSteps]
   Value packedV;  // i8 [resultTiles][steps of 64 keys][a tile of V^T]
   Value packedQ;  // i8 [blocks][depthSteps][a tile of Q^T, fours of elements]
-  Value row;      // i32 [kLanes, or 1][columns]: what scores begin with
-  Value start;    // i32 [columns][kLanes]: the same transposed
-  Value strides;  // i64 [columns / kRows]: 0 where all rows are the first one
   Value scores;   // i32 [columns][kLanes]
   Value weights;  // i8 [columns / 4][kLanes][4]: exponentials
   Value results;  // i32 [16 * resultTiles][kLanes]
@@ -80,9 +79,8 @@ struct Emitter : IntAttentionEmitter {
     Value most = plus(b, ceilDiv(b, queries, indexConstant(b, kLanes)),
                       blocksAtOnce() - 1);
     packedQ = scratch(b, {dynamic, depthSteps, kTileBytes}, i8, most);
-    row = scratch(b, {startsPerQuery() ? kLanes : 1, dynamic}, i32, columns);
-    start = scratch(b, {dynamic, kLanes}, i32, columns);
-    strides = scratch(b, {dynamic}, b.getI64Type(), tilesOf(b, columns));
+    starts =
+        AmxStarts::allocate(b, columns, startsPerQuery() ? kLanes : 1, i32);
     scores = scratch(b, {dynamic, kLanes}, i32, columns);
     weights = scratch(b, {dynamic, kTileBytes}, i8, steps);
     results = scratch(b, {kRows * resultTiles, kLanes}, i32, {});
@@ -95,9 +93,6 @@ struct Emitter : IntAttentionEmitter {
   /// at all, which then count for nothing.
   Value stepsOf(Builder &b, Value n) {
     return ceilDiv(b, n, indexConstant(b, kStep));
-  }
-  Value tilesOf(Builder &b, Value n) {
-    return arith::DivUIOp::create(b, n, indexConstant(b, kRows));
   }
   /// Of the element at `at` in the thread's part of `memref`.
   Value address(Builder &b, Value memref, ValueRange at) {
@@ -261,59 +256,17 @@ struct Emitter : IntAttentionEmitter {
     });
   }
 
-  /// `start` where all queries have the same: rows of one number each, of which
-  /// a tile needs only the first where they are equal.
-  void fillSharedStart(Builder &b) {
-    fillStart(b, row, zero, head, zero);
-    loop(b, zero, tilesOf(b, columns), 1, [&](Builder &tb, Value tile) {
-      Value t = times(tb, tile, kRows);
-      Value x = load(tb, row, {thread, zero, t});
-      auto lane = [&](Builder &ib, int64_t i) -> Value {
-        return vector::BroadcastOp::create(ib, sums,
-                                           vector::ExtractOp::create(ib, x, i));
-      };
-      vector::StoreOp::create(tb, lane(tb, 0), start,
-                              ValueRange{thread, t, zero});
-      Value differ = arith::XOrIOp::create(tb, x, lane(tb, 0));
-      Value any =
-          vector::ReductionOp::create(tb, vector::CombiningKind::OR, differ);
-      Value isOne = arith::CmpIOp::create(
-          tb, arith::CmpIPredicate::eq, any,
-          arith::ConstantOp::create(tb, tb.getI32IntegerAttr(0)));
-      Value stride = arith::SelectOp::create(tb, isOne, amx::strideOf(tb, 0),
-                                             amx::strideOf(tb, kStep));
-      memref::StoreOp::create(tb, stride, strides, ValueRange{thread, tile});
-      scf::IfOp::create(
-          tb, isOne,
-          [](OpBuilder &o, Location l) { scf::YieldOp::create(o, l); },
-          [&](OpBuilder &o, Location l) {
-            Builder ib(l, o);
-            for (int64_t i = 1; i < kRows; ++i)
-              vector::StoreOp::create(ib, lane(ib, i), start,
-                                      ValueRange{thread, plus(ib, t, i), zero});
-            scf::YieldOp::create(ib);
-          });
-    });
-  }
-
-  /// The same of the queries of a block, each with a row of its own.
-  void fillOwnStart(Builder &b, Value block) {
-    Value begin = blockBegin(b, block);
-    loop(b, zero, indexConstant(b, kLanes), 1, [&](Builder &rb, Value i) {
-      fillStart(rb, row, i, head, queryAt(rb, begin, i));
-    });
-    loop(b, zero, tilesOf(b, columns), 1, [&](Builder &tb, Value tile) {
-      Value t = times(tb, tile, kRows);
-      SmallVector<Value> x;
-      for (int64_t i = 0; i < kLanes; ++i)
-        x.push_back(load(tb, row, {thread, indexConstant(tb, i), t}));
-      emitTranspose(tb, x);
-      for (int64_t i = 0; i < kRows; ++i)
-        vector::StoreOp::create(tb, x[i], start,
-                                ValueRange{thread, plus(tb, t, i), zero});
-      memref::StoreOp::create(tb, amx::strideOf(tb, kStep), strides,
-                              ValueRange{thread, tile});
-    });
+  /// Starts of scores of a block, or of all of the head.
+  void fillStarts(Builder &b, Value block) {
+    if (!startsPerQuery()) {
+      fillStart(b, starts.rows, zero, head, zero);
+    } else {
+      Value begin = blockBegin(b, block);
+      loop(b, zero, indexConstant(b, kLanes), 1, [&](Builder &rb, Value i) {
+        fillStart(rb, starts.rows, i, head, queryAt(rb, begin, i));
+      });
+    }
+    starts.fill(b, thread, columns);
   }
 
   // Scores
@@ -325,9 +278,7 @@ struct Emitter : IntAttentionEmitter {
   /// Scores of the keys [t, t + 16) and the queries of a block. `held`: its
   /// tile of queries, if it is one.
   Value scoresOf(Builder &b, Value t, Value block, Value held) {
-    Value stride =
-        memref::LoadOp::create(b, strides, ValueRange{thread, tilesOf(b, t)});
-    Value sum = amx::loadTile(b, address(b, start, {t, zero}), stride);
+    Value sum = starts.load(b, thread, t);
     amx::Signs signs = op.getKUnsigned() ? amx::Signs::UnsignedSigned
                                          : amx::Signs::SignedSigned;
     auto multiply = [&](Builder &ib, Value step, Value acc) -> Value {
@@ -661,10 +612,7 @@ struct Emitter : IntAttentionEmitter {
     loop(b, zero, indexConstant(b, group), 1, [&](Builder &gb, Value member) {
       head = add(gb, times(gb, keyHead, group), member);
       packQueries(gb);
-      if (startsPerQuery())
-        fillOwnStart(gb, zero);
-      else
-        fillSharedStart(gb);
+      fillStarts(gb, zero);
       scf::IfOp::create(
           gb, arith::CmpIOp::create(gb, arith::CmpIPredicate::eq, member, zero),
           [&](OpBuilder &o, Location l) {
@@ -703,7 +651,7 @@ struct Emitter : IntAttentionEmitter {
       Value next =
           arith::MinUIOp::create(ib, plus(ib, i, 1), plus(ib, blocks, -1));
       if (startsPerQuery())
-        fillOwnStart(ib, next);
+        fillStarts(ib, next);
       softmax(ib, i, next);
     });
   }
