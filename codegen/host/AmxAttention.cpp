@@ -1,13 +1,14 @@
 //===-- AmxAttention.cpp - attention in bf16 on AMX tiles ----------------------===//
 //
-// Rows of tiles are queries (of all heads that share keys and values: a row is a pair
-// of place and head), 32 at a time. A thread brings the keys and values of a head
-// into tiles once: the transposed keys in pairs along the head, the values in
-// pairs along the keys. The mask is what the sums of Q K^T begin with. Scores come in
-// blocks of keys that stay in L1, with the running maximum and sum of online softmax
-// (Milakov and Gimelshein 2018), in base 2; probabilities take the place of the first half
-// of their scores. A pair of keys is t and t + 16, for which no value has to change
-// its lane.
+// Everything is transposed, as in AmxIntAttention.cpp: scores are K Q^T, results V^T P^T, and
+// lanes of vectors 16 queries (of all heads that share keys and values: a lane is a pair of
+// place and head). A thread rounds the keys and values of a head to bf16 once. The mask is what
+// the sums of K Q^T begin with. Scores come in blocks of keys that stay in L1, with the running
+// maximum and sum of online softmax (Milakov and Gimelshein 2018), in base 2.
+//
+// While the exponentials of a block are taken, the products of the next one's scores run, tile by
+// tile, each into the place of scores just used; products with values wait for the next block:
+// what was only just written is slow to load as a tile or from one.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -19,6 +20,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/common/Transpose.h"
+#include "codegen/host/AmxStarts.h"
 #include "codegen/host/AmxTiles.h"
 #include "codegen/host/Kernels.h"
 
@@ -27,11 +29,11 @@ using namespace sq;
 
 namespace {
 
-constexpr int64_t kLanes = 16;
-constexpr int64_t kRows = 32;    // queries of a block: two tiles
-constexpr int64_t kStep = 32;    // keys, or elements of a head, of a tile of bf16
-constexpr int64_t kKeys = 256;   // of a block of scores
-constexpr int64_t kTogether = 4; // rows of softmax
+constexpr int64_t kLanes = 16;      // queries of a block
+constexpr int64_t kStep = 32;       // keys, or elements of a head, of a tile of bf16
+constexpr int64_t kKeys = 256;      // of a block of scores
+constexpr int64_t kResultTiles = 4; // at once: they share the probabilities
+constexpr int64_t kTileSize = kLanes * kStep;
 constexpr int64_t kFlopsPerThread = 1 << 21;
 constexpr double kLog2e = 1.44269504088896340736;
 
@@ -43,20 +45,22 @@ struct Emitter {
   int64_t depthSteps = llvm::divideCeil(size, kStep), columnTiles = llvm::divideCeil(size, kLanes);
   bool hasRowMask = false; // the mask differs by query
   // Scratch memory, [threads] first.
-  Value queryTiles = {}, keyTiles = {}, valueTiles = {}; // bf16
-  Value shared = {};                                     // f32 [2][keys]: the mask of all queries, twice
-  Value scoreRow = {};                                   // floats; not a power of two, for the sake of L1
-  Value masks = {};                                      // f32 [kRows][scoreRow]
-  Value scores = {};                                     // the same twice
-  Value result = {};                                     // f32 [kRows][columnTiles * 16]
-  Value largest = {}, sums = {};                         // f32 [kRows], [2 kRows]
-  Value waste = {};                                      // f32 [1][16][16]: sums that nothing reads
-  Value zeros = {};                                      // 64 zero bytes for each of four tiles
+  AmxStarts shared = {};  // what scores of all keys begin with, for all queries
+  AmxStarts own = {};     // of a block of keys, by query
+  Value packedK = {};     // bf16 [keys][32 * depthSteps]
+  Value packedV = {};     // bf16 [columnTiles][steps of 32 keys][a tile of V^T]
+  Value packedQ = {};     // bf16 [blocks][depthSteps][a tile of Q^T, pairs of elements]
+  Value scores = {};      // f32 [kKeys][16]
+  Value weights = {};     // bf16 [kKeys / 32][16][16][2]: probabilities of pairs of keys
+  Value result = {};      // f32 [16 * columnTiles][16]
+  Value largest = {};     // f32 [1][16]
+  Value sums = {};        // f32 [2][16]: of two blocks of queries by turns
+  Value zeros = {};       // 64 zero bytes for each of four tiles
   // One task.
-  Value zero = {}, thread = {}, batch = {}, head = {}, first = {}, valid = {};
+  Value zero = {}, one = {}, thread = {}, batch = {}, head = {}, from = {}, to = {};
   VectorType vectorType = {};
 
-  //===-- Small things -------------------------------------------------------===//
+  // Small things
 
   Value splat(ImplicitLocOpBuilder &b, double value) {
     return arith::ConstantOp::create(b, DenseElementsAttr::get(vectorType, float(value)));
@@ -94,20 +98,31 @@ struct Emitter {
   }
   Value maskIndex(int64_t dim, Value index) { return cast<MemRefType>(mask.getType()).getDimSize(dim) == 1 ? zero : index; }
 
-  /// Tile `index` of [thread][tiles of 1 KB]; `perThread` of them a thread.
-  Value tileAddress(ImplicitLocOpBuilder &b, Value memref, Value index) {
-    Value perThread = product(b, {dimOf(b, memref, 1), dimOf(b, memref, 2)});
-    return amx::address(b, memref, add(b, arith::MulIOp::create(b, thread, perThread), times(b, index, kLanes * kStep)));
+  /// Of the element at `at` in the thread's part of `memref`.
+  Value addressOf(ImplicitLocOpBuilder &b, Value memref, ValueRange at) {
+    Value flat = thread;
+    for (auto [dim, index] : llvm::enumerate(at))
+      flat = add(b, arith::MulIOp::create(b, flat, dimOf(b, memref, dim + 1)), index);
+    return amx::address(b, memref, flat);
   }
-  Value rowAddress(ImplicitLocOpBuilder &b, Value memref, Value row, Value column) {
-    Value rowSize = dimOf(b, memref, 2);
-    Value at = add(b, arith::MulIOp::create(b, thread, dimOf(b, memref, 1)), row);
-    return amx::address(b, memref, add(b, arith::MulIOp::create(b, at, rowSize), column));
+  Value loadTile(ImplicitLocOpBuilder &b, Value memref, ValueRange at, int64_t stride = amx::kRowBytes) {
+    return amx::loadTile(b, addressOf(b, memref, at), amx::strideOf(b, stride));
   }
-  Value scoreStride(ImplicitLocOpBuilder &b) { return arith::IndexCastOp::create(b, b.getI64Type(), times(b, scoreRow, 4)); }
-  void storeTileRow(ImplicitLocOpBuilder &b, Value row, Value memref, Value tile, Value r) {
-    vector::StoreOp::create(b, row, memref, ValueRange{thread, add(b, times(b, tile, kLanes), r), zero});
+  Value least(ImplicitLocOpBuilder &b, Value x, Value y) { return arith::MinUIOp::create(b, x, y); }
+  Value sub(ImplicitLocOpBuilder &b, Value x, Value y) { return b.createOrFold<arith::SubIOp>(x, y); }
+  Value stepsOf(ImplicitLocOpBuilder &b, Value n) { return arith::DivUIOp::create(b, n, indexConstant(b, kStep)); }
+  /// n, rounded up to whole steps.
+  Value wholeSteps(ImplicitLocOpBuilder &b, Value n) { return times(b, ceilDiv(b, n, indexConstant(b, kStep)), kStep); }
+  /// At least one step, of no keys where there are none.
+  Value allKeys(ImplicitLocOpBuilder &b) { return arith::MaxUIOp::create(b, wholeSteps(b, keys), indexConstant(b, kStep)); }
+  Value isZero(ImplicitLocOpBuilder &b, Value n) { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, n, zero); }
+  Value larger(ImplicitLocOpBuilder &b, Value x, Value y) {
+    return arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y), x, y);
   }
+  void storePairs(ImplicitLocOpBuilder &b, Value row, Value memref, ValueRange at) {
+    vector::StoreOp::create(b, vector::BitCastOp::create(b, VectorType::get({kStep}, b.getBF16Type()), row), memref, at);
+  }
+  bool startsPerQuery() { return hasRowMask || op.getCausal(); }
 
   /// A mask, or its part of the sum, times log2 e. The least number stays finite, so that rows in which nothing else is
   /// come out even; -inf stays.
@@ -133,373 +148,378 @@ struct Emitter {
     return call("llvm.x86.avx512.mask.scalef.ps.512", {p, x, splat(b, 0), all, current});
   }
 
-  //===-- Tiles of a head ------------------------------------------------------===//
+  // Packing
 
-  /// Keys [32 i, 32 i + 32) of all i: two tiles of transposed keys for each 32 of the head, a tile of values for each 16.
+  /// What is past the last key repeats it: its score is masked, its probability 0. (Garbage might be NaN.)
+  SmallVector<Value> keyAt(ImplicitLocOpBuilder &b, Value t) { return {batch, least(b, t, plus(b, keys, -1)), head}; }
+
   void packKeys(ImplicitLocOpBuilder &b) {
-    loop(b, zero, ceilDiv(b, keys, indexConstant(b, kStep)), 1, [&](ImplicitLocOpBuilder &ib, Value step) {
-      Value t0 = times(ib, step, kStep), last = plus(ib, keys, -1);
-      // What is past the last key repeats it: its score is masked, its probability 0. (Garbage might be NaN.)
-      auto at = [&](int64_t i) { return SmallVector<Value>{batch, arith::MinUIOp::create(ib, plus(ib, t0, i), last), head}; };
-      auto bits = VectorType::get({kLanes}, ib.getF32Type());
-      for (int64_t half = 0; half < 2; ++half)
-        for (int64_t d = 0; d < depthSteps; ++d) {
-          SmallVector<Value> rows;
-          for (int64_t i = 0; i < kLanes; ++i) {
-            SmallVector<Value> token = at(half * kLanes + i);
-            Value pairs = amx::toBf16(ib, headPart(ib, k, token, d * kStep), headPart(ib, k, token, d * kStep + kLanes));
-            rows.push_back(vector::BitCastOp::create(ib, bits, pairs));
-          }
-          emitTranspose(ib, rows);
-          Value tile = plus(ib, times(ib, plus(ib, times(ib, step, 2), half), depthSteps), d);
-          for (int64_t i = 0; i < kLanes; ++i)
-            storeTileRow(ib, vector::BitCastOp::create(ib, VectorType::get({kStep}, ib.getBF16Type()), rows[i]), keyTiles, tile,
-                         indexConstant(ib, i));
-        }
-      for (int64_t n = 0; n < columnTiles; ++n)
-        for (int64_t i = 0; i < kLanes; ++i) {
-          Value both = amx::toBf16(ib, headPart(ib, v, at(i), n * kLanes), headPart(ib, v, at(kLanes + i), n * kLanes));
-          SmallVector<int64_t> order;
-          for (int64_t j = 0; j < kLanes; ++j)
-            llvm::append_values(order, j, kLanes + j);
-          storeTileRow(ib, vector::ShuffleOp::create(ib, both, both, order), valueTiles,
-                       plus(ib, times(ib, step, columnTiles), n), indexConstant(ib, i));
-        }
+    loop(b, zero, wholeSteps(b, keys), 1, [&](ImplicitLocOpBuilder &kb, Value t) {
+      SmallVector<Value> key = keyAt(kb, t);
+      for (int64_t d = 0; d < depthSteps * kStep; d += kStep)
+        vector::StoreOp::create(kb, amx::toBf16(kb, headPart(kb, k, key, d), headPart(kb, k, key, d + kLanes)), packedK,
+                                ValueRange{thread, t, indexConstant(kb, d)});
     });
-    // The mask that all queries share; past the last key nothing is seen.
-    loop(b, zero, dimOf(b, shared, 2), kLanes, [&](ImplicitLocOpBuilder &ib, Value t) {
-      Value lanes = lanesBelow(ib, arith::SubIOp::create(ib, keys, t)), value = splat(ib, 0);
+  }
+
+  void packValues(ImplicitLocOpBuilder &b) {
+    SmallVector<int64_t> byTurns;
+    for (int64_t i = 0; i < kLanes; ++i)
+      llvm::append_values(byTurns, i, kLanes + i);
+    loop(b, zero, stepsOf(b, wholeSteps(b, keys)), 1, [&](ImplicitLocOpBuilder &vb, Value step) {
+      for (int64_t n = 0; n < columnTiles; ++n) {
+        SmallVector<Value> rows;
+        for (int64_t i = 0; i < kLanes; ++i) {
+          auto part = [&](int64_t odd) { return headPart(vb, v, keyAt(vb, plus(vb, times(vb, step, kStep), 2 * i + odd)), n * kLanes); };
+          Value low = part(0), both = amx::toBf16(vb, low, part(1));
+          rows.push_back(vector::BitCastOp::create(vb, vectorType, vector::ShuffleOp::create(vb, both, both, byTurns)));
+        }
+        emitTranspose(vb, rows);
+        for (int64_t i = 0; i < kLanes; ++i)
+          storePairs(vb, rows[i], packedV, {thread, indexConstant(vb, n), step, indexConstant(vb, i * kStep)});
+      }
+    });
+  }
+
+  /// Row `i` of a block of queries; past the last one it is that one, whose result is then written more than once.
+  std::pair<Value, Value> queryAt(ImplicitLocOpBuilder &b, Value block, Value i) {
+    return placeOf(b, least(b, add(b, times(b, block, kLanes), i), plus(b, queries, -1)));
+  }
+
+  /// All of the task's, times the scale.
+  void packQueries(ImplicitLocOpBuilder &b) {
+    Value factor = splat(b, op.getScale().convertToDouble() * kLog2e);
+    loop(b, from, to, 1, [&](ImplicitLocOpBuilder &qb, Value block) {
+      for (int64_t step = 0; step < depthSteps; ++step) {
+        SmallVector<Value> rows;
+        for (int64_t i = 0; i < kLanes; ++i) {
+          auto [s, h] = queryAt(qb, block, indexConstant(qb, i));
+          Value part[2];
+          for (int64_t half = 0; half < 2; ++half)
+            part[half] = arith::MulFOp::create(qb, headPart(qb, q, {batch, s, h}, step * kStep + half * kLanes), factor);
+          rows.push_back(vector::BitCastOp::create(qb, vectorType, amx::toBf16(qb, part[0], part[1])));
+        }
+        emitTranspose(qb, rows);
+        for (int64_t i = 0; i < kLanes; ++i)
+          storePairs(qb, rows[i], packedQ, {thread, sub(qb, block, from), indexConstant(qb, step), indexConstant(qb, i * kStep)});
+      }
+    });
+  }
+
+  /// The mask that all queries share; past the last key nothing is seen.
+  void fillShared(ImplicitLocOpBuilder &b) {
+    Value all = allKeys(b);
+    loop(b, zero, all, kLanes, [&](ImplicitLocOpBuilder &ib, Value t) {
+      Value lanes = lanesBelow(ib, sub(ib, keys, t)), value = splat(ib, 0);
       if (mask && !hasRowMask) {
         value = loadLanes(ib, mask, {maskIndex(0, batch), maskIndex(1, head), zero, t}, lanes); // its head: group is 1
         value = inBase2(ib, value);
       }
       value = arith::SelectOp::create(ib, lanes, value, splat(ib, -INFINITY));
-      for (int64_t copy = 0; copy < 2; ++copy)
-        vector::StoreOp::create(ib, value, shared, ValueRange{thread, indexConstant(ib, copy), t});
+      vector::StoreOp::create(ib, value, shared.rows, ValueRange{thread, zero, t});
     });
+    if (!startsPerQuery())
+      shared.fill(b, thread, all);
   }
 
-  /// The queries of the block, times the scale, to tiles from that of row `queryRow`; rows past the last one repeat it and are
-  /// never written.
-  void packQueries(ImplicitLocOpBuilder &b, Value queryRow) {
-    Value factor = splat(b, op.getScale().convertToDouble() * kLog2e), last = plus(b, valid, -1);
-    loop(b, zero, indexConstant(b, kRows), 1, [&](ImplicitLocOpBuilder &ib, Value r) {
-      auto [s, h] = placeOf(ib, add(ib, first, arith::MinUIOp::create(ib, r, last)));
-      Value tile = arith::DivUIOp::create(ib, add(ib, queryRow, r), indexConstant(ib, kLanes)),
-            row = arith::RemUIOp::create(ib, r, indexConstant(ib, kLanes));
-      for (int64_t d = 0; d < depthSteps; ++d) {
-        Value part[2];
-        for (int64_t half = 0; half < 2; ++half)
-          part[half] = arith::MulFOp::create(ib, headPart(ib, q, {batch, s, h}, d * kStep + half * kLanes), factor);
-        storeTileRow(ib, amx::toBf16(ib, part[0], part[1]), queryTiles, plus(ib, times(ib, tile, depthSteps), d), row);
-      }
-    });
+  // Blocks of queries and of keys
+
+  /// Keys [t0, t0 + count) and a block of queries; 1 or 0, whether they are its last ones; its row of `sums`.
+  struct Item {
+    Value block, t0, count, isLast, sumRow;
+
+    static Item of(ValueRange v) { return {v[0], v[1], v[2], v[3], v[4]}; }
+    SmallVector<Value> values() const { return {block, t0, count, isLast, sumRow}; }
+  };
+
+  /// Keys that any query of a block sees, at least one.
+  Value seenOf(ImplicitLocOpBuilder &b, Value block) {
+    Value seen = keys;
+    if (op.getCausal())
+      seen = arith::MinSIOp::create(b, keys, plus(b, add(b, queryAt(b, block, indexConstant(b, kLanes - 1)).first, past), 1));
+    return arith::MaxSIOp::create(b, seen, one);
+  }
+  /// Of a block of keys from t0 on, in whole steps.
+  Value countOf(ImplicitLocOpBuilder &b, Value seen, Value t0) {
+    return wholeSteps(b, least(b, sub(b, seen, t0), indexConstant(b, kKeys)));
   }
 
-  /// What the sums of keys [t0, t0 + count) begin with, by query.
-  void rowMasks(ImplicitLocOpBuilder &b, Value t0, Value count) {
-    Value last = plus(b, valid, -1);
+  /// What scores of an item begin with, by query.
+  void fillOwn(ImplicitLocOpBuilder &b, const Item &item) {
     SmallVector<int32_t> lane = llvm::to_vector(llvm::seq<int32_t>(0, kLanes));
     auto indices = VectorType::get({kLanes}, b.getI32Type());
-    loop(b, zero, indexConstant(b, kRows), 1, [&](ImplicitLocOpBuilder &rb, Value r) {
-      auto [s, h] = placeOf(rb, add(rb, first, arith::MinUIOp::create(rb, r, last)));
-      Value lastSeen =
-          op.getCausal()
-              ? Value(vector::BroadcastOp::create(rb, indices, arith::IndexCastOp::create(rb, rb.getI32Type(), add(rb, s, past))))
-              : Value();
-      loop(rb, zero, count, kLanes, [&, s = s, h = h](ImplicitLocOpBuilder &ib, Value t) {
-        Value key = add(ib, t0, t);
-        Value value = load(ib, shared, ValueRange{thread, zero, key});
+    auto splatIndex = [&](ImplicitLocOpBuilder &ib, Value x) {
+      return vector::BroadcastOp::create(ib, indices, arith::IndexCastOp::create(ib, ib.getI32Type(), x));
+    };
+    loop(b, zero, indexConstant(b, kLanes), 1, [&](ImplicitLocOpBuilder &rb, Value r) {
+      auto [s, h] = queryAt(rb, item.block, r);
+      Value lastSeen = op.getCausal() ? Value(splatIndex(rb, add(rb, s, past))) : Value();
+      loop(rb, zero, item.count, kLanes, [&, s = s, h = h](ImplicitLocOpBuilder &ib, Value t) {
+        Value key = add(ib, item.t0, t);
+        Value value = load(ib, shared.rows, ValueRange{thread, zero, key});
         if (hasRowMask) {
-          Value own = loadLanes(ib, mask, {maskIndex(0, batch), maskIndex(1, h), maskIndex(2, s), key},
-                                lanesBelow(ib, arith::SubIOp::create(ib, keys, key)));
-          value = arith::AddFOp::create(ib, value, inBase2(ib, own));
+          Value lanes = lanesBelow(ib, sub(ib, keys, key));
+          Value its = loadLanes(ib, mask, {maskIndex(0, batch), maskIndex(1, h), maskIndex(2, s), key}, lanes);
+          value = arith::AddFOp::create(ib, value, inBase2(ib, its));
         }
         if (lastSeen) {
-          Value at = vector::BroadcastOp::create(ib, indices, arith::IndexCastOp::create(ib, ib.getI32Type(), key));
-          at = arith::AddIOp::create(ib, at, arith::ConstantOp::create(ib, DenseElementsAttr::get(indices, ArrayRef(lane))));
+          Value at = arith::AddIOp::create(ib, splatIndex(ib, key),
+                                           arith::ConstantOp::create(ib, DenseElementsAttr::get(indices, ArrayRef(lane))));
           Value isSeen = arith::CmpIOp::create(ib, arith::CmpIPredicate::sge, lastSeen, at);
           value = arith::SelectOp::create(ib, isSeen, value, splat(ib, -INFINITY));
         }
-        vector::StoreOp::create(ib, value, masks, ValueRange{thread, r, t});
+        vector::StoreOp::create(ib, value, own.rows, ValueRange{thread, r, t});
       });
     });
+    own.fill(b, thread, item.count);
   }
 
-  //===-- A block of queries and of keys ---------------------------------------===//
-
-  /// Scores of keys [t0, t0 + count), count a multiple of 32, to the rows from `row`.
-  void scoresOf(ImplicitLocOpBuilder &b, Value t0, Value count, Value row, Value queryRow) {
-    bool byRow = hasRowMask || op.getCausal();
-    loop(b, zero, count, kStep, [&](ImplicitLocOpBuilder &tb, Value t) {
-      SmallVector<Value> init;
-      for (int64_t m = 0; m < 2; ++m)
-        for (int64_t n = 0; n < 2; ++n) {
-          Value from = byRow ? rowAddress(tb, masks, indexConstant(tb, m * kLanes), plus(tb, t, n * kLanes))
-                             : rowAddress(tb, shared, indexConstant(tb, m), plus(tb, add(tb, t0, t), n * kLanes));
-          init.push_back(amx::loadTile(tb, from, byRow ? scoreStride(tb) : amx::strideOf(tb, 0)));
-        }
-      Value step = arith::DivUIOp::create(tb, add(tb, t0, t), indexConstant(tb, kStep));
-      Value keyTile = times(tb, step, 2 * depthSteps),
-            queryTile = arith::DivUIOp::create(tb, queryRow, indexConstant(tb, kLanes));
-      auto depth = scf::ForOp::create(
-          tb, zero, indexConstant(tb, depthSteps), indexConstant(tb, 1), init,
-          [&](OpBuilder &o, Location l, Value d, ValueRange acc) {
-            ImplicitLocOpBuilder ib(l, o);
-            SmallVector<Value> rhs, lhs, next;
-            for (int64_t i = 0; i < 2; ++i) {
-              rhs.push_back(amx::loadTile(ib, tileAddress(ib, keyTiles, add(ib, plus(ib, keyTile, i * depthSteps), d)),
-                                          amx::strideOf(ib, amx::kRowBytes)));
-              lhs.push_back(amx::loadTile(
-                  ib, tileAddress(ib, queryTiles, add(ib, plus(ib, d, i * depthSteps), times(ib, queryTile, depthSteps))),
-                  amx::strideOf(ib, amx::kRowBytes)));
-            }
-            for (int64_t i = 0; i < 4; ++i)
-              next.push_back(amx::multiplyBf16(ib, acc[i], lhs[i / 2], rhs[i % 2]));
-            scf::YieldOp::create(ib, next);
-          });
-      for (int64_t i = 0; i < 4; ++i)
-        amx::storeTile(tb, depth.getResult(i), rowAddress(tb, scores, plus(tb, row, i / 2 * kLanes), plus(tb, t, i % 2 * kLanes)),
-                       scoreStride(tb));
-    });
+  Value queryTile(ImplicitLocOpBuilder &b, const Item &item, Value step) {
+    return loadTile(b, packedQ, {sub(b, item.block, from), step, zero});
   }
-
-  /// Scores to probabilities times 2^largest, in pairs of bf16; earlier results and sums come to the new scale.
-  void softmax(ImplicitLocOpBuilder &b, Value t0, Value count, Value row, Value sumRow) {
-    Value one = indexConstant(b, kStep), isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t0, zero);
-    auto before = [&](ImplicitLocOpBuilder &ib, Value memref, Value row, double atFirst) -> Value {
-      return arith::SelectOp::create(ib, isFirst, number(ib, atFirst),
-                                     memref::LoadOp::create(ib, memref, ValueRange{thread, row}));
+  /// The tile of an item's queries, if it is one.
+  Value heldQueries(ImplicitLocOpBuilder &b, const Item &item) {
+    return depthSteps == 1 ? queryTile(b, item, zero) : Value();
+  }
+  /// Scores of 16 keys of an item, from t on.
+  Value scoresOf(ImplicitLocOpBuilder &b, const Item &item, Value t, Value held) {
+    Value key = add(b, item.t0, t);
+    Value sum = startsPerQuery() ? own.load(b, thread, t) : shared.load(b, thread, key);
+    auto multiply = [&](ImplicitLocOpBuilder &ib, Value step, Value acc) {
+      Value lhs = loadTile(ib, packedK, {key, times(ib, step, kStep)}, depthSteps * amx::kRowBytes);
+      return amx::multiplyBf16(ib, acc, lhs, held ? held : queryTile(ib, item, step));
     };
-    Value unread = amx::address(b, waste, times(b, thread, cast<MemRefType>(waste.getType()).getDimSize(1) * kLanes * kLanes));
-    amx::loopAwake(b, zero, indexConstant(b, kRows), kTogether, zeros, unread, [&](ImplicitLocOpBuilder &rb, Value r0) {
-      SmallVector<Value> rows, init;
-      for (int64_t i = 0; i < kTogether; ++i)
-        rows.push_back(plus(rb, r0, i));
-      auto score = [&](ImplicitLocOpBuilder &ib, int64_t i, Value t, int64_t half) {
-        return load(ib, scores, ValueRange{thread, add(ib, row, rows[i]), plus(ib, t, half * kLanes)});
-      };
-      init.assign(2 * kTogether, splat(rb, -INFINITY));
-      auto most = scf::ForOp::create(rb, zero, count, one, init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
-        ImplicitLocOpBuilder ib(l, o);
-        SmallVector<Value> next;
-        for (int64_t i = 0; i < 2 * kTogether; ++i) {
-          Value x = score(ib, i / 2, t, i % 2);
-          next.push_back(arith::SelectOp::create(ib, arith::CmpFOp::create(ib, arith::CmpFPredicate::OGT, x, acc[i]), x, acc[i]));
-        }
-        scf::YieldOp::create(ib, next);
-      });
-      SmallVector<Value> shift;
-      for (int64_t i = 0; i < kTogether; ++i) {
-        Value x = most.getResult(2 * i), y = most.getResult(2 * i + 1);
-        Value larger = arith::SelectOp::create(rb, arith::CmpFOp::create(rb, arith::CmpFPredicate::OGT, x, y), x, y);
-        Value old = before(rb, largest, rows[i], -INFINITY);
-        Value now = vector::ReductionOp::create(rb, vector::CombiningKind::MAXNUMF, larger, old, arith::FastMathFlags::nnan);
-        memref::StoreOp::create(rb, now, largest, ValueRange{thread, rows[i]});
-        // As long as all is masked by -inf, probabilities are 0, not NaN.
-        Value none = arith::CmpFOp::create(rb, arith::CmpFPredicate::OEQ, now, number(rb, -INFINITY));
-        Value from = vector::BroadcastOp::create(rb, vectorType, arith::SelectOp::create(rb, none, number(rb, 0), now));
-        shift.push_back(from);
-        Value isLater = arith::CmpIOp::create(rb, arith::CmpIPredicate::ne, t0, zero);
-        scf::IfOp::create(rb, isLater, [&](OpBuilder &o, Location l) {
-          ImplicitLocOpBuilder ib(l, o);
-          Value worth = exp2(ib, arith::SubFOp::create(ib, vector::BroadcastOp::create(ib, vectorType, old), from));
-          Value sum = memref::LoadOp::create(ib, sums, ValueRange{thread, add(ib, sumRow, rows[i])});
-          memref::StoreOp::create(ib, arith::MulFOp::create(ib, sum, vector::ExtractOp::create(ib, worth, 0)), sums,
-                                  ValueRange{thread, add(ib, sumRow, rows[i])});
-          for (int64_t n = 0; n < columnTiles; ++n) {
-            SmallVector<Value> at = {thread, rows[i], indexConstant(ib, n * kLanes)};
-            vector::StoreOp::create(ib, arith::MulFOp::create(ib, load(ib, result, at), worth), result, at);
-          }
-          scf::YieldOp::create(ib);
-        });
-      }
-      init.assign(2 * kTogether, splat(rb, 0));
-      auto total = scf::ForOp::create(rb, zero, count, one, init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
-        ImplicitLocOpBuilder ib(l, o);
-        auto bits = VectorType::get({kLanes}, ib.getI32Type());
-        auto constant = [&](int64_t value) {
-          return arith::ConstantOp::create(ib, DenseElementsAttr::get(bits, int32_t(value)));
-        };
-        Value at = arith::DivUIOp::create(ib, t, indexConstant(ib, 2));
-        SmallVector<Value> next, packed;
-        for (int64_t i = 0; i < kTogether; ++i) {
-          Value half[2];
-          for (int64_t j = 0; j < 2; ++j) {
-            Value e = exp2(ib, arith::SubFOp::create(ib, score(ib, i, t, j), shift[i]));
-            next.push_back(arith::AddFOp::create(ib, acc[2 * i + j], e));
-            // To the nearest; what is not a number makes the sum none.
-            half[j] = arith::AddIOp::create(ib, arith::BitcastOp::create(ib, bits, e), constant(0x8000));
-          }
-          half[0] = arith::ShRUIOp::create(ib, half[0], constant(16));
-          // (half[1] & 0xffff0000) | half[0]; LLVM would make a slow shuffle of it.
-          Value both = LLVM::CallIntrinsicOp::create(
-                           ib, bits, ib.getStringAttr("llvm.x86.avx512.pternlog.d.512"),
-                           ValueRange{half[1], constant(0xffff0000), half[0], arith::ConstantIntOp::create(ib, 0xea, 32)})
-                           .getResult(0);
-          packed.push_back(arith::BitcastOp::create(ib, vectorType, both));
-        }
-        for (int64_t i = 0; i < kTogether; ++i)
-          vector::StoreOp::create(ib, packed[i], scores, ValueRange{thread, add(ib, row, rows[i]), at});
-        scf::YieldOp::create(ib, next);
-      });
-      for (int64_t i = 0; i < kTogether; ++i) {
-        Value both = arith::AddFOp::create(rb, total.getResult(2 * i), total.getResult(2 * i + 1));
-        Value sum = before(rb, sums, add(rb, sumRow, rows[i]), 0);
-        sum = arith::AddFOp::create(
-            rb, sum, vector::ReductionOp::create(rb, vector::CombiningKind::ADD, both, arith::FastMathFlags::reassoc));
-        memref::StoreOp::create(rb, sum, sums, ValueRange{thread, add(rb, sumRow, rows[i])});
-      }
+    if (depthSteps == 1)
+      return multiply(b, zero, sum);
+    return scf::ForOp::create(b, zero, indexConstant(b, depthSteps), one, sum,
+                              [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
+                                ImplicitLocOpBuilder ib(l, o);
+                                scf::YieldOp::create(ib, multiply(ib, step, acc.front()));
+                              })
+        .getResult(0);
+  }
+  void storeScores(ImplicitLocOpBuilder &b, Value tile, Value t) {
+    amx::storeTile(b, tile, addressOf(b, scores, {t, zero}), amx::strideOf(b, amx::kRowBytes));
+  }
+
+  /// Those of keys [first, count) of an item.
+  void emitScores(ImplicitLocOpBuilder &b, const Item &item, Value first) {
+    Value held = heldQueries(b, item);
+    loop(b, first, item.count, kStep, [&](ImplicitLocOpBuilder &ib, Value t) {
+      Value tiles[2]; // none waits for the other
+      for (int64_t i = 0; i < 2; ++i)
+        tiles[i] = scoresOf(ib, item, plus(ib, t, i * kLanes), held);
+      for (int64_t i = 0; i < 2; ++i)
+        storeScores(ib, tiles[i], plus(ib, t, i * kLanes));
     });
   }
 
-  /// result += probabilities of keys [t0, t0 + count) times values.
-  void valuesOf(ImplicitLocOpBuilder &b, Value t0, Value count, Value row) {
-    Value firstStep = arith::DivUIOp::create(b, t0, indexConstant(b, kStep)),
-          steps = arith::DivUIOp::create(b, count, indexConstant(b, kStep));
-    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t0, zero);
-    Value resultStride = amx::strideOf(b, columnTiles * amx::kRowBytes);
-    for (int64_t n0 = 0; n0 < columnTiles; n0 += 2) {
-      int64_t width = std::min<int64_t>(2, columnTiles - n0);
-      auto place = [&](ImplicitLocOpBuilder &ib, int64_t i) {
-        return rowAddress(ib, result, indexConstant(ib, i / width * kLanes), indexConstant(ib, (n0 + i % width) * kLanes));
-      };
+  Value largestScores(ImplicitLocOpBuilder &b, const Item &item) {
+    SmallVector<Value> init(4, splat(b, -INFINITY));
+    auto most = scf::ForOp::create(b, zero, item.count, indexConstant(b, kStep), init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+      ImplicitLocOpBuilder ib(l, o);
+      SmallVector<Value> next(acc);
+      for (int64_t i = 0; i < kStep; ++i)
+        next[i % 4] = larger(ib, load(ib, scores, {thread, plus(ib, t, i), zero}), next[i % 4]);
+      scf::YieldOp::create(ib, next);
+    });
+    Value low = larger(b, most.getResult(0), most.getResult(1));
+    return larger(b, larger(b, most.getResult(2), most.getResult(3)), low);
+  }
+
+  /// Two vectors of f32 as pairs of bf16, to the nearest; what is not a number makes the sum none.
+  Value pairsOf(ImplicitLocOpBuilder &b, Value low, Value high) {
+    auto bits = VectorType::get({kLanes}, b.getI32Type());
+    auto constant = [&](int64_t value) { return arith::ConstantOp::create(b, DenseElementsAttr::get(bits, int32_t(value))); };
+    auto rounded = [&](Value x) { return arith::AddIOp::create(b, arith::BitcastOp::create(b, bits, x), constant(0x8000)); };
+    Value lowBits = arith::ShRUIOp::create(b, rounded(low), constant(16));
+    // (high & 0xffff0000) | low; LLVM would make a slow shuffle of it.
+    return LLVM::CallIntrinsicOp::create(
+               b, bits, b.getStringAttr("llvm.x86.avx512.pternlog.d.512"),
+               ValueRange{rounded(high), constant(0xffff0000), lowBits, arith::ConstantIntOp::create(b, 0xea, 32)})
+        .getResult(0);
+  }
+
+  /// Earlier results and sums come to a new scale.
+  Value rescaled(ImplicitLocOpBuilder &b, Value old, Value now, Value sum) {
+    Value worth = exp2(b, arith::SubFOp::create(b, old, now));
+    loop(b, zero, indexConstant(b, columnTiles * kLanes), 1, [&](ImplicitLocOpBuilder &ib, Value d) {
+      SmallVector<Value> at = {thread, d, zero};
+      vector::StoreOp::create(ib, arith::MulFOp::create(ib, load(ib, result, at), worth), result, at);
+    });
+    return arith::MulFOp::create(b, sum, worth);
+  }
+
+  /// Scores to probabilities times 2^largest, in pairs of bf16, while those of `after` take their places.
+  void softmax(ImplicitLocOpBuilder &b, const Item &item, const Item &after) {
+    SmallVector<Value> most = {thread, zero, zero}, total = {thread, item.sumRow, zero};
+    Value isFirst = isZero(b, item.t0), nothing = splat(b, -INFINITY);
+    Value old = arith::SelectOp::create(b, isFirst, nothing, load(b, largest, most));
+    Value now = larger(b, largestScores(b, item), old);
+    vector::StoreOp::create(b, now, largest, most);
+    // As long as all is masked by -inf, probabilities are 0, not NaN.
+    Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, now, nothing);
+    Value shift = arith::SelectOp::create(b, none, splat(b, 0), now);
+    auto before = scf::IfOp::create(
+        b, isFirst, [&](OpBuilder &o, Location l) {
+          ImplicitLocOpBuilder ib(l, o);
+          scf::YieldOp::create(ib, splat(ib, 0));
+        },
+        [&](OpBuilder &o, Location l) {
+          ImplicitLocOpBuilder ib(l, o);
+          scf::YieldOp::create(ib, rescaled(ib, old, shift, load(ib, sums, total)));
+        });
+    Value held = heldQueries(b, after), lastTile = plus(b, after.count, -kStep);
+    SmallVector<Value> init(4, splat(b, 0));
+    init[0] = before.getResult(0);
+    auto all = scf::ForOp::create(b, zero, item.count, indexConstant(b, kStep), init, [&](OpBuilder &o, Location l, Value t, ValueRange acc) {
+      ImplicitLocOpBuilder ib(l, o);
+      SmallVector<Value> next(acc);
+      Value there = least(ib, t, lastTile); // where `after` has fewer keys, its last ones again
+      for (int64_t tile = 0; tile < 2; ++tile) {
+        Value product = scoresOf(ib, after, plus(ib, there, tile * kLanes), held);
+        for (int64_t i = 0; i < kLanes; i += 2) {
+          Value e[2];
+          for (int64_t j = 0; j < 2; ++j) {
+            Value x = load(ib, scores, {thread, plus(ib, t, tile * kLanes + i + j), zero});
+            e[j] = exp2(ib, arith::SubFOp::create(ib, x, shift));
+            Value &sum = next[(i + j) % 4];
+            sum = arith::AddFOp::create(ib, sum, e[j]);
+          }
+          storePairs(ib, pairsOf(ib, e[0], e[1]), weights,
+                     {thread, stepsOf(ib, t), indexConstant(ib, (tile * kLanes + i) / 2 * kStep)});
+        }
+        storeScores(ib, product, plus(ib, t, tile * kLanes));
+      }
+      scf::YieldOp::create(ib, next);
+    });
+    emitScores(b, after, item.count); // where it has more
+    auto both = [&](int64_t i) -> Value { return arith::AddFOp::create(b, all.getResult(i), all.getResult(i + 1)); };
+    Value low = both(0);
+    vector::StoreOp::create(b, arith::AddFOp::create(b, low, both(2)), sums, total);
+  }
+
+  /// result += values of an item's keys times their probabilities.
+  void valuesOf(ImplicitLocOpBuilder &b, const Item &item) {
+    Value firstStep = stepsOf(b, item.t0), isFirst = isZero(b, item.t0), stride = amx::strideOf(b, amx::kRowBytes);
+    for (int64_t n0 = 0; n0 < columnTiles; n0 += kResultTiles) {
+      int64_t width = std::min(kResultTiles, columnTiles - n0);
+      auto place = [&](int64_t i) { return addressOf(b, result, {indexConstant(b, (n0 + i) * kLanes), zero}); };
       SmallVector<Value> init;
-      for (int64_t i = 0; i < 2 * width; ++i) {
+      for (int64_t i = 0; i < width; ++i) {
         Value none = amx::address(b, zeros, indexConstant(b, i * amx::kRowBytes));
-        init.push_back(amx::loadTile(b, arith::SelectOp::create(b, isFirst, none, place(b, i)),
-                                     arith::SelectOp::create(b, isFirst, amx::strideOf(b, 0), resultStride)));
+        init.push_back(amx::loadTile(b, arith::SelectOp::create(b, isFirst, none, place(i)),
+                                     arith::SelectOp::create(b, isFirst, amx::strideOf(b, 0), stride)));
       }
       auto sum = scf::ForOp::create(
-          b, zero, steps, indexConstant(b, 1), init, [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
+          b, zero, stepsOf(b, item.count), one, init, [&](OpBuilder &o, Location l, Value step, ValueRange acc) {
             ImplicitLocOpBuilder ib(l, o);
-            SmallVector<Value> lhs, rhs, next;
-            for (int64_t n = 0; n < width; ++n) {
-              Value tile = plus(ib, times(ib, add(ib, firstStep, step), columnTiles), n0 + n);
-              rhs.push_back(amx::loadTile(ib, tileAddress(ib, valueTiles, tile), amx::strideOf(ib, amx::kRowBytes)));
+            SmallVector<Value> next;
+            Value rhs = loadTile(ib, weights, {step, zero});
+            for (int64_t i = 0; i < width; ++i) {
+              Value lhs = loadTile(ib, packedV, {indexConstant(ib, n0 + i), add(ib, firstStep, step), zero});
+              next.push_back(amx::multiplyBf16(ib, acc[i], lhs, rhs));
             }
-            for (int64_t m = 0; m < 2; ++m)
-              lhs.push_back(
-                  amx::loadTile(ib, rowAddress(ib, scores, plus(ib, row, m * kLanes), times(ib, step, kLanes)), scoreStride(ib)));
-            for (int64_t i = 0; i < 2 * width; ++i)
-              next.push_back(amx::multiplyBf16(ib, acc[i], lhs[i / width], rhs[i % width]));
             scf::YieldOp::create(ib, next);
           });
-      for (int64_t i = 0; i < 2 * width; ++i)
-        amx::storeTile(b, sum.getResult(i), place(b, i), resultStride);
+      for (int64_t i = 0; i < width; ++i)
+        amx::storeTile(b, sum.getResult(i), place(i), stride);
     }
   }
 
-  /// A block of keys and one of queries, and where their scores, the queries' tiles and sums lie: two places each, by turns.
-  struct Item {
-    Value t0, count, first, valid, scoreRow, sumRow;
-
-    static Item of(ValueRange v) { return {v[0], v[1], v[2], v[3], v[4], v[5]}; }
-    SmallVector<Value> values() const { return {t0, count, first, valid, scoreRow, sumRow}; }
-  };
-
   void writeResult(ImplicitLocOpBuilder &b, const Item &item) {
-    loop(b, zero, item.valid, 1, [&](ImplicitLocOpBuilder &ib, Value r) {
-      auto [s, h] = placeOf(ib, add(ib, item.first, r));
-      Value sum = memref::LoadOp::create(ib, sums, ValueRange{thread, add(ib, item.sumRow, r)});
-      Value inverse = vector::BroadcastOp::create(ib, vectorType, arith::DivFOp::create(ib, number(ib, 1), sum));
+    Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, item.isLast, zero);
+    scf::IfOp::create(b, isLast, [&](OpBuilder &o, Location l) {
+      ImplicitLocOpBuilder ib(l, o);
+      Value inverse = arith::DivFOp::create(ib, splat(ib, 1), load(ib, sums, {thread, item.sumRow, zero}));
+      SmallVector<std::pair<Value, Value>> place;
+      for (int64_t i = 0; i < kLanes; ++i)
+        place.push_back(queryAt(ib, item.block, indexConstant(ib, i)));
       for (int64_t n = 0; n < columnTiles; ++n) {
+        SmallVector<Value> rows;
+        for (int64_t i = 0; i < kLanes; ++i)
+          rows.push_back(arith::MulFOp::create(ib, load(ib, result, {thread, indexConstant(ib, n * kLanes + i), zero}), inverse));
+        emitTranspose(ib, rows);
         Value d = indexConstant(ib, n * kLanes), lanes = headLanes(ib, n * kLanes);
-        Value y = arith::MulFOp::create(ib, load(ib, result, ValueRange{thread, r, d}), inverse);
-        if (lanes)
-          vector::MaskedStoreOp::create(ib, out, ValueRange{batch, s, h, d}, lanes, y);
-        else
-          vector::StoreOp::create(ib, y, out, ValueRange{batch, s, h, d});
+        for (int64_t i = 0; i < kLanes; ++i) {
+          SmallVector<Value> at = {batch, place[i].first, place[i].second, d};
+          if (lanes)
+            vector::MaskedStoreOp::create(ib, out, at, lanes, rows[i]);
+          else
+            vector::StoreOp::create(ib, rows[i], out, at);
+        }
       }
+      scf::YieldOp::create(ib);
     });
   }
 
-  /// Blocks [from, to) of queries of a head. What was only just written is slow to load as a tile or from one, so that between
-  /// the steps of an item are those of its neighbours; and products that come together leave the vector units alone for longer.
-  void attend(ImplicitLocOpBuilder &b, Value from, Value to) {
-    Value perBlock = indexConstant(b, kRows), one = indexConstant(b, 1);
-    auto select = [&](ImplicitLocOpBuilder &ib, Value block) { // where
-      first = times(ib, block, kRows);
-      valid = arith::MinUIOp::create(ib, perBlock, arith::SubIOp::create(ib, queries, first));
-    };
-    auto otherRow = [&](ImplicitLocOpBuilder &ib, Value row) -> Value { return arith::SubIOp::create(ib, perBlock, row); };
-    select(b, from);
-    packQueries(b, zero);
-    // Nothing was before the first: none of its rows are valid.
-    SmallVector<Value> none = {zero, zero, zero, zero, perBlock, perBlock};
-    auto blocks =
-        scf::ForOp::create(b, from, to, one, none, [&](OpBuilder &blockBuilder, Location l, Value block, ValueRange outer) {
-          ImplicitLocOpBuilder ib(l, blockBuilder);
-          Value sumRow = otherRow(ib, outer[5]), next = plus(ib, block, 1);
-          select(ib, block);
-          Value here = first, rows = valid, seen = keys;
-          if (op.getCausal()) {
-            Value last = add(ib, here, plus(ib, rows, -1));
-            seen = arith::MinSIOp::create(ib, keys, plus(ib, add(ib, placeOf(ib, last).first, past), 1));
-          }
-          seen = arith::MaxSIOp::create(ib, seen, one); // one that is masked, where there is none
-          auto items = scf::ForOp::create(
-              ib, zero, seen, indexConstant(ib, kKeys), outer,
-              [&](OpBuilder &itemBuilder, Location tl, Value t0, ValueRange before) {
-                ImplicitLocOpBuilder tb(tl, itemBuilder);
-                Item previous = Item::of(before);
-                Value left = arith::SubIOp::create(tb, seen, t0), most = indexConstant(tb, kKeys),
-                      row = otherRow(tb, previous.scoreRow);
-                Value isLast = arith::CmpIOp::create(tb, arith::CmpIPredicate::ule, left, most);
-                Value count = times(tb, ceilDiv(tb, arith::MinUIOp::create(tb, most, left), indexConstant(tb, kStep)), kStep);
-                first = here;
-                valid = rows;
-                if (hasRowMask || op.getCausal())
-                  rowMasks(tb, t0, count);
-                scoresOf(tb, t0, count, row, sumRow);
-                valuesOf(tb, previous.t0, previous.count, previous.scoreRow);
-                Value hasNext = arith::AndIOp::create(tb, isLast, arith::CmpIOp::create(tb, arith::CmpIPredicate::ult, next, to));
-                scf::IfOp::create(tb, hasNext, [&](OpBuilder &o, Location at) {
-                  ImplicitLocOpBuilder nb(at, o);
-                  select(nb, next);
-                  packQueries(nb, otherRow(nb, sumRow));
-                  scf::YieldOp::create(nb);
-                });
-                softmax(tb, t0, count, row, sumRow);
-                writeResult(tb, previous);
-                scf::YieldOp::create(
-                    tb, Item{t0, count, here, arith::SelectOp::create(tb, isLast, rows, zero), row, sumRow}.values());
-              });
-          scf::YieldOp::create(ib, items.getResults());
-        });
+  /// Blocks [from, to) of queries of a head.
+  void attend(ImplicitLocOpBuilder &b) {
+    auto otherRow = [&](ImplicitLocOpBuilder &ib, Value row) { return sub(ib, one, row); };
+    Item start = {from, zero, countOf(b, seenOf(b, from), zero), zero, zero};
+    if (startsPerQuery())
+      fillOwn(b, start);
+    emitScores(b, start, zero);
+    // Nothing was before the first: it has no keys, and no results.
+    SmallVector<Value> none = {from, zero, zero, zero, one};
+    auto blocks = scf::ForOp::create(b, from, to, one, none, [&](OpBuilder &blockBuilder, Location l, Value block, ValueRange outer) {
+      ImplicitLocOpBuilder ib(l, blockBuilder);
+      Value sumRow = otherRow(ib, outer[4]), seen = seenOf(ib, block);
+      auto items = scf::ForOp::create(
+          ib, zero, seen, indexConstant(ib, kKeys), outer, [&](OpBuilder &itemBuilder, Location tl, Value t0, ValueRange before) {
+            ImplicitLocOpBuilder tb(tl, itemBuilder);
+            Item previous = Item::of(before);
+            Value isLast = arith::CmpIOp::create(tb, arith::CmpIPredicate::ule, sub(tb, seen, t0), indexConstant(tb, kKeys));
+            Item item = {block, t0, countOf(tb, seen, t0), arith::SelectOp::create(tb, isLast, one, zero), sumRow};
+            // After the last one of all that block again, for nothing.
+            Value next = arith::SelectOp::create(tb, isLast, least(tb, plus(tb, block, 1), plus(tb, to, -1)), block);
+            Value nextT0 = arith::SelectOp::create(tb, isLast, zero, plus(tb, t0, kKeys));
+            Item after = {next, nextT0, countOf(tb, seenOf(tb, next), nextT0), zero, zero};
+            valuesOf(tb, previous);
+            if (startsPerQuery())
+              fillOwn(tb, after);
+            softmax(tb, item, after);
+            writeResult(tb, previous);
+            scf::YieldOp::create(tb, item.values());
+          });
+      scf::YieldOp::create(ib, items.getResults());
+    });
     Item last = Item::of(blocks.getResults());
-    valuesOf(b, last.t0, last.count, last.scoreRow);
+    valuesOf(b, last);
     writeResult(b, last);
   }
 
-  void emit(ImplicitLocOpBuilder &b) {
-    zero = indexConstant(b, 0);
-    vectorType = VectorType::get({kLanes}, b.getF32Type());
-    auto maskDim = [&](int64_t dim) { return cast<MemRefType>(mask.getType()).getDimSize(dim); };
-    hasRowMask = mask && (maskDim(2) != 1 || (maskDim(1) != 1 && group > 1));
-    Value steps = arith::MaxUIOp::create(b, ceilDiv(b, keys, indexConstant(b, kStep)), indexConstant(b, 1));
+  // The kernel
+
+  void allocate(ImplicitLocOpBuilder &b, Value blocks) {
     auto scratch = [&](ArrayRef<OpFoldResult> sizes, Type element) { return allocPerThread(b, sizes, element); };
     auto constant = [&](int64_t value) -> OpFoldResult { return b.getIndexAttr(value); };
     Type f32 = b.getF32Type(), bf16 = b.getBF16Type();
-    scoreRow = plus(b, arith::MinUIOp::create(b, times(b, steps, kStep), indexConstant(b, kKeys)), kLanes);
-    queryTiles = scratch({constant(4 * depthSteps * kLanes), constant(kStep)}, bf16);
-    keyTiles = scratch({times(b, steps, 2 * depthSteps * kLanes), constant(kStep)}, bf16);
-    valueTiles = scratch({times(b, steps, columnTiles * kLanes), constant(kStep)}, bf16);
-    shared = scratch({constant(2), times(b, steps, kStep)}, f32);
-    if (hasRowMask || op.getCausal())
-      masks = scratch({constant(kRows), scoreRow}, f32);
-    scores = scratch({constant(2 * kRows), scoreRow}, f32);
-    result = scratch({constant(kRows), constant(columnTiles * kLanes)}, f32);
-    largest = scratch({constant(kRows)}, f32);
-    sums = scratch({constant(2 * kRows)}, f32);
-    waste = scratch({constant(1), constant(kLanes), constant(kLanes)}, f32);
+    Value all = allKeys(b);
+    shared = AmxStarts::allocate(b, all, /*queries=*/1, f32);
+    if (startsPerQuery())
+      own = AmxStarts::allocate(b, indexConstant(b, kKeys), kLanes, f32);
+    packedK = scratch({all, constant(depthSteps * kStep)}, bf16);
+    packedV = scratch({constant(columnTiles), stepsOf(b, all), constant(kTileSize)}, bf16);
+    packedQ = scratch({blocks, constant(depthSteps), constant(kTileSize)}, bf16);
+    scores = scratch({constant(kKeys), constant(kLanes)}, f32);
+    weights = scratch({constant(kKeys / kStep), constant(kTileSize)}, bf16);
+    result = scratch({constant(columnTiles * kLanes), constant(kLanes)}, f32);
+    largest = scratch({constant(1), constant(kLanes)}, f32);
+    sums = scratch({constant(2), constant(kLanes)}, f32);
+  }
 
-    Value heads = dimOf(b, k, 2), rows = indexConstant(b, kRows);
-    Value blocks = ceilDiv(b, queries, rows), batches = dimOf(b, out, 0);
+  void emit(ImplicitLocOpBuilder &b) {
+    zero = indexConstant(b, 0), one = indexConstant(b, 1);
+    vectorType = VectorType::get({kLanes}, b.getF32Type());
+    auto maskDim = [&](int64_t dim) { return cast<MemRefType>(mask.getType()).getDimSize(dim); };
+    hasRowMask = mask && (maskDim(2) != 1 || (maskDim(1) != 1 && group > 1));
+    Value heads = dimOf(b, k, 2), blocks = ceilDiv(b, queries, indexConstant(b, kLanes)), batches = dimOf(b, out, 0);
     Value chunkBlocks = amx::blocksPerTask(b, blocks, arith::MulIOp::create(b, batches, heads));
     Value chunks = ceilDiv(b, blocks, chunkBlocks);
+    allocate(b, chunkBlocks);
     Value count = product(b, {batches, chunks, heads});
-    Value cost = product(b, {keys, chunkBlocks, indexConstant(b, 4 * kRows * size)});
+    Value cost = product(b, {keys, chunkBlocks, indexConstant(b, 4 * kLanes * size)});
     ParallelOp::create(b, kernelName("attention", op.getLoc()), count, grainFor(b, cost, kFlopsPerThread),
                        [&](OpBuilder &o, Location l, ValueRange range) {
                          ImplicitLocOpBuilder pb(l, o);
@@ -509,10 +529,13 @@ struct Emitter {
                            SmallVector<Value> where = delinearize(hb, task, {batches, chunks, heads});
                            batch = where[0];
                            head = where[2];
+                           from = arith::MulIOp::create(hb, where[1], chunkBlocks);
+                           to = least(hb, add(hb, from, chunkBlocks), blocks);
                            packKeys(hb);
-                           Value from = arith::MulIOp::create(hb, where[1], chunkBlocks);
-                           Value to = arith::MinUIOp::create(hb, arith::AddIOp::create(hb, from, chunkBlocks), blocks);
-                           attend(hb, from, to);
+                           packQueries(hb);
+                           fillShared(hb);
+                           packValues(hb);
+                           attend(hb);
                          });
                        });
   }
