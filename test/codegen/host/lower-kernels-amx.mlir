@@ -164,29 +164,35 @@ func.func @chain(%x: memref<?x64xi8>, %y: memref<?x32xi32>, %z: memref<?x32xi32>
 
 // -----
 
-// Attention that may round to bf16: keys of a head transposed to tiles, values and probabilities in pairs; the mask is
-// what the sums of scores begin with.
+// Attention that may round to bf16, transposed: lanes are queries. Keys are rounded as they are, queries and values transposed.
 // BYTES-LABEL: @attention
 // BYTES-SAME: %[[Q:[^ ]*]]: memref<?x?x4x32xf32>, %[[K:[^ ]*]]: memref<?x?x2x32xf32>, %[[V:[^ ]*]]: memref<?x?x2x32xf32>, %[[M:[^ ]*]]: memref<?x1x1x?xf32>
 // BYTES: sq.parallel "attention"
-// BYTES: vector.load %[[K]]
-// BYTES: llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-// BYTES-COUNT-64: vector.shuffle
-// BYTES: vector.load %[[V]]
-// BYTES: vector.maskedload %[[M]]
+// BYTES-COUNT-2: vector.load %[[K]]
+// BYTES-NEXT: llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+// BYTES-NEXT: vector.store
+// BYTES-NOT: vector.shuffle
 // BYTES: vector.load %[[Q]]
-// Two blocks of 16 queries by two of 16 keys, begun with the mask.
-// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%{{.*}}, %c0_i64)
-// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
-// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+// BYTES-COUNT-64: vector.shuffle
+// BYTES: vector.maskedload %[[M]]
+// BYTES: vector.load %[[V]]
+// BYTES-COUNT-80: vector.shuffle
+// Scores of the first block: two tiles of 16 keys, begun with the mask (one row of a tile if all are equal, so by a stride that is loaded).
+// BYTES: memref.load %{{.*}} : memref<?x?xi64>
+// BYTES: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"
+// BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
 // The probabilities before, times the values.
-// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+// BYTES: arith.cmpf ogt
+// A tile of the next block's scores beside the exponentials of 16 keys, into whose place it goes.
+// BYTES: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
 // BYTES: llvm.call_intrinsic "llvm.x86.avx512.mask.reduce.ps.512"
 // BYTES: llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
 // BYTES: llvm.call_intrinsic "llvm.x86.avx512.pternlog.d.512"
-// A product of zeros for every four rows keeps the unit awake.
-// BYTES: llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
-// BYTES-NEXT: scf.yield %{{.*}} : !llvm.x86_amx
+// BYTES: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+// BYTES: arith.divf
 // VNNI-LABEL: @attention
 // VNNI: sq.parallel "attention"
 // VNNI-NOT: llvm.x86
@@ -204,5 +210,34 @@ func.func @attention(%q: memref<?x?x4x32xf32>, %k: memref<?x?x2x32xf32>, %v: mem
 // BYTES: return
 func.func @exact_attention(%q: memref<?x?x2x32xf32>, %k: memref<?x?x2x32xf32>, %v: memref<?x?x2x32xf32>, %o: memref<?x?x2x32xf32>) {
   sq.attention ins(%q, %k, %v : memref<?x?x2x32xf32>, memref<?x?x2x32xf32>, memref<?x?x2x32xf32>) outs(%o : memref<?x?x2x32xf32>) {scale = 0.25 : f32}
+  return
+}
+
+// -----
+
+// Attention of bytes likewise: keys as they are, two blocks of queries transposed at once (heads of 32), 64 keys by 32 values.
+// BYTES-LABEL: @int_attention
+// BYTES-SAME: %[[Q:[^ ]*]]: memref<?x?x2x32xi8>, %[[K:[^ ]*]]: memref<?x?x2x32xi8>, %[[V:[^ ]*]]: memref<?x?x2x32xi8>
+// BYTES: sq.parallel "attention"
+// BYTES: vector.maskedload %[[K]]
+// BYTES-NEXT: vector.store
+// BYTES-COUNT-32: vector.load %[[Q]]
+// BYTES-COUNT-64: vector.load %[[V]]
+// Four tiles of scores of the first block.
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbssd.internal"
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+// What sums are divided by: no division, no reduction of lanes.
+// BYTES-NOT: arith.divui {{.*}} : i64
+// BYTES-NOT: arith.{{.*}}f
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.packssdw.512"
+// BYTES-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbsud.internal"
+// BYTES: arith.maxsi
+// BYTES: llvm.call_intrinsic "llvm.x86.tdpbssd.internal"
+// BYTES-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512.permvar.hi.512"
+// BYTES: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.d.512"
+// BYTES: return
+func.func @int_attention(%q: memref<?x?x2x32xi8>, %k: memref<?x?x2x32xi8>, %v: memref<?x?x2x32xi8>, %o: memref<?x?x2x32xi8>) {
+  sq.int_attention ins(%q, %k, %v : memref<?x?x2x32xi8>, memref<?x?x2x32xi8>, memref<?x?x2x32xi8>) outs(%o : memref<?x?x2x32xi8>) {exp_shift = 2 : i64, exp_factor = 1891 : i64, multiplier = 1395864371 : i32, exponent = 30 : i32, zero_point = 0 : i64}
   return
 }

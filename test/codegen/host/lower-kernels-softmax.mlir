@@ -2,7 +2,7 @@
 // RUN: sq-opt %s --sq-lower-kernels=level=x86-64-v3 --canonicalize --cse --split-input-file | FileCheck %s --check-prefixes=CHECK,V3
 
 // Three passes over a row in whole vectors, each with a masked tail: maximum,
-// exponentials and their sum, division.
+// exponentials and their sum, division. The first two have four accumulators.
 // CHECK-LABEL: @rows
 // CHECK-SAME: (%[[X:.*]]: memref<?x?xf32>, %[[Y:.*]]: memref<?x?xf32>)
 // CHECK-NOT: sq.softmax
@@ -13,9 +13,16 @@
 // CHECK: %[[FULL:.*]] = arith.subi %[[N]], %[[REST]]
 // AVX512: %[[MASK:.*]] = vector.create_mask %[[REST]] : vector<16xi1>
 // V3: %[[MASK:.*]] = vector.create_mask %[[REST]] : vector<8xi1>
-// CHECK: scf.for %[[I:.*]] = %c0 to %[[FULL]]
+// AVX512: %[[OVER:.*]] = arith.remui %[[FULL]], %c64
+// V3: %[[OVER:.*]] = arith.remui %[[FULL]], %c32
+// CHECK: %[[FOURS:.*]] = arith.subi %[[FULL]], %[[OVER]]
+// CHECK: scf.for %[[I:.*]] = %c0 to %[[FOURS]]
 // AVX512: vector.load %[[X]][%[[ROW]], %[[I]]] : memref<?x?xf32>, vector<16xf32>
 // V3: vector.load %[[X]][%[[ROW]], %[[I]]] : memref<?x?xf32>, vector<8xf32>
+// CHECK-COUNT-4: arith.maximumf
+// CHECK: scf.yield
+// CHECK-COUNT-3: arith.maximumf
+// CHECK: scf.for %{{.*}} = %[[FOURS]] to %[[FULL]]
 // CHECK: arith.maximumf
 // CHECK: scf.if
 // CHECK: vector.maskedload %[[X]][%[[ROW]], %[[FULL]]], %[[MASK]],
