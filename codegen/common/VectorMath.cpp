@@ -240,43 +240,56 @@ Value Floats::gelu(Value x) {
   return add(atLeast(x, number(0)), div(mul(a, number(-0.5)), power));
 }
 
-/// Wrong by at most 8e-5, and above 10 by as much more as x is. In general x (1/2 + t p(t^2)), t = x within the limit: no
-/// division, half the operations. Coefficients by Lawson's iteration, weighted by x.
+/// Wrong by at most 8e-5, and above 10 by as much more as x is. In general x (1/2 + t p(t^2)), t = x within
+/// the limit: no division, half the operations. Coefficients by Lawson's iteration, weighted by x.
 ///
-/// With AVX-512 max(x, 0) + r(|x|), `rest` r by parabolas through three points of each of 16 segments, whose coefficients are
-/// looked up in registers: beside AMX the units of floats have one port, shuffles and integers have others.
+/// With AVX-512 by parabolas through three points of each of 32 segments, whose coefficients are looked up in registers:
+/// beside AMX the units of floats have one port, shuffles have another. The first and the last segment have no end. `rest` is
+/// what is to be added to max(x, 0), of |x|.
 Value Floats::roughGelu(Value x, double limit, ArrayRef<double> coefficients, function_ref<double(double)> rest) {
-  constexpr int kSegments = 16;
-  constexpr double kScale = 3.75, kEnd = (kSegments - 0.51) / kScale; // segment i is about i / kScale
-  if (type != VectorType::get({kSegments}, b.getF32Type())) {
+  constexpr int kSegments = 32, kLanes = 16;
+  constexpr double kScale = 3.75, kEnd = (kSegments / 2 - 0.6) / kScale; // segment i is about (i - 16) / kScale
+  if (type != VectorType::get({kLanes}, b.getF32Type())) {
     Value above = atLeast(x, number(-limit)), t = atMost(above, number(limit));
     Value p = polynomial(mul(t, t), coefficients);
     return mul(above, fma(t, p, number(0.5)));
   }
-  SmallVector<float> tables[3];
+  SmallVector<float> tables[3][2];
+  auto value = [&](double t) { return std::max(t, 0.0) + rest(std::abs(t)); };
   for (int segment = 0; segment < kSegments; ++segment) {
-    double from = std::max(0.0, (segment - 0.5) / kScale), to = (segment + 0.5) / kScale, c[3], t[3];
+    double middle = (segment - kSegments / 2) / kScale, half = 0.5 / kScale, c[3], t[3];
     for (int n = 0; n < 3; ++n) {
-      t[n] = segment ? (from + to) / 2 + (to - from) / 2 * std::cos(M_PI * (n + 0.5) / 3) : n * to / 2; // r(0) = 0
-      c[n] = rest(t[n]);
+      t[n] = middle + half * std::cos(M_PI * (n + 0.5) / 3);
+      c[n] = value(t[n]);
     }
     // Newton's divided differences, then powers of t.
     c[1] = (c[1] - c[0]) / (t[1] - t[0]);
-    c[2] = ((c[2] - rest(t[1])) / (t[2] - t[1]) - c[1]) / (t[2] - t[0]);
-    tables[0].push_back(float(c[0] - c[1] * t[0] + c[2] * t[0] * t[1]));
-    tables[1].push_back(float(c[1] - c[2] * (t[0] + t[1])));
-    tables[2].push_back(float(c[2]));
+    c[2] = ((c[2] - value(t[1])) / (t[2] - t[1]) - c[1]) / (t[2] - t[0]);
+    double powers[] = {c[0] - c[1] * t[0] + c[2] * t[0] * t[1], c[1] - c[2] * (t[0] + t[1]), c[2]};
+    if (segment == 0) { // to -inf
+      powers[0] = value(middle + half) / 2, powers[1] = powers[2] = 0;
+    } else if (segment == kSegments - 1) { // (1 - a (kEnd - t)) x - b
+      double begin = middle - half;
+      powers[0] = (value(kEnd) - kEnd) / 2;
+      powers[2] = (begin - value(begin) + powers[0]) / ((kEnd - begin) * begin);
+      powers[1] = 1 - powers[2] * kEnd;
+    }
+    for (int n = 0; n < 3; ++n)
+      tables[n][segment / kLanes].push_back(float(powers[n]));
   }
-  // Positive floats have the order of their bits. Of a NaN the last sum is one.
-  Value magnitude = arith::AndIOp::create(b, bits(x), integer(0x7fffffff));
-  Value t = fromBits(arith::MinSIOp::create(b, magnitude, integer(llvm::bit_cast<int32_t>(float(kEnd)))));
-  Value index = bits(fma(t, number(kScale), number(0x1.8p23))); // rounded, in the low bits
+  Value above = atLeast(x, number(-kEnd - 0.5 / kScale)), t = atMost(above, number(kEnd));
+  Value index = bits(fma(t, number(kScale), number(0x1.8p23 + kSegments / 2))); // rounded, in the low bits
   Value c[3];
   for (int i = 0; i < 3; ++i) {
-    Value table = arith::ConstantOp::create(b, DenseElementsAttr::get(cast<VectorType>(type), ArrayRef(tables[i])));
-    c[i] = LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.x86.avx512.permvar.sf.512"), ValueRange{table, index}).getResult(0);
+    Value table[2];
+    for (int half = 0; half < 2; ++half)
+      table[half] = arith::ConstantOp::create(b, DenseElementsAttr::get(cast<VectorType>(type), ArrayRef(tables[i][half])));
+    c[i] = LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"),
+                                         ValueRange{table[0], index, table[1]})
+               .getResult(0);
   }
-  return add(atLeast(x, number(0)), fma(fma(c[2], t, c[1]), t, c[0]));
+  // Infinity times 0 would not be a number; what is none stays so.
+  return fma(fma(c[2], t, c[1]), above, c[0]);
 }
 
 /// Whether approximate functions are allowed.
