@@ -14,7 +14,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -23,6 +22,7 @@
 #include "codegen/host/AmxStarts.h"
 #include "codegen/host/AmxTiles.h"
 #include "codegen/host/Bytes.h"
+#include "codegen/host/ContextVectors.h"
 #include "codegen/host/IntAttention.h"
 #include "dialects/sq/IR/IntegerOps.h"
 
@@ -373,74 +373,13 @@ struct Emitter : IntAttentionEmitter {
                                    total.getResult(i + 1));
     };
     Value sum = add(b, both(0), both(2)), place = parity(b, block);
-    auto [reciprocal, shift] = factorsOfSums(b, sum);
+    auto [reciprocal, shift] =
+        ContextVectors::of(b, sum, static_cast<int32_t>(op.getMultiplier()),
+                           static_cast<int32_t>(op.getExponent()));
     vector::StoreOp::create(b, reciprocal, divisors,
                             ValueRange{thread, place, zero, zero});
     vector::StoreOp::create(b, shift, divisors,
                             ValueRange{thread, place, one, zero});
-  }
-
-  /// ContextFactor::of for 16 sums. With S = sum 2^z in [2^31, 2^32) and
-  /// multiplier m the reciprocal is floor(m 2^31 / S): m R 2^-31 for R = 2^62 /
-  /// S, which three steps of Newton's method make of 1/32 of it. (R is then off
-  /// by so little that the result is by one at most: tried for seven m with all
-  /// sums below 2^24, and for 2 10^8 random pairs.)
-  std::pair<Value, Value> factorsOfSums(Builder &b, Value sum) {
-    auto wide = VectorType::get({kLanes / 2}, b.getI64Type());
-    int64_t multiplier = static_cast<int32_t>(op.getMultiplier());
-    sum = arith::MaxUIOp::create(b, sum, splat(b, 1));
-    Value zeroBits = math::CountLeadingZerosOp::create(b, sum);
-    Value normal = arith::ShLIOp::create(b, sum, zeroBits);
-    Value shift =
-        sub(b, splat(b, 31 + static_cast<int32_t>(op.getExponent())), zeroBits);
-    SmallVector<int32_t> table[2];
-    for (int64_t i = 0; i < 32; ++i) // in the middle of what shares the entry
-      table[i / 16].push_back(static_cast<int32_t>(
-          (uint64_t(1) << 37) / static_cast<uint64_t>(2 * (32 + i) + 1)));
-    auto entries = [&](int64_t i) -> Value {
-      return arith::ConstantOp::create(
-          b, DenseElementsAttr::get(sums, ArrayRef(table[i])));
-    };
-    Value index = arith::ShRUIOp::create(b, normal, splat(b, 26));
-    Value first =
-        LLVM::CallIntrinsicOp::create(
-            b, sums, b.getStringAttr("llvm.x86.avx512.vpermi2var.d.512"),
-            ValueRange{entries(0), index, entries(1)})
-            .getResult(0);
-    Value by31 = splatOf(b, wide, 31), by32 = splatOf(b, wide, 32),
-          low = splatOf(b, wide, UINT32_MAX);
-    auto lanesOf = [&](Value x, int64_t odd) -> Value {
-      x = vector::BitCastOp::create(b, wide, x);
-      return odd ? Value(arith::ShRUIOp::create(b, x, by32))
-                 : Value(arith::AndIOp::create(b, x, low));
-    };
-    // Of numbers below 2^32, which LLVM is to know.
-    auto product = [&](Value x, Value y) -> Value {
-      return arith::MulIOp::create(b, arith::AndIOp::create(b, x, low),
-                                   arith::AndIOp::create(b, y, low));
-    };
-    auto shifted = [&](Value x) -> Value {
-      return arith::ShRUIOp::create(b, x, by31);
-    };
-    Value part[2];
-    for (int64_t odd = 0; odd < 2; ++odd) {
-      Value s = lanesOf(normal, odd), r = lanesOf(first, odd);
-      Value two = splatOf(b, wide, int64_t(1) << 32);
-      for (int64_t round = 0; round < 3; ++round)
-        r = shifted(product(r, sub(b, two, shifted(product(s, r)))));
-      Value y = shifted(product(r, splatOf(b, wide, multiplier)));
-      Value rest = sub(b, splatOf(b, wide, multiplier << 31), product(y, s));
-      Value none = splatOf(b, wide, 0), unit = splatOf(b, wide, 1);
-      Value isLess =
-                arith::CmpIOp::create(b, arith::CmpIPredicate::slt, rest, none),
-            isMore =
-                arith::CmpIOp::create(b, arith::CmpIPredicate::sge, rest, s);
-      y = arith::SelectOp::create(b, isLess, sub(b, y, unit), y);
-      part[odd] = arith::SelectOp::create(b, isMore, add(b, y, unit), y);
-    }
-    Value both = arith::OrIOp::create(b, part[0],
-                                      arith::ShLIOp::create(b, part[1], by32));
-    return {vector::BitCastOp::create(b, sums, both), shift};
   }
 
   Value parity(Builder &b, Value block) {
@@ -480,52 +419,6 @@ struct Emitter : IntAttentionEmitter {
     }
   }
 
-  /// Factors of 16 queries: of the even and of the odd ones, as 64-bit numbers.
-  struct Factors {
-    Value reciprocal[2], half[2], shift[2];
-  };
-  Factors factorsOf(Builder &b, Value place) {
-    auto wide = VectorType::get({kLanes / 2}, b.getI64Type());
-    Value by32 = splatOf(b, wide, 32), unit = splatOf(b, wide, 1);
-    Factors result;
-    for (int64_t odd = 0; odd < 2; ++odd) {
-      auto lanesOf = [&](Value which) -> Value {
-        Value both = vector::BitCastOp::create(
-            b, wide, load(b, divisors, {thread, place, which, zero}));
-        if (!odd)
-          both = arith::ShLIOp::create(b, both, by32);
-        return arith::ShRSIOp::create(b, both, by32);
-      };
-      result.reciprocal[odd] = lanesOf(zero);
-      result.shift[odd] = lanesOf(one);
-      result.half[odd] = arith::ShLIOp::create(
-          b, unit, arith::SubIOp::create(b, result.shift[odd], unit));
-    }
-    return result;
-  }
-
-  /// Sums by their factors (ContextFactor::apply); within 2^30.
-  Value divided(Builder &b, Value acc, const Factors &factors) {
-    auto wide = VectorType::get({kLanes / 2}, b.getI64Type());
-    Value by32 = splatOf(b, wide, 32), part[2];
-    for (int64_t odd = 0; odd < 2; ++odd) {
-      SmallVector<int64_t> own; // a shift would be one more on a busy port
-      for (int64_t i = 0; i < kLanes; ++i)
-        own.push_back(i / 2 * 2 + odd);
-      Value x = odd ? Value(vector::ShuffleOp::create(b, acc, acc, own)) : acc;
-      x = arith::ShLIOp::create(b, vector::BitCastOp::create(b, wide, x), by32);
-      x = arith::ShRSIOp::create(b, x, by32);
-      x = arith::MulIOp::create(b, x, factors.reciprocal[odd]);
-      x = arith::ShRSIOp::create(b, add(b, x, factors.half[odd]),
-                                 factors.shift[odd]);
-      part[odd] = vector::BitCastOp::create(b, sums, x);
-    }
-    SmallVector<int64_t> order;
-    for (int64_t i = 0; i < kLanes; ++i)
-      order.push_back(i % 2 * kLanes + i / 2 * 2);
-    return vector::ShuffleOp::create(b, part[0], part[1], order);
-  }
-
   /// Four vectors of i32, of which bytes are made that end at the bounds of the
   /// result: in each part of 128 bits four queries with four elements each.
   Value packed(Builder &b, ArrayRef<Value> y) {
@@ -549,7 +442,11 @@ struct Emitter : IntAttentionEmitter {
 
   void writeResults(Builder &b, Value block) {
     Value begin = blockBegin(b, block);
-    Factors factors = factorsOf(b, parity(b, block));
+    Value place = parity(b, block);
+    auto divisorsOf = [&](Value which) {
+      return load(b, divisors, {thread, place, which, zero});
+    };
+    ContextFactors factors(b, {divisorsOf(zero), divisorsOf(one)});
     SmallVector<Value> query;
     for (int64_t i = 0; i < kLanes; ++i)
       query.push_back(queryAt(b, begin, indexConstant(b, i)));
@@ -559,9 +456,8 @@ struct Emitter : IntAttentionEmitter {
       for (int64_t d = 0; d < kRows; d += 4) {
         SmallVector<Value> y;
         for (int64_t i = 0; i < 4; ++i)
-          y.push_back(divided(
-              wb, load(wb, results, {thread, plus(wb, from, d + i), zero}),
-              factors));
+          y.push_back(factors.apply(
+              wb, load(wb, results, {thread, plus(wb, from, d + i), zero})));
         fours.push_back(vector::BitCastOp::create(wb, sums, packed(wb, y)));
       }
       // Part L of vector k is now query 4 L + k.

@@ -490,7 +490,7 @@ void checkAttention(const AttentionCase &c, unsigned seed) {
 
   std::vector<Feed> all;
   Random random(seed);
-  for (auto [batch, queries, keys] : {std::tuple(1, 1, 1), {2, 7, 7}, {1, 66, 66}, {2, 3, 40}, {1, 13, 130}, {1, 2, 0}}) {
+  for (auto [batch, queries, keys] : {std::tuple(1, 1, 1), {2, 7, 7}, {1, 66, 66}, {2, 3, 40}, {1, 13, 130}, {1, 17, 900}, {1, 2, 0}}) {
     auto bytes = [&](Shape shape, bool isUnsigned) { return values(random, dtypeOf(8, isUnsigned), shape, IntegerRange::of(8, isUnsigned)); };
     Feed feed = {{"q", bytes({batch, queries, c.heads, c.size}, false)}, {"k", bytes({batch, keys, c.keyHeads, c.size}, c.unsignedK)}, {"v", bytes({batch, keys, c.keyHeads, c.size}, false)}};
     if (!c.keep.empty()) {
