@@ -777,6 +777,81 @@ TEST_F(Vjp, Sampling) {
         {{b, 3, 4, 2}});
 }
 
+// Operators of which no other test has the loops.
+TEST_F(Vjp, OperatorsOfOnnx) {
+  auto constant = [](const std::string &name, const std::string &value,
+                     const std::string &type) {
+    return "  %" + name + " = onnx.Constant() {value = dense<" + value +
+           "> : " + type + "} : () -> " + type + "\n";
+  };
+  std::string two = "tensor<2xi64>", four = "tensor<4xi64>";
+  int64_t m = dim(2), n = dim(3);
+  for (const char *op :
+       {"Sigmoid", "Elu", "Selu", "LeakyRelu", "HardSigmoid", "HardSwish",
+        "Softplus", "Softsign", "ThresholdedRelu", "Mish", "Shrink", "Relu",
+        "LpNormalization", "Reciprocal", "Trilu", "Softmax", "Swish"})
+    check(op, {{{m + 3, n}}}, node(op, "%a", "$A"), {{m + 3, n}});
+  for (const char *op : {"Max", "Min", "Mean", "PRelu", "Div"})
+    check(op, {{{m, n}}, {{m, n}, 0.5, 1.5}}, node(op, "%a, %b", "$A, $B"),
+          {{m, n}});
+  check("Mod", {{{m, n}, -5, 5}, {{m, n}, 0.7, 2}},
+        node("Mod", "%a, %b", "$A, $B", "fmod = 1 : i64"), {{m, n}});
+  In image{{2, 3, 4, 3}}, channels{{3}, 0.5, 1.5};
+  for (const char *op : {"InstanceNormalization", "GroupNormalization"})
+    check(op, {image, channels, channels},
+          node(op, "%a, %b, %c", "$A, $B, $C",
+               op[0] == 'G' ? "num_groups = 3 : i64" : ""),
+          image);
+  check("BatchNormalization", {image, channels, channels, channels, channels},
+        node("BatchNormalization", "%a, %b, %c, %d, %e", "$A, $B, $C, $D, $E"),
+        image);
+  for (const char *op : {"MeanVarianceNormalization", "LRN"})
+    check(op, {image},
+          node(op, "%a", "$A", op[0] == 'L' ? "size = 3 : i64" : ""), image);
+  for (const char *op : {"GlobalAveragePool", "GlobalLpPool"})
+    check(op, {image}, node(op, "%a", "$A"), {{2, 3, 1, 1}});
+  for (const char *mode : {"nearest", "linear", "cubic"})
+    check(mode, {image},
+          constant("k", "[1.0, 1.0, 1.5, 2.0]", "tensor<4xf32>") +
+              "  %none = onnx.NoValue\n" +
+              node("Resize", "%a, %none, %k", "$A, none, tensor<4xf32>",
+                   "mode = \"" + std::string(mode) + "\""),
+          {{2, 3, 6, 6}});
+  for (const char *mode : {"constant", "reflect", "edge", "wrap"})
+    check(mode, {{{m, n}}},
+          constant("k", "1", four) +
+              node("Pad", "%a, %k", "$A, " + four,
+                   "mode = \"" + std::string(mode) + "\""),
+          {{m + 2, n + 2}});
+  check("Tile", {{{m, n}}},
+        constant("k", "[2, 1]", two) + node("Tile", "%a, %k", "$A, " + two),
+        {{2 * m, n}});
+  check("DepthToSpace", {{{m, 4, 2, n}}},
+        node("DepthToSpace", "%a", "$A", "blocksize = 2 : i64"),
+        {{m, 1, 4, 2 * n}});
+  check("SpaceToDepth", {{{m, 1, 4, 6}}},
+        node("SpaceToDepth", "%a", "$A", "blocksize = 2 : i64"),
+        {{m, 4, 2, 3}});
+  check("ReverseSequence", {{{m, 3}}, {{3}, 1, double(m), DType::i64}},
+        node("ReverseSequence", "%a, %b", "$A, $B"), {{m, 3}});
+  check("Einsum", {{{m, n}}, {{n, 4}}},
+        node("Einsum", "%a, %b", "$A, $B", "equation = \"ij,jk->ki\""),
+        {{4, m}});
+  check("Det", {{{m, 3, 3}}}, node("Det", "%a", "$A"), {{m}});
+  check("DFT", {{{1, n, 1}}}, node("DFT", "%a", "$A"), {{1, n, 2}});
+  check("Col2Im", {{{1, 5, 12}}},
+        constant("k", "[4, 7]", two) + constant("l", "[1, 5]", two) +
+            node("Col2Im", "%a, %k, %l", "$A, " + two + ", " + two),
+        {{1, 1, 4, 7}});
+  check("TensorScatter", {{{2, 1, 4, 3}}, {{2, 1, 2, 3}}},
+        constant("k", "[0, 1]", two) + node("TensorScatter", "%a, %b, %k",
+                                            "$A, $B, " + two, "axis = 2 : i64"),
+        {{2, 1, 4, 3}});
+  check("DeformConv",
+        {{{1, 2, 4, 4}}, {{2, 2, 2, 2}}, {{1, 8, 3, 3}, 0.1, 0.9}},
+        node("DeformConv", "%a, %b, %c", "$A, $B, $C"), {{1, 2, 3, 3}});
+}
+
 TEST_F(Vjp, IndexingOfOnnx) {
   int64_t m = dim(3), n = dim(3);
   auto op = [](const std::string &name, const std::string &operands,
