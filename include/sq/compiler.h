@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -90,6 +91,8 @@ struct BitTargets {
   bool isAny() const { return bytes || bitsPerWeight || bops || seconds; }
 };
 
+class KernelCache;
+
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
   std::map<std::string, DimRange> shape;   // by symbol, --shape=
@@ -149,6 +152,9 @@ struct CompileOptions {
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
   bool emulateCuda = false;                // kernels for the emulator of test/cuda, for tests
   bool verbose = false;
+  /// Kernels that other compiles of this process made (lib/driver/KernelCache.h); the artifact refers to nothing in it. Not for
+  /// `sanitize`. Null: none.
+  std::shared_ptr<KernelCache> kernels;
   /// Called at the start of each phase (`index` of `count`), from one thread.
   std::function<void(const std::string &phase, int index, int count)> progress;
 };

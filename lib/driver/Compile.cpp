@@ -562,6 +562,9 @@ struct Compiler {
       entries.emplace_back(described.level, variant.entry);
       if (llvm::Error error = addObject(variant.object))
         return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+      for (const auto &kernel : variant.kernels)
+        if (llvm::Error error = addObject(*kernel))
+          return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
     }
     llvm::Expected<SmallVector<char, 0>> descriptor = emitDescriptor(entries);
     if (!descriptor)

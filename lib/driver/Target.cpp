@@ -126,6 +126,9 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
   if (options.emit == "kernels")
     return true;
   schedule = readSchedule(module->lookupSymbol<func::FuncOp>("main"));
+  if (options.kernels && !target.cuda && options.emit.empty() && !sanitize && !reportOnly)
+    if (llvm::Error error = options.kernels->replaceKernels(*module, target.host, options.emulateAmx, kernels))
+      return fail(std::move(error));
   if (reportOnly && !target.cuda) // registers and spills only the assembler knows
     return true;
   if (!lower([&](OpPassManager &pm) {

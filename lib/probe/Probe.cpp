@@ -8,6 +8,7 @@
 #include "llvm/Support/FormatVariadic.h"
 
 #include "lib/calibration/HostProgram.h"
+#include "lib/driver/KernelCache.h"
 #include "lib/numerics/Divergence.h"
 #include "passes/analysis/TokenInputs.h"
 
@@ -25,6 +26,8 @@ Status Probe::open(const ProbeOptions &given) {
       !s.ok())
     return s;
   options.compile.floatTables = true; // what is no choice is no loss of one
+  // Of the programs that follow few kernels are new.
+  options.compile.kernels = std::make_shared<KernelCache>();
   CompileOptions compile = options.compile;
   compile.stats = compile.plan = compile.planText = "";
   compile.sensitivity = "";
