@@ -20,6 +20,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/AssignBits.h"
+#include "lib/driver/CompileCache.h"
 #include "lib/calibration/StatsFile.h"
 #include "lib/driver/Manifest.h"
 #include "lib/driver/ModelHash.h"
@@ -289,6 +290,11 @@ struct Compiler {
     return {};
   }
 
+  /// Of options.cache, which they keep.
+  std::shared_ptr<CompressedLayers> layersMade() const {
+    return options.cache ? std::shared_ptr<CompressedLayers>(options.cache, &options.cache->layers) : nullptr;
+  }
+
   /// Weights of linear layers to few bits.
   CompileResult compressWeights(ModuleOp module) {
     CompressWeightsPassOptions pass;
@@ -303,7 +309,7 @@ struct Compiler {
     pass.mixed = isMixed();
     pass.embeddings = !options.floatTables;
     pass.threads = options.threads;
-    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass)); })))
+    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass, layersMade())); })))
       return fail(ExitCode::Refused, "the weights could not be compressed");
     layers = layerDecisions(*module.getOps<func::FuncOp>().begin());
     return {};

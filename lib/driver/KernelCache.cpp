@@ -21,12 +21,11 @@ static constexpr size_t kMostBytes = 256 << 20;
 static bool canStandAlone(func::FuncOp func) {
   if (func.isExternal() || func.getSymName() == "main")
     return false;
-  return !func
-              .walk([](Operation *op) {
+  return !func.walk([](Operation *op) {
                 bool refers = false;
                 op->getAttrDictionary().walk([&](Attribute attribute) {
-                  refers |= isa<SymbolRefAttr, DenseResourceElementsAttr>(
-                      attribute);
+                  refers |=
+                      isa<SymbolRefAttr, DenseResourceElementsAttr>(attribute);
                 });
                 return refers ? WalkResult::interrupt() : WalkResult::advance();
               })

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
-#include "mlir/IR/BuiltinOps.h"
 
 #include "codegen/host/HostTarget.h"
 
@@ -33,9 +33,10 @@ public:
   /// Between --sq-buffers-to-kernels and --sq-kernels-to-llvm: the functions of
   /// `module` that can stand alone become declarations, and `objects` gets what
   /// defines them, hidden.
-  llvm::Error replaceKernels(mlir::ModuleOp module, const HostTarget &target,
-                             bool amxEmulated,
-                             std::vector<std::shared_ptr<const Object>> &objects);
+  llvm::Error
+  replaceKernels(mlir::ModuleOp module, const HostTarget &target,
+                 bool amxEmulated,
+                 std::vector<std::shared_ptr<const Object>> &objects);
 
   /// Kernels that were compiled, and those that were there.
   size_t made() const { return misses; }

@@ -56,11 +56,11 @@ TargetFlags::TargetFlags(cl::OptionCategory &category)
               cl::value_desc("reversed|shuffled:SEED"),
               cl::desc("for comparisons: the plan for other sensitivities than "
                        "the layers have")),
-      samples(
-          "target-samples", cl::init(256), cl::cat(category),
-          cl::value_desc("N"),
-          cl::desc("with budgets: samples that losses are measured by "
-                   "(default: 256; fewer when they have more than 4096 rows)")) {
+      samples("target-samples", cl::init(256), cl::cat(category),
+              cl::value_desc("N"),
+              cl::desc(
+                  "with budgets: samples that losses are measured by "
+                  "(default: 256; fewer when they have more than 4096 rows)")) {
 }
 
 bool TargetFlags::isAny() const {
@@ -187,14 +187,16 @@ void bringMeasurements(const std::string &model, const std::string &data,
     result.message = status.message;
     return result;
   };
-  options.targets.probe = [opened, resultOf, &probe](const std::string &plan,
-                                                     double &loss,
-                                                     std::string &metric) {
+  options.targets.probe = [opened, resultOf,
+                           &probe](const std::vector<std::string> &plans,
+                                   const std::function<void(size_t)> &starts,
+                                   std::vector<double> &losses,
+                                   std::string &metric) {
     if (!probe.isOpen())
       if (sq::Status status = probe.open(opened); !status.ok())
         return resultOf(status);
     metric = probe.metric();
-    return resultOf(probe.measure(plan, loss));
+    return resultOf(probe.measure(plans, starts, losses));
   };
   std::map<std::string, int64_t> dims = options.targets.dims;
   std::string activations = options.activations;
