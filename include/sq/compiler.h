@@ -155,9 +155,9 @@ struct CompileOptions {
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
   bool emulateCuda = false;                // kernels for the emulator of test/cuda, for tests
   bool verbose = false;
-  /// What other compiles of this process made already (lib/driver/CompileCache.h): kernels and compressed weights. The artifact
-  /// computes the same and refers to nothing in it, but its kernels are compiled one by one, without each other's constants. Null:
-  /// none.
+  /// What other compiles of this process made already (lib/driver/CompileCache.h): compressed weights, and kernels, which
+  /// are then compiled one by one, without each other's constants, and compute the same. The artifact refers to nothing in it.
+  /// Null: none.
   std::shared_ptr<CompileCache> cache;
   /// Called at the start of each phase (`index` of `count`), from one thread.
   std::function<void(const std::string &phase, int index, int count)> progress;

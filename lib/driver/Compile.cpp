@@ -290,11 +290,6 @@ struct Compiler {
     return {};
   }
 
-  /// Of options.cache, which they keep.
-  std::shared_ptr<CompressedLayers> layersMade() const {
-    return options.cache ? std::shared_ptr<CompressedLayers>(options.cache, &options.cache->layers) : nullptr;
-  }
-
   /// Weights of linear layers to few bits.
   CompileResult compressWeights(ModuleOp module) {
     CompressWeightsPassOptions pass;
@@ -309,7 +304,7 @@ struct Compiler {
     pass.mixed = isMixed();
     pass.embeddings = !options.floatTables;
     pass.threads = options.threads;
-    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass, layersMade())); })))
+    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass, options.cache ? options.cache->layers : nullptr)); })))
       return fail(ExitCode::Refused, "the weights could not be compressed");
     layers = layerDecisions(*module.getOps<func::FuncOp>().begin());
     return {};

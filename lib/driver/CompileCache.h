@@ -7,10 +7,10 @@
 
 namespace sq {
 
-/// From any threads.
+/// Either may be null: nothing is kept. From any threads.
 struct CompileCache {
-  KernelCache kernels;
-  CompressedLayers layers;
+  std::shared_ptr<KernelCache> kernels;
+  std::shared_ptr<CompressedLayers> layers;
 };
 
 } // namespace sq

@@ -127,8 +127,8 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
   if (options.emit == "kernels")
     return true;
   schedule = readSchedule(module->lookupSymbol<func::FuncOp>("main"));
-  if (options.cache && !target.cuda && options.emit.empty() && !sanitize && !reportOnly)
-    if (llvm::Error error = options.cache->kernels.replaceKernels(*module, target.host, options.emulateAmx, kernels))
+  if (options.cache && options.cache->kernels && !target.cuda && options.emit.empty() && !sanitize && !reportOnly)
+    if (llvm::Error error = options.cache->kernels->replaceKernels(*module, target.host, options.emulateAmx, kernels))
       return fail(std::move(error));
   if (reportOnly && !target.cuda) // registers and spills only the assembler knows
     return true;

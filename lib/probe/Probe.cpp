@@ -12,7 +12,6 @@
 #include "llvm/Support/Threading.h"
 
 #include "lib/calibration/HostProgram.h"
-#include "lib/driver/CompileCache.h"
 #include "lib/numerics/Divergence.h"
 #include "passes/analysis/TokenInputs.h"
 
@@ -33,8 +32,6 @@ Status Probe::open(const ProbeOptions &given) {
       !s.ok())
     return s;
   options.compile.floatTables = true; // what is no choice is no loss of one
-  // Of the programs that follow few kernels and layers are new.
-  options.compile.cache = std::make_shared<CompileCache>();
   CompileOptions compile = options.compile;
   compile.stats = compile.plan = compile.planText = "";
   compile.sensitivity = "";

@@ -5,6 +5,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/driver/CompileCache.h"
+
 using namespace llvm;
 
 TargetFlags::TargetFlags(cl::OptionCategory &category)
@@ -176,6 +178,13 @@ void bringMeasurements(const std::string &model, const std::string &data,
     unwanted->clear();
   opened.compile.reports.clear();
   opened.compile.progress = nullptr;
+  // Of the programs that are measured few kernels and layers are new, and of
+  // the one that comes out of it no layers. Its kernels are to know each other.
+  auto layers = std::make_shared<sq::CompressedLayers>();
+  opened.compile.cache = std::make_shared<sq::CompileCache>(
+      sq::CompileCache{std::make_shared<sq::KernelCache>(), layers});
+  options.cache =
+      std::make_shared<sq::CompileCache>(sq::CompileCache{nullptr, layers});
   opened.loss = flags.loss == "kl"        ? sq::probe::Loss::Kl
                 : flags.loss == "squares" ? sq::probe::Loss::Squares
                                           : sq::probe::Loss::Auto;
