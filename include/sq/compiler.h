@@ -88,7 +88,7 @@ struct BitTargets {
   bool measurePlans = false;           // run the plan and some beside it, and take the best; by `probe`
   /// Seconds of each layer, and of the whole float model with `dims`.
   std::function<CompileResult(const std::vector<LayerToTime> &layers, std::vector<double> &seconds, double &model)> time;
-  /// What takes long, and how far it is.
+  /// What takes long, and how far it is. One call at a time, from any thread.
   std::function<void(const std::string &what, size_t index, size_t count)> progress;
 
   bool isAny() const { return bytes || bitsPerWeight || bops || seconds; }

@@ -14,6 +14,7 @@
 #include "lib/calibration/HostProgram.h"
 #include "lib/numerics/Divergence.h"
 #include "passes/analysis/TokenInputs.h"
+#include "runtime/core/cores.h"
 
 using namespace sq;
 using namespace sq::probe;
@@ -21,8 +22,10 @@ using namespace sq::probe;
 static constexpr int64_t kRows = 4096; // after which there are enough of them
 static constexpr int64_t kLeastSamples = 8;
 static constexpr int64_t kMostFloats = 1 << 26; // of outputs that are kept
-// Bytes of artifacts that are there at once, if more than one.
+// Programs that are there at once: bytes of their artifacts, if there is more
+// than one, and their number, for each is compiled in some 300 MB.
 static constexpr uint64_t kMostBytes = 512 << 20;
+static constexpr int kMostAtOnce = 8;
 static constexpr char kMask[] = "attention_mask";
 
 Status Probe::open(const ProbeOptions &given) {
@@ -71,13 +74,12 @@ Status Probe::open(const ProbeOptions &given) {
   // Every so-manieth.
   for (int64_t i = 0; i < most; ++i)
     runs.push_back({i * samples->count() / most, 1, {}, {}});
-  // Each has its own weights and its own outputs of a run.
   uint64_t size = 0;
   if (llvm::sys::fs::file_size(artifact.path(), size))
     size = kMostBytes;
-  atOnce = int(std::clamp<uint64_t>(
-      kMostBytes / std::max<uint64_t>(size, 1), 1,
-      llvm::hardware_concurrency(options.threads).compute_thread_count()));
+  cores = options.threads > 0 ? options.threads : allowedCores();
+  atOnce = int(std::clamp<uint64_t>(kMostBytes / std::max<uint64_t>(size, 1), 1,
+                                    std::min(cores, kMostAtOnce)));
   int64_t rows = 0, floats = 0;
   size_t kept = 0;
   // In an order that is spread, too, if not all of them are needed.
@@ -219,7 +221,7 @@ Status Probe::measure(const std::vector<std::string> &plans,
   size_t next = 0, failed = plans.size(); // the first that did
   Status problem;
   int workers = std::min<int>(atOnce, plans.size());
-  int threads = workers > 1 ? 1 : options.threads;
+  int threads = workers > 1 ? std::max(cores / workers, 1) : options.threads;
   auto work = [&] {
     for (;;) {
       size_t i = 0;

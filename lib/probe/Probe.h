@@ -45,9 +45,9 @@ public:
   /// 'calibration'".
   std::string metric() const;
   /// What each of the plans (texts of lib/quantization/Plan.h) does to the
-  /// output, several at a time with a thread each. `starts` is called in their
-  /// order, one call at a time. Refused where a loss is not finite, with what
-  /// is wrong with the first such plan.
+  /// output, several at a time, which share the cores. `starts` is called in
+  /// their order, one call at a time. Refused where a loss is not finite, with
+  /// what is wrong with the first such plan.
   Status measure(const std::vector<std::string> &plans,
                  const std::function<void(size_t)> &starts,
                  std::vector<double> &losses) const;
@@ -78,8 +78,8 @@ private:
   calibration::TableRows tables;
   std::string output, source;
   bool isKl = false;
-  int64_t used = 0; // samples
-  int atOnce = 1;   // plans
+  int64_t used = 0;          // samples
+  int cores = 1, atOnce = 1; // plans
   std::vector<Run> runs;
   mutable std::mutex reading; // of samples
 };
