@@ -64,6 +64,8 @@ struct CompressWeightsPass
     : sq::impl::CompressWeightsPassBase<CompressWeightsPass> {
   using CompressWeightsPassBase::CompressWeightsPassBase;
 
+  std::shared_ptr<sq::CompressedLayers> known; // null: of this run only
+
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     sq::WeightScheme scheme;
@@ -215,26 +217,34 @@ struct CompressWeightsPass
     if (!op.getTransposeWeight())
       weight = transposed(weight, k, n);
     bool hasBias = op.getBias() != nullptr;
-    if (!input || inputOf != found || inputWidth != k ||
-        inputCentred != hasBias) {
-      input.reset(); // before the next: both are large
-      input =
-          std::make_shared<sq::LayerInput>(found, k, hasBias, options.damping,
-                                           options.threads);
-      inputOf = found;
-      inputWidth = k;
-      inputCentred = hasBias;
-    }
-    if (!input->problem.empty())
-      emitWarning(op.getLoc(), input->problem);
-    sq::CompressedLayer layer;
     std::vector<float> sensitivities;
     if (sq::Status status = readSensitivities(op, decision, n, k, sensitivities); !status.ok())
       return status;
-    if (sq::Status status = sq::compressLayer(weight, n, k, scheme, *input,
-                                              sensitivities.empty() ? nullptr : sensitivities.data(), options, layer);
-        !status.ok())
-      return status;
+    std::string key;
+    std::shared_ptr<const sq::CompressedLayers::Kept> kept;
+    if (known) {
+      key = sq::CompressedLayers::keyOf(weight, n, k, scheme, stats, found, hasBias, sensitivities, options);
+      kept = known->find(key);
+    }
+    sq::CompressedLayers::Kept made;
+    sq::CompressedLayer &layer = made.layer;
+    if (kept) {
+      made = *kept;
+      layer.decoded.resize(n * k);
+      layer.weight.decode(layer.decoded.data());
+    } else {
+      prepareInput(found, k, hasBias, options);
+      if (sq::Status status = sq::compressLayer(weight, n, k, scheme, *input,
+                                                sensitivities.empty() ? nullptr : sensitivities.data(), options, layer);
+          !status.ok())
+        return status;
+      made.means = input->means;
+      made.problem = input->problem;
+      if (known)
+        known->keep(key, made);
+    }
+    if (!made.problem.empty())
+      emitWarning(op.getLoc(), made.problem);
     decision.precision = scheme.precision;
     decision.why = layer.chosen;
     decision.compressed = sq::CompressedSize{
@@ -243,8 +253,18 @@ struct CompressWeightsPass
         int64_t(layer.weight.sparse.columns.size()), layer.error.value_or(0)};
     if (layer.error && *layer.error > 0)
       decision.sqnr = -10 * std::log10(*layer.error);
-    rewrite(op, weight, layer, n, k);
+    rewrite(op, weight, layer, made.means, n, k);
     return {};
+  }
+
+  void prepareInput(const TensorStats *found, int64_t k, bool centred, const sq::CompressOptions &options) {
+    if (input && inputOf == found && inputWidth == k && inputCentred == centred)
+      return;
+    input.reset(); // before the next: both are large
+    input = std::make_shared<sq::LayerInput>(found, k, centred, options.damping, options.threads);
+    inputOf = found;
+    inputWidth = k;
+    inputCentred = centred;
   }
 
   /// The squared gradients of the weight, [n][k]; empty when the file knows nothing of it.
@@ -282,17 +302,18 @@ struct CompressWeightsPass
 
   /// Tables become products by codes. There is no kernel for groups: the decoded weight takes the place of theirs. The bias
   /// takes up what the change does to the mean of a result.
-  void rewrite(sq::LinearOp op, const std::vector<float> &weight, const sq::CompressedLayer &layer, int64_t n, int64_t k) {
+  void rewrite(sq::LinearOp op, const std::vector<float> &weight, const sq::CompressedLayer &layer,
+               const std::vector<double> &means, int64_t n, int64_t k) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     Location at = op.getWeight().getLoc();
     Type f32 = b.getF32Type();
     Value bias = op.getBias();
-    if (bias && !input->means.empty()) {
+    if (bias && !means.empty()) {
       std::vector<float> corrected = sq::floatsOf(bias);
       for (int64_t r = 0; r < n; ++r) {
         double lost = 0;
         for (int64_t c = 0; c < k; ++c)
-          lost += input->means[c] * (double(weight[r * k + c]) - layer.decoded[r * k + c]);
+          lost += means[c] * (double(weight[r * k + c]) - layer.decoded[r * k + c]);
         corrected[r] += lost;
       }
       bias = constant<float>(b, bias.getLoc(), cast<RankedTensorType>(bias.getType()).getShape(), f32, corrected, "corrected");
@@ -382,3 +403,9 @@ struct CompressWeightsPass
 };
 
 } // namespace
+
+std::unique_ptr<Pass> sq::createCompressWeightsPass(const CompressWeightsPassOptions &options, std::shared_ptr<CompressedLayers> known) {
+  auto pass = std::make_unique<CompressWeightsPass>(options);
+  pass->known = std::move(known);
+  return pass;
+}

@@ -5,7 +5,10 @@
 
 #include <numeric>
 
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/xxhash.h"
 
 #include "lib/quantization/StoredSize.h"
 #include "lib/quantizer/Extraction.h"
@@ -44,6 +47,58 @@ LayerInput::LayerInput(const calibration::TensorStats *found, int64_t k,
     return;
   heldBack.emplace();
   heldBack->prepareError(matrix.data(), k, threads);
+}
+
+template <typename T> static std::string hashOf(const std::vector<T> &values) {
+  llvm::XXH128_hash_t hash = llvm::xxh3_128bits(
+      llvm::ArrayRef(reinterpret_cast<const uint8_t *>(values.data()),
+                     values.size() * sizeof(T)));
+  return llvm::formatv("{0:x-16}{1:x-16}", hash.high64, hash.low64);
+}
+
+std::string CompressedLayers::keyOf(const std::vector<float> &weight, int64_t n,
+                                    int64_t k, const WeightScheme &scheme,
+                                    const std::string &stats,
+                                    const calibration::TensorStats *found,
+                                    bool centred,
+                                    const std::vector<float> &sensitivities,
+                                    const CompressOptions &options) {
+  std::vector<double> input;
+  for (size_t c = 0; found && c < found->channels(); ++c)
+    input.insert(input.end(), {found->channelMean(c), found->channelPower(c)});
+  auto bits = [](double x) { return llvm::bit_cast<uint64_t>(x); };
+  return llvm::formatv(
+      "{0} {1}x{2} {3} {4} | {5} {6} {7} {8} | {9} | {10} {11} {12} {13} {14} "
+      "{15}",
+      hashOf(weight), n, k, int(scheme.precision), scheme.group, hashOf(input),
+      found != nullptr, centred, stats, hashOf(sensitivities),
+      bits(options.outliers), options.refine, options.tables,
+      bits(options.damping), options.rounds, bits(options.enough));
+}
+
+std::shared_ptr<const CompressedLayers::Kept>
+CompressedLayers::find(const std::string &key) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto it = known.find(key);
+  return it == known.end() ? nullptr : it->second;
+}
+
+void CompressedLayers::keep(const std::string &key, Kept kept) {
+  constexpr int64_t kMostBytes = 512 << 20;
+  kept.layer.decoded = {};
+  const CompressedWeight &weight = kept.layer.weight;
+  int64_t size =
+      weight.codes.size() + weight.table.size() * 2 + weight.entries.size() +
+      (weight.scales.size() + weight.minima.size()) * 2 +
+      weight.sparse.columns.size() * 6 + weight.sparse.starts.size() * 4;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (bytes + size > kMostBytes) {
+    known.clear();
+    bytes = 0;
+  }
+  if (known.try_emplace(key, std::make_shared<const Kept>(std::move(kept)))
+          .second)
+    bytes += size;
 }
 
 std::string sq::describe(const CompressedWeight &weight) {

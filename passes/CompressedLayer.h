@@ -3,7 +3,9 @@
 #ifndef SQ_PASSES_COMPRESSEDLAYER_H
 #define SQ_PASSES_COMPRESSEDLAYER_H
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,6 +69,38 @@ Status compressLayer(const std::vector<float> &weight, int64_t n, int64_t k,
                      const WeightScheme &scheme, const LayerInput &input,
                      const float *sensitivities, const CompressOptions &options,
                      CompressedLayer &result);
+
+/// Layers that were compressed: of plans for one model most have layers in
+/// common. Of each codes, tables and the sparse part; when these are more than
+/// 512 MiB, all go. In memory, so that what is found was made by this process.
+/// From any threads.
+class CompressedLayers {
+public:
+  struct Kept {
+    CompressedLayer layer; // nothing is decoded
+    std::vector<double> means;
+    std::string problem; // of the input, see LayerInput
+  };
+
+  /// What compressLayer depends on: hashes of 128 bits of the weight, of the
+  /// statistics (means and mean squares of channels, for the file `stats`) and
+  /// of `sensitivities`; all else as it is. `found` may be null, as for
+  /// LayerInput.
+  static std::string keyOf(const std::vector<float> &weight, int64_t n,
+                           int64_t k, const WeightScheme &scheme,
+                           const std::string &stats,
+                           const calibration::TensorStats *found, bool centred,
+                           const std::vector<float> &sensitivities,
+                           const CompressOptions &options);
+  /// Null: it is not there.
+  std::shared_ptr<const Kept> find(const std::string &key);
+  void keep(const std::string &key, Kept kept);
+
+private:
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<const Kept>> known;
+  int64_t bytes = 0;
+};
 
 /// "tables of 16 bytes", "groups of 128".
 std::string describe(const quantizer::CompressedWeight &weight);

@@ -12,6 +12,14 @@ namespace sq {
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
+
+class CompressedLayers;
+
+/// With layers that were compressed before (passes/CompressedLayer.h), and gets
+/// those that are new; null: none.
+std::unique_ptr<mlir::Pass>
+createCompressWeightsPass(const CompressWeightsPassOptions &options,
+                          std::shared_ptr<CompressedLayers> known);
 } // namespace sq
 
 #endif

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,16 +80,21 @@ struct BitTargets {
   std::string emitLosses;              // file that gets them
   /// Instead of the best plan one to compare it with: "reversed" or "shuffled:SEED" sensitivities (lib/assign/Losses.h).
   std::string control;
-  /// The increase of the model's loss by a plan, a text of lib/quantization/Plan.h, over data; and what that is, in words.
-  std::function<CompileResult(const std::string &plan, double &loss, std::string &metric)> probe;
+  /// The increase of the model's loss by each of these plans, texts of lib/quantization/Plan.h, over data; and what that is, in
+  /// words. `starts` is called before each, in their order, one call at a time.
+  std::function<CompileResult(const std::vector<std::string> &plans, const std::function<void(size_t)> &starts,
+                              std::vector<double> &losses, std::string &metric)>
+      probe;
   bool measurePlans = false;           // run the plan and some beside it, and take the best; by `probe`
   /// Seconds of each layer, and of the whole float model with `dims`.
   std::function<CompileResult(const std::vector<LayerToTime> &layers, std::vector<double> &seconds, double &model)> time;
-  /// What takes long, and how far it is.
+  /// What takes long, and how far it is. One call at a time, from any thread.
   std::function<void(const std::string &what, size_t index, size_t count)> progress;
 
   bool isAny() const { return bytes || bitsPerWeight || bops || seconds; }
 };
+
+struct CompileCache;
 
 struct CompileOptions {
   std::string output;                      // .so, .a (+ .h), or an executable
@@ -149,6 +155,10 @@ struct CompileOptions {
   bool emulateAmx = false;                 // loops instead of AMX instructions, for tests
   bool emulateCuda = false;                // kernels for the emulator of test/cuda, for tests
   bool verbose = false;
+  /// What other compiles of this process made already (lib/driver/CompileCache.h): compressed weights, and kernels, which
+  /// are then compiled one by one, without each other's constants, and compute the same. The artifact refers to nothing in it.
+  /// Null: none.
+  std::shared_ptr<CompileCache> cache;
   /// Called at the start of each phase (`index` of `count`), from one thread.
   std::function<void(const std::string &phase, int index, int count)> progress;
 };

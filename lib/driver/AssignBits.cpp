@@ -182,19 +182,23 @@ static CompileResult takeBestMeasured(
     }
     add(std::move(*uniform));
   }
-  size_t best = 0;
-  for (auto [i, one] : llvm::enumerate(plans)) {
-    if (targets.progress)
-      targets.progress("measure plan", i, plans.size());
-    std::string text, metric;
-    double loss = 0;
+  std::vector<std::string> texts(plans.size());
+  for (auto [one, text] : llvm::zip(plans, texts))
     if (Status status = assign::planText({layers, groups, {}, one, ""}, text);
         !status.ok())
       return resultOf(status);
-    if (CompileResult r = targets.probe(text, loss, metric);
-        r.code != ExitCode::Done)
-      return r;
-    one.measured = loss;
+  std::vector<double> losses;
+  std::string metric;
+  auto starts = [&](size_t i) {
+    if (targets.progress)
+      targets.progress("measure plan", i, plans.size());
+  };
+  if (CompileResult r = targets.probe(texts, starts, losses, metric);
+      r.code != ExitCode::Done)
+    return r;
+  size_t best = 0;
+  for (auto [i, loss] : llvm::enumerate(losses)) {
+    plans[i].measured = loss;
     if (loss < *plans[best].measured)
       best = i;
   }

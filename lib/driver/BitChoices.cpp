@@ -226,18 +226,29 @@ scaleToWhole(const std::vector<std::string> &choices,
              const CompileOptions &options,
              function_ref<void(const std::string &, size_t, size_t)> progress,
              assign::LossFile &losses) {
-  for (auto [i, choice] : llvm::enumerate(choices)) {
-    double sum = 0, together = 0;
+  std::vector<std::string> known, plans;
+  std::vector<double> sums, found;
+  for (const std::string &choice : choices) {
+    double sum = 0;
     for (const assign::LayerLosses &layer : losses.layers)
       if (auto it = layer.losses.find(choice); it != layer.losses.end())
         sum += it->second;
     if (!(sum > 0))
       continue;
-    progress("loss with all layers as " + choice, i, choices.size());
-    if (CompileResult r = options.targets.probe("* = " + choice + "\n",
-                                                together, losses.metric);
-        r.code != ExitCode::Done)
-      return r;
+    known.push_back(choice);
+    plans.push_back("* = " + choice + "\n");
+    sums.push_back(sum);
+  }
+  if (plans.empty())
+    return {};
+  auto starts = [&](size_t i) {
+    progress("loss with all layers as " + known[i], i, plans.size());
+  };
+  if (CompileResult r =
+          options.targets.probe(plans, starts, found, losses.metric);
+      r.code != ExitCode::Done)
+    return r;
+  for (auto [choice, sum, together] : llvm::zip(known, sums, found)) {
     if (!(together > 0))
       continue;
     for (assign::LayerLosses &layer : losses.layers)
@@ -268,25 +279,33 @@ CompileResult sq::measureLosses(ModuleOp module, const CompileOptions &options,
       if (auto it = found.find(layer.second.name); it != found.end())
         all[choice] = it->second;
   }
+  std::vector<std::pair<size_t, std::string>> probed; // layers and choices
+  std::vector<std::string> plans;
+  std::vector<double> found;
   for (auto [i, layer, all] : llvm::enumerate(layers, errors)) {
     const std::string &name = layer.second.name;
-    assign::LayerLosses &found = losses.layers.emplace_back();
-    found.name = name;
-    for (StringRef table : kTables) {
-      if (!all.count(table.str()))
-        continue;
-      progress("loss with " + name + " as " + table.str(), i, layers.size());
-      double loss = 0;
-      if (CompileResult r = options.targets.probe(
-              "* = f32\n" + planLine(name, formatOf(table), ""), loss,
-              losses.metric);
-          r.code != ExitCode::Done)
-        return r;
-      found.losses[table.str()] = loss;
-    }
-    if (!found.losses.empty())
-      fillLosses(all, found.losses);
+    losses.layers.emplace_back().name = name;
+    for (StringRef table : kTables)
+      if (all.count(table.str())) {
+        probed.emplace_back(i, table);
+        plans.push_back("* = f32\n" + planLine(name, formatOf(table), ""));
+      }
   }
+  auto starts = [&](size_t at) {
+    auto &[i, table] = probed[at];
+    progress("loss with " + losses.layers[i].name + " as " + table, i,
+             layers.size());
+  };
+  if (!plans.empty())
+    if (CompileResult r =
+            options.targets.probe(plans, starts, found, losses.metric);
+        r.code != ExitCode::Done)
+      return r;
+  for (auto [place, loss] : llvm::zip(probed, found))
+    losses.layers[place.first].losses[place.second] = loss;
+  for (auto [layer, all] : llvm::zip(losses.layers, errors))
+    if (!layer.losses.empty())
+      fillLosses(all, layer.losses);
   return scaleToWhole(choices, options, progress, losses);
 }
 

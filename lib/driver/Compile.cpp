@@ -20,6 +20,7 @@
 #include "dialects/sq/IR/SqOps.h"
 #include "lib/driver/Artifact.h"
 #include "lib/driver/AssignBits.h"
+#include "lib/driver/CompileCache.h"
 #include "lib/calibration/StatsFile.h"
 #include "lib/driver/Manifest.h"
 #include "lib/driver/ModelHash.h"
@@ -303,7 +304,7 @@ struct Compiler {
     pass.mixed = isMixed();
     pass.embeddings = !options.floatTables;
     pass.threads = options.threads;
-    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass)); })))
+    if (failed(run(module, [&](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createCompressWeightsPass(pass, options.cache ? options.cache->layers : nullptr)); })))
       return fail(ExitCode::Refused, "the weights could not be compressed");
     layers = layerDecisions(*module.getOps<func::FuncOp>().begin());
     return {};
@@ -562,6 +563,9 @@ struct Compiler {
       entries.emplace_back(described.level, variant.entry);
       if (llvm::Error error = addObject(variant.object))
         return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
+      for (const auto &kernel : variant.kernels)
+        if (llvm::Error error = addObject(*kernel))
+          return fail(ExitCode::Lacking, llvm::toString(std::move(error)));
     }
     llvm::Expected<SmallVector<char, 0>> descriptor = emitDescriptor(entries);
     if (!descriptor)

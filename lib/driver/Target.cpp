@@ -7,6 +7,7 @@
 #include "codegen/cuda/Pipelines.h"
 #include "codegen/host/EmitObject.h"
 #include "codegen/host/Pipelines.h"
+#include "lib/driver/CompileCache.h"
 #include "lib/driver/Linker.h"
 
 using namespace mlir;
@@ -126,6 +127,9 @@ bool Variant::generate(const Target &target, const CompileOptions &options, bool
   if (options.emit == "kernels")
     return true;
   schedule = readSchedule(module->lookupSymbol<func::FuncOp>("main"));
+  if (options.cache && options.cache->kernels && !target.cuda && options.emit.empty() && !sanitize && !reportOnly)
+    if (llvm::Error error = options.cache->kernels->replaceKernels(*module, target.host, options.emulateAmx, kernels))
+      return fail(std::move(error));
   if (reportOnly && !target.cuda) // registers and spills only the assembler knows
     return true;
   if (!lower([&](OpPassManager &pm) {

@@ -6,6 +6,7 @@
 #include "codegen/cuda/CudaTarget.h"
 #include "codegen/host/HostTarget.h"
 #include "lib/driver/Artifact.h"
+#include "lib/driver/KernelCache.h"
 
 #include "mlir/IR/OwningOpRef.h"
 
@@ -39,6 +40,7 @@ struct Variant {
   std::string entry;                   // symbol of the schedule
   llvm::SmallVector<char, 0> object;   // or what --emit asks for
   std::optional<ManifestDevice> device;
+  std::vector<std::shared_ptr<const KernelCache::Object>> kernels; // that the object refers to
   Schedule schedule;
   bool refused = false;                // the model's doing, not a defect
   std::string problem;                 // of what comes after the passes

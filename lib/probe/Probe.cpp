@@ -1,15 +1,20 @@
 #include "lib/probe/Probe.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/ThreadPool.h"
+#include "llvm/Support/Threading.h"
 
 #include "lib/calibration/HostProgram.h"
 #include "lib/numerics/Divergence.h"
 #include "passes/analysis/TokenInputs.h"
+#include "runtime/core/cores.h"
 
 using namespace sq;
 using namespace sq::probe;
@@ -17,11 +22,16 @@ using namespace sq::probe;
 static constexpr int64_t kRows = 4096; // after which there are enough of them
 static constexpr int64_t kLeastSamples = 8;
 static constexpr int64_t kMostFloats = 1 << 26; // of outputs that are kept
+// Programs that are there at once: bytes of their artifacts, if there is more
+// than one, and their number, for each is compiled in some 300 MB.
+static constexpr uint64_t kMostBytes = 512 << 20;
+static constexpr int kMostAtOnce = 8;
 static constexpr char kMask[] = "attention_mask";
 
 Status Probe::open(const ProbeOptions &given) {
   options = given;
-  if (Status s = chooseHost(/*shape=*/"", options.compile.threads, options.compile);
+  if (Status s =
+          chooseHost(/*shape=*/"", options.compile.threads, options.compile);
       !s.ok())
     return s;
   options.compile.floatTables = true; // what is no choice is no loss of one
@@ -51,8 +61,7 @@ Status Probe::open(const ProbeOptions &given) {
          (options.loss == Loss::Auto &&
           llvm::StringRef(output).contains_insensitive("logits"));
   std::unique_ptr<calibration::Samples> opened;
-  if (Status s =
-          calibration::openSamples(options.data, model.inputs(), opened);
+  if (Status s = calibration::openSamples(options.data, model.inputs(), opened);
       !s.ok())
     return s;
   source = opened->description();
@@ -65,6 +74,12 @@ Status Probe::open(const ProbeOptions &given) {
   // Every so-manieth.
   for (int64_t i = 0; i < most; ++i)
     runs.push_back({i * samples->count() / most, 1, {}, {}});
+  uint64_t size = 0;
+  if (llvm::sys::fs::file_size(artifact.path(), size))
+    size = kMostBytes;
+  cores = options.threads > 0 ? options.threads : allowedCores();
+  atOnce = int(std::clamp<uint64_t>(kMostBytes / std::max<uint64_t>(size, 1), 1,
+                                    std::min(cores, kMostAtOnce)));
   int64_t rows = 0, floats = 0;
   size_t kept = 0;
   // In an order that is spread, too, if not all of them are needed.
@@ -73,14 +88,21 @@ Status Probe::open(const ProbeOptions &given) {
     for (size_t i = step; i < runs.size(); i += 4)
       spread.push_back(runs[i]);
   runs = std::move(spread);
-  Status status =
-      runAll(model, [&](Run &run, const float *values, int64_t count) {
-        if (floats + count > kMostFloats ||
+  Status status = runAll(
+      model, options.threads,
+      [&](size_t number, const Output &y, const std::vector<Tensor> &inputs) {
+        if (floats + y.count > kMostFloats ||
             (rows >= kRows && int64_t(kept) >= kLeastSamples))
           return false;
-        run.output.assign(values, values + count);
-        rows += count / std::max<int64_t>(width, 1);
-        floats += count;
+        Run &run = runs[number];
+        run.output.assign(y.values, y.values + y.count);
+        for (size_t i = 0; i < inputs.size(); ++i)
+          if (run.counts.empty() && model.inputs()[i].name == kMask &&
+              inputs[i].numElements() * y.width == y.count)
+            for (int64_t k = 0; k < inputs[i].numElements(); ++k)
+              run.counts.push_back(inputs[i].asDouble(k) != 0);
+        rows += y.count / std::max<int64_t>(y.width, 1);
+        floats += y.count;
         ++kept;
         return true;
       });
@@ -107,20 +129,26 @@ std::string Probe::metric() const {
       isKl ? "nats a row" : "as a share of its squares", used, source);
 }
 
-Status Probe::runAll(
-    const Module &module,
-    llvm::function_ref<bool(Run &run, const float *output, int64_t count)> take)
-    const {
+Status Probe::read(const Run &run, std::vector<Tensor> &inputs) const {
+  std::lock_guard<std::mutex> lock(reading);
+  return samples->read(run.first, run.number, inputs);
+}
+
+Status
+Probe::runAll(const Module &module, int threads,
+              llvm::function_ref<bool(size_t number, const Output &output,
+                                      const std::vector<Tensor> &inputs)>
+                  take) const {
   int index = findPort(module.outputs(), output);
   if (index < 0)
     return Status::refused("the model with few bits has no output '" + output +
                            "'");
   Session session;
-  if (Status s = session.create(module, options.threads); !s.ok())
+  if (Status s = session.create(module, threads); !s.ok())
     return s;
   std::vector<Tensor> inputs;
-  for (Run &run : runs) {
-    if (Status s = samples->read(run.first, run.number, inputs); !s.ok())
+  for (auto [number, run] : llvm::enumerate(runs)) {
+    if (Status s = read(run, inputs); !s.ok())
       return s;
     if (Status s =
             calibration::checkIndices(module.inputs(), inputs, tables,
@@ -131,28 +159,23 @@ Status Probe::runAll(
     if (Status s = session.run(); !s.ok())
       return s;
     const DLTensor &view = session.view(index);
-    int64_t count = 1;
+    Output y;
+    y.values = reinterpret_cast<const float *>(
+        static_cast<const char *>(view.data) + view.byte_offset);
     for (int i = 0; i < view.ndim; ++i)
-      count *= view.shape[i];
-    width = view.ndim ? view.shape[view.ndim - 1] : 1;
-    if (run.counts.empty())
-      for (size_t i = 0; i < inputs.size(); ++i)
-        if (module.inputs()[i].name == kMask &&
-            inputs[i].numElements() * width == count)
-          for (int64_t k = 0; k < inputs[i].numElements(); ++k)
-            run.counts.push_back(inputs[i].asDouble(k) != 0);
-    if (!take(run,
-              reinterpret_cast<const float *>(
-                  static_cast<const char *>(view.data) + view.byte_offset),
-              count))
+      y.count *= view.shape[i];
+    y.width = view.ndim ? view.shape[view.ndim - 1] : 1;
+    if (!take(number, y, inputs))
       return {};
   }
   return {};
 }
 
-Status Probe::measure(const std::string &plan, double &loss) const {
+Status Probe::measureOne(const std::string &plan, int threads,
+                         double &loss) const {
   CompileOptions compile = options.compile;
   compile.planText = plan;
+  compile.threads = threads;
   TemporaryArtifact artifact;
   Module model;
   if (Status s = compileHere(options.model, compile, artifact, model); !s.ok())
@@ -161,20 +184,23 @@ Status Probe::measure(const std::string &plan, double &loss) const {
   int64_t rows = 0;
   bool isSame = true;
   Status status =
-      runAll(model, [&](Run &run, const float *values, int64_t count) {
-        isSame &= count == int64_t(run.output.size());
-        for (int64_t r = 0, end = width && isSame ? count / width : 0; r < end;
-             ++r) {
-          if (!run.counts.empty() && !run.counts[r])
-            continue;
-          const float *reference = run.output.data() + r * width,
-                      *got = values + r * width;
-          sum += isKl ? numerics::klDivergence(reference, got, width)
-                      : numerics::relativeSquares(reference, got, width);
-          ++rows;
-        }
-        return isSame;
-      });
+      runAll(model, threads,
+             [&](size_t number, const Output &y, const std::vector<Tensor> &) {
+               const Run &run = runs[number];
+               isSame &= y.count == int64_t(run.output.size());
+               int64_t width = y.width;
+               for (int64_t r = 0, end = width && isSame ? y.count / width : 0;
+                    r < end; ++r) {
+                 if (!run.counts.empty() && !run.counts[r])
+                   continue;
+                 const float *reference = run.output.data() + r * width,
+                             *got = y.values + r * width;
+                 sum += isKl ? numerics::klDivergence(reference, got, width)
+                             : numerics::relativeSquares(reference, got, width);
+                 ++rows;
+               }
+               return isSame;
+             });
   if (!status.ok())
     return status;
   if (!isSame || rows == 0)
@@ -185,4 +211,42 @@ Status Probe::measure(const std::string &plan, double &loss) const {
              ? Status()
              : Status::refused("with the plan\n" + plan + "the output '" +
                                output + "' is not finite");
+}
+
+Status Probe::measure(const std::vector<std::string> &plans,
+                      const std::function<void(size_t)> &starts,
+                      std::vector<double> &losses) const {
+  losses.assign(plans.size(), 0);
+  std::mutex mutex;
+  size_t next = 0, failed = plans.size(); // the first that did
+  Status problem;
+  int workers = std::min<int>(atOnce, plans.size());
+  int threads = workers > 1 ? std::max(cores / workers, 1) : options.threads;
+  auto work = [&] {
+    for (;;) {
+      size_t i = 0;
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (next == plans.size() || failed < plans.size())
+          return;
+        i = next++;
+        starts(i);
+      }
+      Status status = measureOne(plans[i], threads, losses[i]);
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!status.ok() && i < failed) {
+        failed = i;
+        problem = status;
+      }
+    }
+  };
+  if (workers <= 1) {
+    work();
+    return problem;
+  }
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(workers));
+  for (int i = 0; i < workers; ++i)
+    pool.async(work);
+  pool.wait();
+  return problem;
 }

@@ -3,7 +3,9 @@
 #ifndef SQ_LIB_PROBE_PROBE_H
 #define SQ_LIB_PROBE_PROBE_H
 
+#include <functional>
 #include <memory>
+#include <mutex>
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 
@@ -27,8 +29,8 @@ struct ProbeOptions {
                           // activations, tables ...; without output and targets
   Loss loss = Loss::Auto;
   int64_t samples = 256; // evenly spread over the data, fewer where they have
-                        // many rows (kRows)
-  int threads = 0;      // of runs
+                         // many rows (kRows)
+  int threads = 0;       // of runs
 };
 
 /// Means over the rows of the model's first output in floating point ("logits"
@@ -42,9 +44,13 @@ public:
   /// "direct: KL to the float output 'logits', nats a row, 64 samples of
   /// 'calibration'".
   std::string metric() const;
-  /// What the plan (a text of lib/quantization/Plan.h) does to the output.
-  /// Refused where that is not finite.
-  Status measure(const std::string &plan, double &loss) const;
+  /// What each of the plans (texts of lib/quantization/Plan.h) does to the
+  /// output, several at a time, which share the cores. `starts` is called in
+  /// their order, one call at a time. Refused where a loss is not finite, with
+  /// what is wrong with the first such plan.
+  Status measure(const std::vector<std::string> &plans,
+                 const std::function<void(size_t)> &starts,
+                 std::vector<double> &losses) const;
 
 private:
   struct Run {
@@ -53,11 +59,19 @@ private:
     std::vector<bool> counts; // by row; empty: all do
   };
 
-  /// Hands on the output of each run, until `take` has enough.
-  Status
-  runAll(const Module &module,
-         llvm::function_ref<bool(Run &run, const float *output, int64_t count)>
-             take) const;
+  struct Output {
+    const float *values = nullptr;
+    int64_t count = 1, width = 1; // of a row
+  };
+
+  Status measureOne(const std::string &plan, int threads, double &loss) const;
+  /// Hands on the output of each run, until `take` has enough; `number` is
+  /// which of `runs` it is of.
+  Status runAll(const Module &module, int threads,
+                llvm::function_ref<bool(size_t number, const Output &output,
+                                        const std::vector<Tensor> &inputs)>
+                    take) const;
+  Status read(const Run &run, std::vector<Tensor> &inputs) const;
 
   ProbeOptions options;
   std::unique_ptr<calibration::Samples> samples;
@@ -65,8 +79,9 @@ private:
   std::string output, source;
   bool isKl = false;
   int64_t used = 0;          // samples
-  mutable int64_t width = 0; // of a row
-  mutable std::vector<Run> runs;
+  int cores = 1, atOnce = 1; // plans
+  std::vector<Run> runs;
+  mutable std::mutex reading; // of samples
 };
 
 } // namespace sq::probe

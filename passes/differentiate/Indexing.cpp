@@ -91,6 +91,77 @@ Value gathered(
       });
 }
 
+Value everywhere(ImplicitLocOpBuilder &, Value) { return Value(); }
+
+Value select(ScalarMath &s, Value condition, Value yes, Value no) {
+  return arith::SelectOp::create(s.b, condition, yes, no);
+}
+Value equal(ScalarMath &s, Value x, Value y) {
+  return arith::CmpFOp::create(s.b, arith::CmpFPredicate::OEQ, x, y);
+}
+
+/// "max", "min": the cotangent is shared evenly between all that are equal to
+/// the result, what was there among them, as PyTorch's scatter_reduce has it.
+void buildExtreme(ScatterOp op, Tensors &t, Value dy, Gradients &gradients) {
+  Value y = op->getResult(0), indices = op.getIndices(),
+        updates = op.getUpdates(), outs = op.getOuts();
+  auto isResult = [&](Value v, Value result) {
+    return t.map({v, result}, [](ScalarMath &s, ValueRange v) {
+      return select(s, equal(s, v[0], v[1]), s.number(1), s.number(0));
+    });
+  };
+  Value hits = isResult(updates, gathered(t, indices, y, updates, everywhere)),
+        kept = isResult(outs, y);
+  Value share =
+      t.map({dy, scattered(t, indices, hits, kept, "add")},
+            [](ScalarMath &s, ValueRange v) { return s.div(v[0], v[1]); });
+  auto part = [&](Value hit, Value share) {
+    return t.map({hit, share}, [](ScalarMath &s, ValueRange v) {
+      return select(s, equal(s, v[0], s.number(1)), v[1], s.number(0));
+    });
+  };
+  if (gradients.needs(updates))
+    gradients.add(updates,
+                  part(hits, gathered(t, indices, share, updates, everywhere)));
+  if (gradients.needs(outs))
+    gradients.add(outs, part(kept, share));
+}
+
+/// "mul": the product of all other factors. Zeros are counted instead of
+/// multiplied (Reductions.cpp).
+void buildProduct(ScatterOp op, Tensors &t, Value dy, Gradients &gradients) {
+  Value indices = op.getIndices(), updates = op.getUpdates(),
+        outs = op.getOuts();
+  auto factors = [&](Value v) {
+    return t.map({v}, [](ScalarMath &s, ValueRange v) {
+      return select(s, equal(s, v[0], s.number(0)), s.number(1), v[0]);
+    });
+  };
+  auto count = [&](Value v) {
+    return t.map({v}, [](ScalarMath &s, ValueRange v) {
+      return select(s, equal(s, v[0], s.number(0)), s.number(1), s.number(0));
+    });
+  };
+  Value product = scattered(t, indices, factors(updates), factors(outs), "mul");
+  Value zeros = scattered(t, indices, count(updates), count(outs), "add");
+  auto others = [&](Value v, Value dy, Value product, Value zeros) {
+    return t.map({v, dy, product, zeros}, [](ScalarMath &s, ValueRange v) {
+      Value zero = s.number(0), one = s.number(1),
+            isZero = equal(s, v[0], zero);
+      Value rest = s.sub(v[3], select(s, isZero, one, zero));
+      Value whole = s.div(v[2], select(s, isZero, one, v[0]));
+      return s.mul(v[1], select(s, equal(s, rest, zero), whole, zero));
+    });
+  };
+  auto at = [&](Value v) {
+    return gathered(t, indices, v, updates, everywhere);
+  };
+  if (gradients.needs(updates))
+    gradients.add(updates, others(updates, at(dy), at(product), at(zeros)));
+  if (gradients.needs(outs))
+    gradients.add(outs, others(outs, dy, product, zeros));
+}
+
 /// "add": the updates get the rows that they were added to, what was there
 /// everything. "replace": the last update of a row gets it, what was there only
 /// rows that none wrote.
@@ -100,16 +171,16 @@ LogicalResult buildScatter(ScatterOp op, Tensors &t, ValueRange cotangents,
   Value dy = cotangents[0], indices = op.getIndices();
   if (op.getReduction() == "add") {
     if (gradients.needs(op.getUpdates()))
-      gradients.add(op.getUpdates(), gathered(t, indices, dy, op.getUpdates(),
-                                              [](ImplicitLocOpBuilder &,
-                                                 Value) { return Value(); }));
+      gradients.add(op.getUpdates(),
+                    gathered(t, indices, dy, op.getUpdates(), everywhere));
     if (gradients.needs(op.getOuts()))
       gradients.add(op.getOuts(), dy);
     return success();
   }
-  if (op.getReduction() != "replace")
-    return op.emitOpError("has a derivative for 'add' and 'replace', not for '")
-           << op.getReduction() << "'";
+  if (op.getReduction() == "mul")
+    return buildProduct(op, t, dy, gradients), success();
+  if (op.getReduction() != "replace") // max, min
+    return buildExtreme(op, t, dy, gradients), success();
   // Which update each row is of; -1: none.
   SmallVector<OpFoldResult> sizes = t.sizes(dy), updateSizes = t.sizes(indices);
   sizes.back() = b.getIndexAttr(1);

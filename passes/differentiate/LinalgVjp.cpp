@@ -15,6 +15,7 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallBitVector.h"
 
+#include "passes/differentiate/Reductions.h"
 #include "passes/differentiate/ScalarDerivatives.h"
 #include "passes/differentiate/Tensors.h"
 
@@ -24,15 +25,18 @@ using namespace sq;
 namespace {
 
 /// Loops over what `op` reads (and, where nothing is reduced, over what `outs`
-/// held) and the cotangents.
+/// held), the cotangents, and what their reductions ask for.
 struct Points {
   mutable linalg::LinalgOp op;
+  ArrayRef<Reduced> results;
   SmallVector<OpOperand *> read;
-  SmallVector<Value> tensors; // `read`, then cotangents
+  SmallVector<Value> tensors; // `read`, then for each result its cotangent and
+                              // what its reduction reads
   SmallVector<AffineMap> maps;
   SmallVector<int> cotangentOf; // by result: which of `tensors`, or -1
 
-  Points(linalg::LinalgOp op, ValueRange cotangents) : op(op) {
+  Points(linalg::LinalgOp op, ArrayRef<Reduced> results, ValueRange cotangents)
+      : op(op), results(results) {
     for (OpOperand &operand : op->getOpOperands()) {
       if (op.isDpsInit(&operand) && op.getNumReductionLoops())
         continue; // an accumulator: unknown at the point
@@ -46,6 +50,10 @@ struct Points {
         continue;
       tensors.push_back(cotangent);
       maps.push_back(op.getMatchingIndexingMap(op.getDpsInitOperand(i)));
+      for (const Input &input : results[i].inputs()) {
+        tensors.push_back(input.tensor);
+        maps.push_back(input.map);
+      }
     }
   }
 
@@ -57,17 +65,23 @@ struct Points {
     for (auto [operand, arg] : llvm::zip(read, args))
       copies.map(op.getMatchingBlockArgument(operand), arg);
     copyBody(b, *op.getBlock(), copies);
-    SmallVector<Value> cotangents;
-    for (int i : cotangentOf)
-      cotangents.push_back(i < 0 ? Value() : args[i]);
-    return differentiateBody(b, *op.getBlock(), copies, cotangents, wanted,
-                             why);
+    SmallVector<Value> values, adjoints;
+    for (auto [result, i] : llvm::zip(results, cotangentOf)) {
+      if (i < 0)
+        continue;
+      values.push_back(result.value());
+      adjoints.push_back(result.adjoint(
+          b, args[i], copies, args.slice(i + 1, result.inputs().size())));
+    }
+    return differentiateBody(b, *op.getBlock(), copies, values, adjoints,
+                             wanted, why);
   }
 };
 
 struct OperandVjp {
   ImplicitLocOpBuilder &b;
   linalg::LinalgOp op;
+  ArrayRef<Reduced> results;
   ValueRange cotangents;
   Gradients &gradients;
 
@@ -75,13 +89,12 @@ struct OperandVjp {
     return op->emitOpError("cannot be differentiated: ") << why;
   }
 
-  /// `map` without its zeros, which read dims of 1; fails for what is no
+  /// `map` without the dims of which one place is read; fails for what is no
   /// selection of loops.
-  FailureOr<AffineMap> loopsOf(AffineMap map, RankedTensorType type) {
+  FailureOr<AffineMap> loopsOf(AffineMap map) {
     SmallVector<AffineExpr> kept;
-    for (auto [d, expr] : llvm::enumerate(map.getResults())) {
-      auto constant = dyn_cast<AffineConstantExpr>(expr);
-      if (constant && constant.getValue() == 0 && type.getDimSize(d) == 1)
+    for (AffineExpr expr : map.getResults()) {
+      if (isa<AffineConstantExpr>(expr))
         continue;
       if (!isa<AffineDimExpr>(expr) || llvm::is_contained(kept, expr))
         return failure();
@@ -100,7 +113,7 @@ struct OperandVjp {
     if (op.isDpsInit(&operand) && op.getNumReductionLoops())
       return buildAccumulator(operand);
     AffineMap map = op.getMatchingIndexingMap(&operand);
-    FailureOr<AffineMap> loops = loopsOf(map, type);
+    FailureOr<AffineMap> loops = loopsOf(map);
     if (failed(loops)) {
       std::string text;
       llvm::raw_string_ostream(text) << map;
@@ -108,7 +121,7 @@ struct OperandVjp {
                     " is read through " + text);
     }
     Tensors t{b};
-    Points points(op, cotangents);
+    Points points(op, results, cotangents);
     SmallVector<OpFoldResult> all = t.sizes(operand.get()), kept;
     for (auto [d, expr] : llvm::enumerate(map.getResults()))
       if (isa<AffineDimExpr>(expr))
@@ -154,87 +167,58 @@ struct OperandVjp {
       return success();
     }
     gradients.add(operand.get(),
-                  t.castTo(withOnes(t, generic.getResult(0), map, all), type));
+                  t.castTo(inPlace(t, generic.getResult(0), map, all), type));
     return success();
   }
 
-  /// The dims of 1 that `map` reads at 0, put back.
-  Value withOnes(Tensors &t, Value v, AffineMap map,
-                 ArrayRef<OpFoldResult> sizes) {
+  /// The dims of which `map` reads one place, put back: what is read nowhere
+  /// has no gradient.
+  Value inPlace(Tensors &t, Value v, AffineMap map,
+                ArrayRef<OpFoldResult> sizes) {
     int64_t kept = Tensors::rankOf(v), seen = 0;
     if (kept == int64_t(sizes.size()))
       return v;
     SmallVector<ReassociationIndices> groups(kept);
+    SmallVector<OpFoldResult> offsets, part(sizes);
+    bool isWhole = true;
     for (auto [d, expr] : llvm::enumerate(map.getResults())) {
       seen += isa<AffineDimExpr>(expr);
       if (kept)
         groups[std::max<int64_t>(seen - 1, 0)].push_back(d);
+      auto place = dyn_cast<AffineConstantExpr>(expr);
+      offsets.push_back(b.getIndexAttr(place ? place.getValue() : 0));
+      if (!place)
+        continue;
+      part[d] = b.getIndexAttr(1);
+      isWhole &= isConstantIntValue(sizes[d], 1);
     }
-    return t.expand(v, groups, sizes);
+    v = t.expand(v, groups, part);
+    if (isWhole)
+      return v;
+    SmallVector<OpFoldResult> strides(sizes.size(), b.getIndexAttr(1));
+    Value zeros = t.filled(0, sizes, Tensors::typeOf(v).getElementType());
+    return tensor::InsertSliceOp::create(b, v, zeros, offsets, part, strides);
   }
 
-  /// What a reduction starts from: the cotangent itself, if it is a sum.
+  /// What a reduction starts from.
   LogicalResult buildAccumulator(OpOperand &operand) {
     unsigned i = operand.getOperandNumber() - op.getNumDpsInputs();
     if (!cotangents[i])
       return success();
-    if (failed(checkSum(i)))
-      return failure();
-    gradients.add(operand.get(), cotangents[i]);
-    return success();
-  }
-
-  /// Whether `last` adds `accumulator` once to other values, in any order; but
-  /// for `other` nothing else reads it.
-  static bool isSumOf(Operation *last, Value accumulator, Operation *other) {
-    Operation *user = nullptr;
-    for (OpOperand &use : accumulator.getUses()) {
-      if (use.getOwner() == other)
-        continue;
-      if (user)
-        return false;
-      user = use.getOwner();
-    }
-    while (user && user != last) {
-      if (!isa<arith::AddFOp>(user) || !user->hasOneUse())
-        return false;
-      user = *user->user_begin();
-    }
-    return isa_and_nonnull<arith::AddFOp>(user);
-  }
-
-  /// Whether result `i`, reduced, is a sum: the derivative by the accumulator
-  /// is the cotangent.
-  LogicalResult checkSum(unsigned i) {
-    Value accumulator = op.getMatchingBlockArgument(op.getDpsInitOperand(i));
-    Operation *last =
-        op.getBlock()->getTerminator()->getOperand(i).getDefiningOp();
-    // acc + v; or, at points that do not count, acc itself: the derivative by
-    // it is the cotangent either way.
-    if (auto select = dyn_cast_or_null<arith::SelectOp>(last);
-        select && last->hasOneUse()) {
-      Value sum = select.getTrueValue() == accumulator ? select.getFalseValue()
-                                                       : select.getTrueValue();
-      bool keeps = select.getTrueValue() == accumulator ||
-                   select.getFalseValue() == accumulator;
-      bool isOnlyKept =
-          llvm::count_if(accumulator.getUses(), [&](OpOperand &u) {
-            return u.getOwner() == last;
-          }) == 1;
-      if (keeps && isOnlyKept && sum.hasOneUse() &&
-          isSumOf(sum.getDefiningOp(), accumulator, last))
-        return success();
-    }
-    if (!isSumOf(last, accumulator, nullptr))
-      return refuse("it reduces by something other than a sum");
+    Value g = results[i].ofStart(b, cotangents[i]);
+    if (!g)
+      return refuse("what a product starts from depends on what it is "
+                    "differentiated by");
+    gradients.add(operand.get(), g);
     return success();
   }
 };
 
+LogicalResult buildGather(OperandVjp &vjp, tensor::ExtractOp read);
+
 struct LinalgVjp {
   static LogicalResult build(linalg::LinalgOp op, ImplicitLocOpBuilder &b,
                              ValueRange cotangents, Gradients &gradients) {
-    OperandVjp vjp{b, op, cotangents, gradients};
     if (auto transpose = dyn_cast<linalg::TransposeOp>(op.getOperation())) {
       Tensors t{b};
       gradients.add(
@@ -244,10 +228,20 @@ struct LinalgVjp {
                    transpose.getInput().getType()));
       return success();
     }
-    if (op.getNumReductionLoops())
-      for (unsigned i = 0; i < cotangents.size(); ++i)
-        if (cotangents[i] && failed(vjp.checkSum(i)))
-          return failure();
+    SmallVector<Reduced> results;
+    OperandVjp vjp{b, op, {}, cotangents, gradients};
+    for (unsigned i = 0; i < cotangents.size(); ++i) {
+      results.push_back(Reduced::plain(op, i));
+      if (!cotangents[i] || !op.getNumReductionLoops())
+        continue;
+      std::string why;
+      FailureOr<Reduced> reduced = Reduced::of(op, i, why);
+      if (failed(reduced))
+        return vjp.refuse(why);
+      reduced->prepare(b);
+      results.back() = std::move(*reduced);
+    }
+    vjp.results = results;
     for (OpOperand &operand : op->getOpOperands())
       if (gradients.needs(operand.get()) && failed(vjp.build(operand)))
         return failure();
@@ -261,7 +255,7 @@ struct LinalgVjp {
         if (!read || operand.getOperandNumber() != 0)
           return vjp.refuse("a scalar that its body reads depends on what it "
                             "is differentiated by");
-        if (failed(buildGatherVjp(b, op, read, cotangents, gradients)))
+        if (failed(buildGather(vjp, read)))
           return failure();
       }
     return success();
@@ -347,15 +341,14 @@ Value threeDims(Tensors &t, Value v, int64_t lead, int64_t all) {
   return t.expand(flat, back, to);
 }
 
-} // namespace
-
-/// The cotangents of what is read, summed over the loops that the place does
-/// not depend on (of a convolution: output channels), are added at their
-/// places.
-LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
-                                 tensor::ExtractOp read, ValueRange cotangents,
-                                 Gradients &gradients) {
-  OperandVjp vjp{b, op, cotangents, gradients};
+/// The product by the tensor that `read`, in the body of the op, gathers
+/// elements of: the cotangents of what is read, summed over the loops that the
+/// place does not depend on (of a convolution: output channels), are added at
+/// their places.
+LogicalResult buildGather(OperandVjp &vjp, tensor::ExtractOp read) {
+  ImplicitLocOpBuilder &b = vjp.b;
+  linalg::LinalgOp op = vjp.op;
+  Gradients &gradients = vjp.gradients;
   Tensors t{b};
   Value source = read.getTensor();
   auto type = Tensors::typeOf(source);
@@ -385,7 +378,7 @@ LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
   }
   bool isSum = kept.size() < loops;
 
-  Points points(op, cotangents);
+  Points points(op, vjp.results, vjp.cotangents);
   SmallVector<AffineMap> maps = points.maps;
   maps.push_back(AffineMap::get(loops, 0, kept, b.getContext()));
   FailureOr<Value> slope = failure();
@@ -478,6 +471,8 @@ LogicalResult sq::buildGatherVjp(ImplicitLocOpBuilder &b, linalg::LinalgOp op,
   gradients.add(source, t.castTo(t.expand(flat, all, shape), type));
   return success();
 }
+
+} // namespace
 
 void sq::registerLinalgVjps(MLIRContext &context) {
   attach<linalg::GenericOp, linalg::FillOp, linalg::CopyOp, linalg::TransposeOp,

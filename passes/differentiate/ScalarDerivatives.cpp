@@ -137,7 +137,13 @@ struct Sweep {
         .Case<arith::ExtFOp, arith::TruncFOp>(
             [&](Operation *) { return convert(); })
         .Case([&](arith::RemFOp o) {
-          return add(o.getLhs(), g), !isDependent(1);
+          // x - y trunc(x / y)
+          add(o.getLhs(), g);
+          if (isDependent(1))
+            add(o.getRhs(),
+                s.neg(s.mul(g, math::TruncOp::create(
+                                   b, s.div(at(o.getLhs()), at(o.getRhs()))))));
+          return true;
         })
         .Case([&](math::AbsFOp) {
           return unary([&](Value x, Value) -> Value {
@@ -230,6 +236,23 @@ struct Sweep {
             return s.div(one(), s.add(one(), s.mul(x, x)));
           });
         })
+        .Case([&](math::AsinhOp) {
+          return unary([&](Value x, Value) -> Value {
+            return s.div(one(),
+                         math::SqrtOp::create(b, s.add(s.mul(x, x), one())));
+          });
+        })
+        .Case([&](math::AcoshOp) {
+          return unary([&](Value x, Value) -> Value {
+            return s.div(one(),
+                         math::SqrtOp::create(b, s.sub(s.mul(x, x), one())));
+          });
+        })
+        .Case([&](math::AtanhOp) {
+          return unary([&](Value x, Value) {
+            return s.div(one(), s.sub(one(), s.mul(x, x)));
+          });
+        })
         .Case([&](math::ErfOp) {
           return unary([&](Value x, Value) {
             return s.mul(
@@ -252,21 +275,21 @@ struct Sweep {
           }
           return true;
         })
+        // Steps, and what depends on `wanted` only through integers.
         .Case<math::FloorOp, math::CeilOp, math::RoundOp, math::RoundEvenOp,
-              math::TruncOp>([](Operation *) { return true; })
+              math::TruncOp, arith::SIToFPOp, arith::UIToFPOp,
+              tensor::ExtractOp>([](Operation *) { return true; })
         .Default([](Operation *) { return false; });
   }
 
-  FailureOr<Value> run(ValueRange cotangents) {
+  FailureOr<Value> run(ValueRange values, ValueRange seeds) {
     dependent.insert(wanted);
     for (Operation &op : body.without_terminator())
       if (llvm::any_of(op.getOperands(),
                        [&](Value v) { return dependent.contains(v); }))
         dependent.insert(op.result_begin(), op.result_end());
-    for (auto [yielded, g] :
-         llvm::zip(body.getTerminator()->getOperands(), cotangents))
-      if (g)
-        add(yielded, g);
+    for (auto [v, g] : llvm::zip(values, seeds))
+      add(v, g);
     for (Operation &op : llvm::reverse(body.without_terminator())) {
       Value g =
           op.getNumResults() == 1 ? adjoints.lookup(op.getResult(0)) : Value();
@@ -280,7 +303,7 @@ struct Sweep {
       }
     }
     if (isMissing) {
-      why = "it reduces by something other than a sum";
+      why = "its derivative depends on what was accumulated";
       return failure();
     }
     return adjoints.lookup(wanted);
@@ -291,7 +314,7 @@ struct Sweep {
 
 FailureOr<Value> sq::differentiateBody(ImplicitLocOpBuilder &b, Block &body,
                                        const IRMapping &copies,
-                                       ValueRange cotangents, Value wanted,
-                                       std::string &why) {
-  return Sweep(b, body, copies, wanted, why).run(cotangents);
+                                       ValueRange values, ValueRange adjoints,
+                                       Value wanted, std::string &why) {
+  return Sweep(b, body, copies, wanted, why).run(values, adjoints);
 }

@@ -14,15 +14,16 @@ void copyBody(mlir::ImplicitLocOpBuilder &b, mlir::Block &body,
               mlir::IRMapping &copies);
 
 /// Builds at `b` the derivative by `wanted`, an argument or a value of `body`,
-/// of `sum_i cotangents[i] * yielded[i]`; null where it is zero. `cotangents`
-/// may be null; `copies` has the body's values. Comparisons and conversions to
-/// integers are constants, of maxima of equal ones the first counts. Fails with
-/// a note in `why` when an op has no derivative, or when that needs a value
-/// that is not in `copies`.
+/// of `sum_i adjoints[i] * values[i]`, values of `body`; null where it is zero.
+/// `copies` has the body's values. Comparisons, conversions to integers and
+/// places in tensors are constants, of maxima of equal ones the first counts.
+/// Fails with a note in `why` when an op has no derivative, or when that needs
+/// a value that is not in `copies`.
 mlir::FailureOr<mlir::Value>
 differentiateBody(mlir::ImplicitLocOpBuilder &b, mlir::Block &body,
-                  const mlir::IRMapping &copies, mlir::ValueRange cotangents,
-                  mlir::Value wanted, std::string &why);
+                  const mlir::IRMapping &copies, mlir::ValueRange values,
+                  mlir::ValueRange adjoints, mlir::Value wanted,
+                  std::string &why);
 
 } // namespace sq
 

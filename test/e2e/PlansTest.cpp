@@ -1,4 +1,6 @@
 /// Plans that are run before they are trusted: budgets of the compiler with losses and runs that the test makes up.
+#include "codegen/host/HostTarget.h"
+#include "lib/driver/CompileCache.h"
 #include "sq/compiler.h"
 #include "test/e2e/Models.h"
 
@@ -51,17 +53,24 @@ std::string planned(double bits, double mixed) {
   options.targets.bitsPerWeight = bits;
   options.targets.outliers = "0%";
   options.targets.measurePlans = true;
-  options.targets.probe = [&](const std::string &plan, double &loss, std::string &metric) {
-    metric = "made up";
+  auto lossOfPlan = [&](const std::string &plan) {
     auto lines = linesOf(plan);
-    loss = 0;
     if (lines.size() == 1) // every layer in one choice
-      loss = 10 * lossOf(lines[0].second);
-    else if (lines[0].first == "*") // a single layer
-      loss = lossOf(lines[1].first, lines[1].second);
-    else
-      for (auto &[name, choice] : lines)
-        loss += lossOf(name, choice) * (choicesOf(plan).size() > 1 ? mixed : 0.5);
+      return 10 * lossOf(lines[0].second);
+    if (lines[0].first == "*") // a single layer
+      return lossOf(lines[1].first, lines[1].second);
+    double loss = 0;
+    for (auto &[name, choice] : lines)
+      loss += lossOf(name, choice) * (choicesOf(plan).size() > 1 ? mixed : 0.5);
+    return loss;
+  };
+  options.targets.probe = [&](const std::vector<std::string> &plans, const std::function<void(size_t)> &starts,
+                              std::vector<double> &losses, std::string &metric) {
+    metric = "made up";
+    for (const std::string &plan : plans) {
+      starts(losses.size());
+      losses.push_back(lossOfPlan(plan));
+    }
     return CompileResult();
   };
   CompileResult result = compileFile(committedModels() + "/tiny/classifier/model.onnx", options);
@@ -81,6 +90,50 @@ TEST(Plans, TakesTheOptimumWhereThatDoesBest) {
   std::string plan = planned(5.5, 1e-3);
   EXPECT_GT(choicesOf(plan).size(), 1u) << plan;
   EXPECT_EQ(plan.find("# optimal: expected loss "), plan.find('\n') + 1) << plan;
+}
+
+std::string bytesOf(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// What programs share of each other's compiles changes nothing that they compute: losses are measured with it, and so are the
+// same to the last bit. What is found depends on no order.
+TEST(Plans, ComputesTheSameOfKeptKernelsAndLayers) {
+  const std::string model = committedModels() + "/tiny/classifier/model.onnx";
+  SQ_REQUIRE_FILE(model, "it is committed");
+  TemporaryDirectory directory;
+  Feed feed = rows(readFeed(committedModels() + "/tiny/classifier/test", {"input_ids", "attention_mask"}), 0, 3);
+  auto cache = std::make_shared<CompileCache>(CompileCache{std::make_shared<KernelCache>(), std::make_shared<CompressedLayers>()});
+  std::string first;
+  int at = 0;
+  for (const char *plan : {"* = f32\n", "* = lut3\n*up* = lut4\n", "* = f32\n*up* = lut2+0.45%\n", "* = lut3\n*up* = lut4\n"}) {
+    CompileOptions options;
+    options.levels = {runtimeHostLevel()};
+    options.planText = plan;
+    CompiledModel plain(model, options);
+    size_t made = cache->kernels->made(), found = cache->kernels->found();
+    options.cache = cache;
+    options.output = directory.file("kept" + std::to_string(at++) + ".so");
+    CompileResult result = compileFile(model, options);
+    ASSERT_EQ(result.code, ExitCode::Done) << result.message;
+    std::string kept = bytesOf(options.output);
+    // The first finds nothing, the last all.
+    EXPECT_EQ(cache->kernels->made() > made, at < 4) << plan;
+    EXPECT_EQ(cache->kernels->found() > found, at > 1) << plan;
+    if (at == 2)
+      first = kept;
+    if (at == 4) {
+      EXPECT_EQ(kept, first);
+    }
+    ASSERT_TRUE(plain.ok());
+    Program one = plain.open();
+    llvm::Expected<Program> other = Program::load(options.output);
+    ASSERT_TRUE(bool(other)) << llvm::toString(other.takeError());
+    numerics::Tensor expected = runFirst(one, feed), got = runFirst(*other, feed);
+    ASSERT_GT(expected.reals.size(), 0u);
+    EXPECT_EQ(got.reals, expected.reals) << plan;
+  }
 }
 
 } // namespace

@@ -1,21 +1,5 @@
 // RUN: sq-opt %s --sq-differentiate --split-input-file --verify-diagnostics
 
-// What is added or replaced has a derivative; which one is the largest is not kept.
-func.func @main(%x: tensor<2x4xf32>) -> (tensor<2x4xf32> {sq.name = "y"}) {
-  %w = arith.constant dense<1.0> : tensor<4x4xf32>
-  %e = tensor.empty() : tensor<2x4xf32>
-  %h = sq.linear ins(%x, %w : tensor<2x4xf32>, tensor<4x4xf32>) outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
-  %i = tensor.empty() : tensor<1x2xi64>
-  %u = tensor.expand_shape %h [[0, 1], [2]] output_shape [1, 2, 4] : tensor<2x4xf32> into tensor<1x2x4xf32>
-  %z = tensor.empty() : tensor<1x2x4xf32>
-  // expected-error @+1 {{'sq.scatter' op has a derivative for 'add' and 'replace', not for 'max'}}
-  %s = sq.scatter "max" ins(%i, %u : tensor<1x2xi64>, tensor<1x2x4xf32>) outs(%z : tensor<1x2x4xf32>) -> tensor<1x2x4xf32>
-  %y = tensor.collapse_shape %s [[0, 1], [2]] : tensor<1x2x4xf32> into tensor<2x4xf32>
-  return %y : tensor<2x4xf32>
-}
-
-// -----
-
 func.func @main(%x: tensor<2x4xf32>, %i: tensor<3x1xindex>) -> (tensor<3x4xf32> {sq.name = "y"}) {
   %w = arith.constant dense<1.0> : tensor<4x4xf32>
   %e = tensor.empty() : tensor<2x4xf32>
@@ -32,11 +16,12 @@ func.func @main(%x: tensor<2x4xf32>) -> (tensor<2x4xf32> {sq.name = "y"}) {
   %e = tensor.empty() : tensor<2x4xf32>
   %h = sq.linear ins(%x, %w : tensor<2x4xf32>, tensor<4x4xf32>) outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
   %one = arith.constant dense<1.0> : tensor<2x4xf32>
-  // expected-error @+1 {{'linalg.generic' op cannot be differentiated: it reduces by something other than a sum}}
+  // expected-error @+1 {{'linalg.generic' op cannot be differentiated: it reduces by something other than a sum, a product or a choice}}
   %y = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (i, j)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%h : tensor<2x4xf32>) outs(%one : tensor<2x4xf32>) {
   ^bb0(%in: f32, %out: f32):
-    %0 = arith.mulf %in, %out : f32
-    linalg.yield %0 : f32
+    %0 = arith.mulf %out, %out : f32
+    %1 = arith.addf %in, %0 : f32
+    linalg.yield %1 : f32
   } -> tensor<2x4xf32>
   return %y : tensor<2x4xf32>
 }

@@ -5,6 +5,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include "lib/driver/CompileCache.h"
+
 using namespace llvm;
 
 TargetFlags::TargetFlags(cl::OptionCategory &category)
@@ -56,11 +58,11 @@ TargetFlags::TargetFlags(cl::OptionCategory &category)
               cl::value_desc("reversed|shuffled:SEED"),
               cl::desc("for comparisons: the plan for other sensitivities than "
                        "the layers have")),
-      samples(
-          "target-samples", cl::init(256), cl::cat(category),
-          cl::value_desc("N"),
-          cl::desc("with budgets: samples that losses are measured by "
-                   "(default: 256; fewer when they have more than 4096 rows)")) {
+      samples("target-samples", cl::init(256), cl::cat(category),
+              cl::value_desc("N"),
+              cl::desc(
+                  "with budgets: samples that losses are measured by "
+                  "(default: 256; fewer when they have more than 4096 rows)")) {
 }
 
 bool TargetFlags::isAny() const {
@@ -176,6 +178,13 @@ void bringMeasurements(const std::string &model, const std::string &data,
     unwanted->clear();
   opened.compile.reports.clear();
   opened.compile.progress = nullptr;
+  // Of the programs that are measured few kernels and layers are new, and of
+  // the one that comes out of it no layers. Its kernels are to know each other.
+  auto layers = std::make_shared<sq::CompressedLayers>();
+  opened.compile.cache = std::make_shared<sq::CompileCache>(
+      sq::CompileCache{std::make_shared<sq::KernelCache>(), layers});
+  options.cache =
+      std::make_shared<sq::CompileCache>(sq::CompileCache{nullptr, layers});
   opened.loss = flags.loss == "kl"        ? sq::probe::Loss::Kl
                 : flags.loss == "squares" ? sq::probe::Loss::Squares
                                           : sq::probe::Loss::Auto;
@@ -187,14 +196,16 @@ void bringMeasurements(const std::string &model, const std::string &data,
     result.message = status.message;
     return result;
   };
-  options.targets.probe = [opened, resultOf, &probe](const std::string &plan,
-                                                     double &loss,
-                                                     std::string &metric) {
+  options.targets.probe = [opened, resultOf,
+                           &probe](const std::vector<std::string> &plans,
+                                   const std::function<void(size_t)> &starts,
+                                   std::vector<double> &losses,
+                                   std::string &metric) {
     if (!probe.isOpen())
       if (sq::Status status = probe.open(opened); !status.ok())
         return resultOf(status);
     metric = probe.metric();
-    return resultOf(probe.measure(plan, loss));
+    return resultOf(probe.measure(plans, starts, losses));
   };
   std::map<std::string, int64_t> dims = options.targets.dims;
   std::string activations = options.activations;

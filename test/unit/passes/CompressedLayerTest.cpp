@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <set>
 
 using namespace sq;
 
@@ -66,6 +68,70 @@ CompressedLayer compressed(const std::vector<float> &weight, const char *scheme,
 }
 
 } // namespace
+
+// What is kept is found for the same only.
+TEST(CompressedLayer, KeptLayersAreOfTheirWeightStatisticsAndOptions) {
+  calibration::TensorStats stats =
+      statsOf(momentsOf(200, 2, 1), momentsOf(50, 2, 2));
+  calibration::TensorStats others =
+      statsOf(momentsOf(200, 2, 3), momentsOf(50, 2, 2));
+  WeightScheme lut3;
+  ASSERT_EQ(parseWeightScheme("lut3", lut3), "");
+  const std::vector<float> weight = weightOf(3);
+  auto key =
+      [&](std::function<void(std::vector<float> &, WeightScheme &,
+                             std::string &, const calibration::TensorStats *&,
+                             bool &, std::vector<float> &, CompressOptions &)>
+              change) {
+        std::vector<float> w = weight, sensitivities;
+        WeightScheme scheme = lut3;
+        std::string file = "a.stats";
+        const calibration::TensorStats *found = &stats;
+        bool centred = false;
+        CompressOptions options;
+        options.tables = "f16";
+        change(w, scheme, file, found, centred, sensitivities, options);
+        return CompressedLayers::keyOf(w, kN, kK, scheme, file, found, centred,
+                                       sensitivities, options);
+      };
+#define KEY(change)                                                            \
+  key([&](std::vector<float> &w, WeightScheme &scheme, std::string &file,      \
+          const calibration::TensorStats *&found, bool &centred,               \
+          std::vector<float> &sensitivities,                                   \
+          CompressOptions &options) { change; })
+  std::string same = KEY((void)0);
+  EXPECT_EQ(same, KEY((void)0));
+  std::set<std::string> keys = {same,
+                                KEY(w[7] += 1e-6f),
+                                KEY(scheme.precision = LayerPrecision::Lut4),
+                                KEY(scheme.group = 64),
+                                KEY(file = "b.stats"),
+                                KEY(found = &others),
+                                KEY(found = nullptr),
+                                KEY(centred = true),
+                                KEY(sensitivities.assign(w.size(), 1)),
+                                KEY(options.outliers = 0.45),
+                                KEY(options.refine = false),
+                                KEY(options.tables = "int8"),
+                                KEY(options.damping = 0.02),
+                                KEY(options.rounds = 1),
+                                KEY(options.enough = 1e-2)};
+#undef KEY
+  EXPECT_EQ(keys.size(), 15u);
+
+  CompressedLayers kept;
+  EXPECT_EQ(kept.find(same), nullptr);
+  LayerInput input(&stats, kK, /*centred=*/false, 0.01);
+  CompressedLayer layer = compressed(weight, "lut3", input, 2);
+  kept.keep(same, {layer, input.means, ""});
+  auto found = kept.find(same);
+  ASSERT_TRUE(found);
+  std::vector<float> decoded(kN * kK);
+  found->layer.weight.decode(decoded.data());
+  EXPECT_EQ(decoded, layer.decoded);
+  EXPECT_EQ(found->layer.error, layer.error);
+  EXPECT_EQ(found->means, input.means);
+}
 
 // What was asked for holds on rows like those it was fitted to.
 TEST(CompressedLayer, RefinementIsKeptWhereItHolds) {
