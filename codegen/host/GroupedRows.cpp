@@ -225,12 +225,14 @@ struct GroupedBlocks {
           scf::YieldOp::create(ib, next);
         });
     SmallVector<Value> result;
-    Value none = arith::ConstantOp::create(b, b.getZeroAttr(floatType));
+    SmallVector<int64_t> lanes; // those past `width` are 0
+    for (int64_t lane = 0; lane < of.target.lanes; ++lane)
+      lanes.push_back(std::min(lane, width));
+    Value none = arith::ConstantOp::create(b, b.getZeroAttr(type));
     for (auto [sum, offset] : llvm::zip(sums, loop.getResults())) {
       Value wide = offset;
       if (width < of.target.lanes)
-        wide = vector::InsertStridedSliceOp::create(
-            b, offset, none, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+        wide = vector::ShuffleOp::create(b, offset, none, lanes);
       result.push_back(arith::AddFOp::create(b, sum, wide));
     }
     return result;
