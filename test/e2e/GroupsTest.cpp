@@ -90,29 +90,55 @@ struct Layer {
     return "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) + "x" + element + ">";
   }
 
-  std::string text() const {
-    std::ostringstream os;
-    std::string x = "tensor<?x" + std::to_string(k()) + "xf32>", y = "tensor<?x" + std::to_string(n()) + "xf32>";
+  std::string typeOfX() const { return "tensor<?x" + std::to_string(k()) + "xf32>"; }
+  std::string typeOfY() const { return "tensor<?x" + std::to_string(n()) + "xf32>"; }
+  static std::string port(const std::string &name, int64_t size) {
+    return " {sq.name = \"" + name + "\", sq.dims = [\"N\", \"" + std::to_string(size) + "\"], sq.dtype = \"f32\"}";
+  }
+
+  /// %y and `id`: the product of %x with the bias.
+  void write(std::ostream &os, const std::string &id) const {
+    std::string x = typeOfX(), y = typeOfY();
     std::string c = matrix(n(), numerics::rowWords(k(), shape.bits), "i32"), s = matrix(n(), groups(), "f32"), o;
-    os << "func.func @main(%x: " << x << " {sq.name = \"x\", sq.dims = [\"N\", \"" << k() << "\"], sq.dtype = \"f32\"}) -> (" << y
-       << " {sq.name = \"y\", sq.dims = [\"N\", \"" << n() << "\"], sq.dtype = \"f32\"}) {\n"
-       << "  %zero = arith.constant 0 : index\n  %rows = tensor.dim %x, %zero : " << x << "\n  %init = tensor.empty(%rows) : " << y
-       << "\n  %c = arith.constant dense<" << hex(codes) << "> : " << c << "\n  %s = arith.constant dense<" << hex(scales) << "> : " << s
-       << "\n";
+    auto constant = [&](const char *name, const std::string &data, const std::string &type) {
+      os << "  %" << name << id << " = arith.constant dense<" << data << "> : " << type << "\n";
+    };
+    os << "  %i" << id << " = tensor.empty(%rows) : " << y << "\n";
+    constant("c", hex(codes), c);
+    constant("s", hex(scales), s);
+    constant("b", hex(bias), "tensor<" + std::to_string(n()) + "xf32>");
     if (!zeros.empty())
-      os << "  %o = arith.constant dense<" << hex(zeros) << "> : " << (o = matrix(n(), groups(), "i8")) << "\n";
+      constant("o", hex(zeros), o = matrix(n(), groups(), "i8"));
     else if (shape.offsets == Offsets::HalfMinima)
-      os << "  %o = arith.constant dense<" << hex(std::vector<_Float16>(minima.begin(), minima.end())) << "> : " << (o = matrix(n(), groups(), "f16"))
-         << "\n";
+      constant("o", hex(std::vector<_Float16>(minima.begin(), minima.end())), o = matrix(n(), groups(), "f16"));
     else if (!minima.empty())
-      os << "  %o = arith.constant dense<" << hex(minima) << "> : " << (o = s) << "\n";
-    os << "  %y = sq.grouped_matmul ins(%x, %c, %s" << (o.empty() ? "" : ", %o") << " : " << x << ", " << c << ", " << s << (o.empty() ? "" : ", ") << o
-       << ") outs(%init : " << y << ") {bits = " << shape.bits << " : i64, group_size = " << shape.group << " : i64, zero_point = " << zeroPoint
-       << " : i64} -> " << y << "\n  %b = arith.constant dense<" << hex(bias) << "> : tensor<" << n() << "xf32>\n"
-       << "  %z = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> "
-          "(d0, d1)>], iterator_types = [\"parallel\", \"parallel\"]} ins(%y, %b : "
-       << y << ", tensor<" << n() << "xf32>) outs(%init : " << y << ") {\n  ^bb0(%p0: f32, %p1: f32, %p2: f32):\n"
-       << "    %q = arith.addf %p0, %p1 : f32\n    linalg.yield %q : f32\n  } -> " << y << "\n  return %z : " << y << "\n}\n";
+      constant("o", hex(minima), o = s);
+    os << "  %m" << id << " = sq.grouped_matmul ins(%x, %c" << id << ", %s" << id << (o.empty() ? "" : ", %o" + id) << " : " << x << ", " << c << ", " << s
+       << (o.empty() ? "" : ", ") << o << ") outs(%i" << id << " : " << y << ") {bits = " << shape.bits << " : i64, group_size = " << shape.group
+       << " : i64, zero_point = " << zeroPoint << " : i64} -> " << y << "\n  %y" << id
+       << " = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> "
+          "(d0, d1)>], iterator_types = [\"parallel\", \"parallel\"]} ins(%m"
+       << id << ", %b" << id << " : " << y << ", tensor<" << n() << "xf32>) outs(%i" << id << " : " << y << ") {\n  ^bb0(%p0: f32, %p1: f32, %p2: f32):\n"
+       << "    %q = arith.addf %p0, %p1 : f32\n    linalg.yield %q : f32\n  } -> " << y << "\n";
+  }
+
+  std::string text() const { return textOf({this}); }
+
+  /// Several of one x.
+  static std::string textOf(const std::vector<const Layer *> &layers) {
+    std::ostringstream os, results, values, types;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const char *comma = i ? ", " : "";
+      results << comma << layers[i]->typeOfY() << port("y" + std::to_string(i), layers[i]->n());
+      values << comma << "%y" << i;
+      types << comma << layers[i]->typeOfY();
+    }
+    std::string x = layers[0]->typeOfX();
+    os << "func.func @main(%x: " << x << port("x", layers[0]->k()) << ") -> (" << results.str() << ") {\n"
+       << "  %zero = arith.constant 0 : index\n  %rows = tensor.dim %x, %zero : " << x << "\n";
+    for (size_t i = 0; i < layers.size(); ++i)
+      layers[i]->write(os, std::to_string(i));
+    os << "  return " << values.str() << " : " << types.str() << "\n}\n";
     return os.str();
   }
 
@@ -193,6 +219,29 @@ void check(const char *activations, std::vector<const char *> levels) {
 TEST(Groups, InFloats) { check("f32", {"x86-64-v3", "avx512", "vnni", "amx"}); }
 
 TEST(Groups, InBytes) { check("int8", {"x86-64-v3", "avx512", "vnni", "amx"}); }
+
+/// Layers of one x share its bytes and, where their groups are alike, the sums of these.
+TEST(Groups, OfOneInput) {
+  std::vector<Layer> layers;
+  for (const Shape &shape : {Shape{320, 24, 4, 32, Offsets::None, true}, Shape{320, 8, 4, 32, Offsets::Zeros, true},
+                             Shape{320, 33, 2, 32, Offsets::Zeros, true}, Shape{320, 16, 4, 64, Offsets::HalfMinima, true}})
+    layers.emplace_back(shape, 3 + layers.size());
+  TemporaryDirectory directory;
+  std::string path = directory.file("layers.mlir");
+  std::ofstream(path) << Layer::textOf({&layers[0], &layers[1], &layers[2], &layers[3]});
+  CompiledModel model(path);
+  ASSERT_TRUE(model.ok());
+  for (int64_t rows : {1, 20}) {
+    Tensor x = layers[0].input(rows);
+    auto y = model.open(2).run({x});
+    ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
+    for (size_t l = 0; l < layers.size(); ++l) {
+      std::vector<double> sizes, want = layers[l].expected(x, /*bytes=*/true, sizes);
+      for (size_t i = 0; i < want.size(); ++i)
+        ASSERT_NEAR((*y)[l].reals[i], want[i] + layers[l].bias[i % layers[l].n()], std::ldexp(1.0, -22) * sizes[i] + 1e-7) << "layer " << l;
+    }
+  }
+}
 
 /// Groups that no kernel has are decoded, and compute the same.
 TEST(Groups, OddSizes) {
