@@ -154,9 +154,9 @@ void CodedPanels::multiplyInRegisters(ImplicitLocOpBuilder &b, Value first,
     if (coded.bytes)
       tile.multiply = multiplyFours;
     bool inGroups = coded.bytes && coded.groups.size;
-    SmallVector<Value> result =
-        inGroups ? multiplyGroups(b, rows, sub, tile.vectors)
-                 : emitContractionTile(b, tile);
+    SmallVector<Value> result = inGroups
+                                    ? multiplyGroups(b, rows, sub, tile.vectors)
+                                    : emitContractionTile(b, tile);
     for (int64_t r = 0; r < tile.rows; ++r)
       for (int64_t v = 0; v < tile.vectors; ++v)
         storeSum(b, result[r * tile.vectors + v], rows[r],

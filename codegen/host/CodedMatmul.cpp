@@ -199,8 +199,8 @@ struct Emitter : EpilogueEmitter {
     } else if (coded.needsSums()) {
       coded.sumInput(b, kernelName("sum", op.getLoc()));
     }
-    scratch = allocPerThread(
-        b, {b.getIndexAttr(kRows), b.getIndexAttr(kGroup)}, b.getF32Type());
+    scratch = allocPerThread(b, {b.getIndexAttr(kRows), b.getIndexAttr(kGroup)},
+                             b.getF32Type());
     Value isFew = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, rows,
                                         indexConstant(b, kRows));
     if (coded.bytes && coded.rowPtr && !coded.transposed) {

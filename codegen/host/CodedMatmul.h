@@ -79,7 +79,9 @@ struct CodedRows {
   /// In groups, a code stands for this and its level: floats, that levels are
   /// small; 0 where they are the codes.
   int64_t levelOfZero() const {
-    return bytes ? 0 : groups.offsets ? int64_t(1) << (bits - 1) : groups.zeroPoint;
+    return bytes            ? 0
+           : groups.offsets ? int64_t(1) << (bits - 1)
+                            : groups.zeroPoint;
   }
   /// Groups of a block; 1 where they are longer.
   int64_t groupsOfBlock() const;
@@ -106,9 +108,8 @@ struct CodedRows {
                                               mlir::Value e);
 
 private:
-  std::pair<mlir::Value, mlir::Value> entriesAt(mlir::ImplicitLocOpBuilder &b,
-                                                mlir::Value e,
-                                                mlir::Value mask);
+  std::pair<mlir::Value, mlir::Value>
+  entriesAt(mlir::ImplicitLocOpBuilder &b, mlir::Value e, mlir::Value mask);
   void fetchRow(mlir::ImplicitLocOpBuilder &b, mlir::Value n);
   void sumGroups(mlir::ImplicitLocOpBuilder &b, mlir::Value row,
                  GroupShape shape, mlir::Value to);

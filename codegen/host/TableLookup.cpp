@@ -9,8 +9,8 @@
 // mask is needed. A gather would cost a load per code
 // (specs/dense-and-sparse.md, section 7.1: a fifth of the speed).
 //
-// Floats of codes in groups are looked up as well, in a table of their levels: a
-// mask and a conversion would be two instructions instead of one.
+// Floats of codes in groups are looked up as well, in a table of their levels:
+// a mask and a conversion would be two instructions instead of one.
 //
 //===--------------------------------------------------------------------------===//
 
@@ -71,9 +71,9 @@ TableLookup::TableLookup(ImplicitLocOpBuilder &b, CodedRows &coded)
     for (int64_t i = 0; i < target.lanes; ++i)
       values.push_back(first + i % part - coded.levelOfZero());
     return arith::ConstantOp::create(
-        b, DenseElementsAttr::get(
-               VectorType::get({target.lanes}, b.getF32Type()),
-               ArrayRef<float>(values)));
+        b,
+        DenseElementsAttr::get(VectorType::get({target.lanes}, b.getF32Type()),
+                               ArrayRef<float>(values)));
   };
   low = levels(0);
   if (entries > target.lanes)

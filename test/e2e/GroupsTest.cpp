@@ -83,25 +83,36 @@ struct Layer {
     os << "\"0x";
     auto *bytes = reinterpret_cast<const unsigned char *>(values.data());
     for (size_t i = 0; i < values.size() * sizeof(T); ++i)
-      os << "0123456789ABCDEF"[bytes[i] / 16] << "0123456789ABCDEF"[bytes[i] % 16];
+      os << "0123456789ABCDEF"[bytes[i] / 16]
+         << "0123456789ABCDEF"[bytes[i] % 16];
     return os.str() + "\"";
   }
-  static std::string matrix(int64_t rows, int64_t columns, const char *element) {
-    return "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) + "x" + element + ">";
+  static std::string matrix(int64_t rows, int64_t columns,
+                            const char *element) {
+    return "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) +
+           "x" + element + ">";
   }
 
-  std::string typeOfX() const { return "tensor<?x" + std::to_string(k()) + "xf32>"; }
-  std::string typeOfY() const { return "tensor<?x" + std::to_string(n()) + "xf32>"; }
+  std::string typeOfX() const {
+    return "tensor<?x" + std::to_string(k()) + "xf32>";
+  }
+  std::string typeOfY() const {
+    return "tensor<?x" + std::to_string(n()) + "xf32>";
+  }
   static std::string port(const std::string &name, int64_t size) {
-    return " {sq.name = \"" + name + "\", sq.dims = [\"N\", \"" + std::to_string(size) + "\"], sq.dtype = \"f32\"}";
+    return " {sq.name = \"" + name + "\", sq.dims = [\"N\", \"" +
+           std::to_string(size) + "\"], sq.dtype = \"f32\"}";
   }
 
   /// %y and `id`: the product of %x with the bias.
   void write(std::ostream &os, const std::string &id) const {
     std::string x = typeOfX(), y = typeOfY();
-    std::string c = matrix(n(), numerics::rowWords(k(), shape.bits), "i32"), s = matrix(n(), groups(), "f32"), o;
-    auto constant = [&](const char *name, const std::string &data, const std::string &type) {
-      os << "  %" << name << id << " = arith.constant dense<" << data << "> : " << type << "\n";
+    std::string c = matrix(n(), numerics::rowWords(k(), shape.bits), "i32"),
+                s = matrix(n(), groups(), "f32"), o;
+    auto constant = [&](const char *name, const std::string &data,
+                        const std::string &type) {
+      os << "  %" << name << id << " = arith.constant dense<" << data
+         << "> : " << type << "\n";
     };
     os << "  %i" << id << " = tensor.empty(%rows) : " << y << "\n";
     constant("c", hex(codes), c);
@@ -110,16 +121,26 @@ struct Layer {
     if (!zeros.empty())
       constant("o", hex(zeros), o = matrix(n(), groups(), "i8"));
     else if (shape.offsets == Offsets::HalfMinima)
-      constant("o", hex(std::vector<_Float16>(minima.begin(), minima.end())), o = matrix(n(), groups(), "f16"));
+      constant("o", hex(std::vector<_Float16>(minima.begin(), minima.end())),
+               o = matrix(n(), groups(), "f16"));
     else if (!minima.empty())
       constant("o", hex(minima), o = s);
-    os << "  %m" << id << " = sq.grouped_matmul ins(%x, %c" << id << ", %s" << id << (o.empty() ? "" : ", %o" + id) << " : " << x << ", " << c << ", " << s
-       << (o.empty() ? "" : ", ") << o << ") outs(%i" << id << " : " << y << ") {bits = " << shape.bits << " : i64, group_size = " << shape.group
-       << " : i64, zero_point = " << zeroPoint << " : i64} -> " << y << "\n  %y" << id
-       << " = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> "
+    os << "  %m" << id << " = sq.grouped_matmul ins(%x, %c" << id << ", %s"
+       << id << (o.empty() ? "" : ", %o" + id) << " : " << x << ", " << c
+       << ", " << s << (o.empty() ? "" : ", ") << o << ") outs(%i" << id
+       << " : " << y << ") {bits = " << shape.bits
+       << " : i64, group_size = " << shape.group
+       << " : i64, zero_point = " << zeroPoint << " : i64} -> " << y << "\n  %y"
+       << id
+       << " = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, "
+          "d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> "
           "(d0, d1)>], iterator_types = [\"parallel\", \"parallel\"]} ins(%m"
-       << id << ", %b" << id << " : " << y << ", tensor<" << n() << "xf32>) outs(%i" << id << " : " << y << ") {\n  ^bb0(%p0: f32, %p1: f32, %p2: f32):\n"
-       << "    %q = arith.addf %p0, %p1 : f32\n    linalg.yield %q : f32\n  } -> " << y << "\n";
+       << id << ", %b" << id << " : " << y << ", tensor<" << n()
+       << "xf32>) outs(%i" << id << " : " << y
+       << ") {\n  ^bb0(%p0: f32, %p1: f32, %p2: f32):\n"
+       << "    %q = arith.addf %p0, %p1 : f32\n    linalg.yield %q : f32\n  } "
+          "-> "
+       << y << "\n";
   }
 
   std::string text() const { return textOf({this}); }
@@ -129,13 +150,17 @@ struct Layer {
     std::ostringstream os, results, values, types;
     for (size_t i = 0; i < layers.size(); ++i) {
       const char *comma = i ? ", " : "";
-      results << comma << layers[i]->typeOfY() << port("y" + std::to_string(i), layers[i]->n());
+      results << comma << layers[i]->typeOfY()
+              << port("y" + std::to_string(i), layers[i]->n());
       values << comma << "%y" << i;
       types << comma << layers[i]->typeOfY();
     }
     std::string x = layers[0]->typeOfX();
-    os << "func.func @main(%x: " << x << port("x", layers[0]->k()) << ") -> (" << results.str() << ") {\n"
-       << "  %zero = arith.constant 0 : index\n  %rows = tensor.dim %x, %zero : " << x << "\n";
+    os << "func.func @main(%x: " << x << port("x", layers[0]->k()) << ") -> ("
+       << results.str() << ") {\n"
+       << "  %zero = arith.constant 0 : index\n  %rows = tensor.dim %x, %zero "
+          ": "
+       << x << "\n";
     for (size_t i = 0; i < layers.size(); ++i)
       layers[i]->write(os, std::to_string(i));
     os << "  return " << values.str() << " : " << types.str() << "\n}\n";
@@ -150,8 +175,10 @@ struct Layer {
     return x;
   }
 
-  /// The sums without bias, and for each the sizes of what is added up: codes times scales, and offsets.
-  std::vector<double> expected(const Tensor &x, bool bytes, std::vector<double> &sizes) const {
+  /// The sums without bias, and for each the sizes of what is added up: codes
+  /// times scales, and offsets.
+  std::vector<double> expected(const Tensor &x, bool bytes,
+                               std::vector<double> &sizes) const {
     std::vector<float> floats(x.reals.begin(), x.reals.end());
     int64_t m = x.shape[0];
     numerics::GroupedWeight w = weight();
@@ -159,30 +186,45 @@ struct Layer {
     for (int64_t c = 0; c < n(); ++c)
       for (int64_t j = 0; j < k(); ++j) {
         int64_t at = c * groups() + j / shape.group;
-        double most = std::fabs(scales[at]) * (1 << shape.bits) + (minima.empty() ? std::fabs(scales[at]) * w.zeroOf(at) : std::fabs(minima[at]));
+        double most = std::fabs(scales[at]) * (1 << shape.bits) +
+                      (minima.empty() ? std::fabs(scales[at]) * w.zeroOf(at)
+                                      : std::fabs(minima[at]));
         for (int64_t r = 0; r < m; ++r)
           sizes[r * n() + c] += std::fabs(x.reals[r * k() + j]) * most;
       }
-    return bytes ? numerics::groupedByteProduct(floats.data(), m, w) : numerics::groupedProduct(floats.data(), m, w);
+    return bytes ? numerics::groupedByteProduct(floats.data(), m, w)
+                 : numerics::groupedProduct(floats.data(), m, w);
   }
 };
 
-/// All widths, groups below and above a vector and a block, whole rows, and last groups that are not full.
-const Shape shapes[] = {
-    {1, 1, 4, 16, Offsets::None, true},        {31, 17, 3, 16, Offsets::Zeros, true},    {130, 49, 4, 32, Offsets::None, true},
-    {512, 16, 3, 32, Offsets::HalfMinima, true}, {545, 53, 3, 16, Offsets::Zeros, false},  {1000, 101, 4, 64, Offsets::Minima, false},
-    {700, 21, 2, 32, Offsets::Zeros, true},    {640, 48, 4, 16, Offsets::HalfMinima, true}, {1100, 37, 2, 128, Offsets::None, true},
-    {768, 50, 4, 128, Offsets::Zeros, true},   {1300, 35, 4, 256, Offsets::Minima, true}, {1400, 19, 3, 1024, Offsets::None, false},
-    {300, 33, 4, 300, Offsets::HalfMinima, true}, {100, 20, 2, 4096, Offsets::EqualZeros, true}, {2080, 30, 3, 64, Offsets::EqualZeros, true},
-    {520, 18, 2, 16, Offsets::None, true}};
+/// All widths, groups below and above a vector and a block, whole rows, and
+/// last groups that are not full.
+const Shape shapes[] = {{1, 1, 4, 16, Offsets::None, true},
+                        {31, 17, 3, 16, Offsets::Zeros, true},
+                        {130, 49, 4, 32, Offsets::None, true},
+                        {512, 16, 3, 32, Offsets::HalfMinima, true},
+                        {545, 53, 3, 16, Offsets::Zeros, false},
+                        {1000, 101, 4, 64, Offsets::Minima, false},
+                        {700, 21, 2, 32, Offsets::Zeros, true},
+                        {640, 48, 4, 16, Offsets::HalfMinima, true},
+                        {1100, 37, 2, 128, Offsets::None, true},
+                        {768, 50, 4, 128, Offsets::Zeros, true},
+                        {1300, 35, 4, 256, Offsets::Minima, true},
+                        {1400, 19, 3, 1024, Offsets::None, false},
+                        {300, 33, 4, 300, Offsets::HalfMinima, true},
+                        {100, 20, 2, 4096, Offsets::EqualZeros, true},
+                        {2080, 30, 3, 64, Offsets::EqualZeros, true},
+                        {520, 18, 2, 16, Offsets::None, true}};
 
 void check(const char *activations, std::vector<const char *> levels) {
   bool bytes = std::string(activations) == "int8";
   unsigned seed = 0;
   for (const Shape &shape : shapes) {
     Layer layer(shape, ++seed);
-    SCOPED_TRACE("seed " + std::to_string(seed) + " k " + std::to_string(shape.k) + " n " + std::to_string(shape.n) + " bits " +
-                 std::to_string(shape.bits) + " group " + std::to_string(shape.group));
+    SCOPED_TRACE("seed " + std::to_string(seed) + " k " +
+                 std::to_string(shape.k) + " n " + std::to_string(shape.n) +
+                 " bits " + std::to_string(shape.bits) + " group " +
+                 std::to_string(shape.group));
     TemporaryDirectory directory;
     std::string path = directory.file("layer.mlir");
     std::ofstream(path) << layer.text();
@@ -200,17 +242,21 @@ void check(const char *activations, std::vector<const char *> levels) {
           ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
           if (threads == 1)
             first = (*y)[0].reals;
-          ASSERT_EQ((*y)[0].reals, first) << level << ": bits depend on " << threads << " threads";
+          ASSERT_EQ((*y)[0].reals, first)
+              << level << ": bits depend on " << threads << " threads";
         }
         double error = 0, power = 0;
         for (size_t i = 0; i < want.size(); ++i) {
-          // Of products with roundings of 2^-24 of partial sums, which are no longer than `sizes`, and mostly cancel.
+          // Of products with roundings of 2^-24 of partial sums, which are no
+          // longer than `sizes`, and mostly cancel.
           double sum = want[i] + layer.bias[i % layer.n()];
           ASSERT_NEAR(first[i], sum, std::ldexp(1.0, -22) * sizes[i] + 1e-7)
-              << level << " rows " << rows << " row " << i / layer.n() << " column " << i % layer.n();
+              << level << " rows " << rows << " row " << i / layer.n()
+              << " column " << i % layer.n();
           error += (first[i] - sum) * (first[i] - sum), power += sum * sum;
         }
-        EXPECT_LT(error, 1e-11 * power) << level << " rows " << rows; // 2^-18 of a result
+        EXPECT_LT(error, 1e-11 * power)
+            << level << " rows " << rows; // 2^-18 of a result
       }
     }
   }
@@ -220,15 +266,19 @@ TEST(Groups, InFloats) { check("f32", {"x86-64-v3", "avx512", "vnni", "amx"}); }
 
 TEST(Groups, InBytes) { check("int8", {"x86-64-v3", "avx512", "vnni", "amx"}); }
 
-/// Layers of one x share its bytes and, where their groups are alike, the sums of these.
+/// Layers of one x share its bytes and, where their groups are alike, the sums
+/// of these.
 TEST(Groups, OfOneInput) {
   std::vector<Layer> layers;
-  for (const Shape &shape : {Shape{320, 24, 4, 32, Offsets::None, true}, Shape{320, 8, 4, 32, Offsets::Zeros, true},
-                             Shape{320, 33, 2, 32, Offsets::Zeros, true}, Shape{320, 16, 4, 64, Offsets::HalfMinima, true}})
+  for (const Shape &shape : {Shape{320, 24, 4, 32, Offsets::None, true},
+                             Shape{320, 8, 4, 32, Offsets::Zeros, true},
+                             Shape{320, 33, 2, 32, Offsets::Zeros, true},
+                             Shape{320, 16, 4, 64, Offsets::HalfMinima, true}})
     layers.emplace_back(shape, 3 + layers.size());
   TemporaryDirectory directory;
   std::string path = directory.file("layers.mlir");
-  std::ofstream(path) << Layer::textOf({&layers[0], &layers[1], &layers[2], &layers[3]});
+  std::ofstream(path) << Layer::textOf(
+      {&layers[0], &layers[1], &layers[2], &layers[3]});
   CompiledModel model(path);
   ASSERT_TRUE(model.ok());
   for (int64_t rows : {1, 20}) {
@@ -236,9 +286,13 @@ TEST(Groups, OfOneInput) {
     auto y = model.open(2).run({x});
     ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
     for (size_t l = 0; l < layers.size(); ++l) {
-      std::vector<double> sizes, want = layers[l].expected(x, /*bytes=*/true, sizes);
+      std::vector<double> sizes,
+          want = layers[l].expected(x, /*bytes=*/true, sizes);
       for (size_t i = 0; i < want.size(); ++i)
-        ASSERT_NEAR((*y)[l].reals[i], want[i] + layers[l].bias[i % layers[l].n()], std::ldexp(1.0, -22) * sizes[i] + 1e-7) << "layer " << l;
+        ASSERT_NEAR((*y)[l].reals[i],
+                    want[i] + layers[l].bias[i % layers[l].n()],
+                    std::ldexp(1.0, -22) * sizes[i] + 1e-7)
+            << "layer " << l;
     }
   }
 }
@@ -258,7 +312,8 @@ TEST(Groups, OddSizes) {
     auto y = model.open(1).run({x});
     ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
     for (size_t i = 0; i < want.size(); ++i)
-      EXPECT_NEAR((*y)[0].reals[i], want[i] + layer.bias[i % layer.n()], std::ldexp(1.0, -22) * sizes[i]);
+      EXPECT_NEAR((*y)[0].reals[i], want[i] + layer.bias[i % layer.n()],
+                  std::ldexp(1.0, -22) * sizes[i]);
   }
 }
 
@@ -280,7 +335,8 @@ TEST(Groups, NotANumber) {
       ASSERT_TRUE(bool(y)) << llvm::toString(y.takeError());
       for (int64_t r = 0; r < rows; ++r)
         for (int64_t c = 0; c < layer.n(); ++c)
-          EXPECT_EQ(std::isnan((*y)[0].reals[r * layer.n() + c]), r == 1) << activations << " row " << r << " column " << c;
+          EXPECT_EQ(std::isnan((*y)[0].reals[r * layer.n() + c]), r == 1)
+              << activations << " row " << r << " column " << c;
     }
 }
 

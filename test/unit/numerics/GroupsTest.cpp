@@ -35,7 +35,8 @@ TEST(Groups, Decodes) {
   w.minima = minima;
   EXPECT_EQ(decodeGroups(w), (std::vector<float>{1, 1.5, 4, 6, -3.75}));
   float x[] = {1, 2, 3, 4, 5};
-  EXPECT_EQ(groupedProduct(x, 1, w), std::vector<double>{1 + 3 + 12 + 24 - 18.75});
+  EXPECT_EQ(groupedProduct(x, 1, w),
+            std::vector<double>{1 + 3 + 12 + 24 - 18.75});
 }
 
 // Rounding x costs what steps of max / 127 do: a twelfth of their square each.
@@ -53,8 +54,10 @@ TEST(Groups, BytesAreNear) {
   }
   for (int64_t i = 0; i < 3 * k; ++i)
     x.push_back(random.integer(-1000, 1000) / 1000.0f);
-  GroupedWeight w{n, k, 3, group, 0, codes.data(), scales.data(), minima.data()};
-  std::vector<double> exact = groupedProduct(x.data(), 3, w), rounded = groupedByteProduct(x.data(), 3, w);
+  GroupedWeight w{
+      n, k, 3, group, 0, codes.data(), scales.data(), minima.data()};
+  std::vector<double> exact = groupedProduct(x.data(), 3, w),
+                      rounded = groupedByteProduct(x.data(), 3, w);
   double error = 0, power = 0;
   for (size_t i = 0; i < exact.size(); ++i) {
     error += (exact[i] - rounded[i]) * (exact[i] - rounded[i]);
