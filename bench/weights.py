@@ -12,11 +12,11 @@ from results import machine_text, replace_table
 
 # What the table calls it, and the flags; {b} are bits. STATS is the file of sq-calibrate, FISHER that of sq-sensitivity.
 WAYS = [
-    ("RTN, groups of 128", "--weights=rtn{b}"),
-    ("RTN, groups of 64", "--weights=rtn{b}-g64"),
-    ("symmetric, groups of 32 (Q{b}_0)", "--weights=sym{b}"),
-    ("GPTQ, groups of 128", "--weights=gptq{b} --calib=STATS"),
-    ("GPTQ, groups of 64", "--weights=gptq{b}-g64 --calib=STATS"),
+    ("RTN, groups of 128", "--weights=rtn{b} --activations=f32"),
+    ("RTN, groups of 64", "--weights=rtn{b}-g64 --activations=f32"),
+    ("symmetric, groups of 32 (Q{b}_0)", "--weights=sym{b} --activations=f32"),
+    ("GPTQ, groups of 128", "--weights=gptq{b} --calib=STATS --activations=f32"),
+    ("GPTQ, groups of 64", "--weights=gptq{b}-g64 --calib=STATS --activations=f32"),
     ("LUT, unweighted", "--weights=lut{b} --activations=f32"),
     ("LUT, by mean squares of the inputs", "--weights=lut{b} --rounding=nearest --calib=STATS --activations=f32"),
     ("LUT, Fisher", "--weights=lut{b} --sensitivity=FISHER --activations=f32"),

@@ -123,7 +123,8 @@ struct Rewriter {
   /// The op's operand of which each row gives one row of the result; null when
   /// that is not so.
   static OpOperand *rowsFrom(Operation *op) {
-    if (!isa_and_nonnull<LinearOp, RmsNormOp, LayerNormOp>(op) ||
+    if (!isa_and_nonnull<LinearOp, GroupedMatmulOp, RmsNormOp, LayerNormOp>(
+            op) ||
         !op->getResult(0).hasOneUse())
       return nullptr;
     OpOperand &x = op->getOpOperand(0);

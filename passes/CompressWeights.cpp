@@ -25,6 +25,7 @@
 #include "lib/quantizer/WeightedKMeans.h"
 #include "lib/sensitivity/SensitivityFile.h"
 #include "passes/CompressedLayer.h"
+#include "passes/GroupedWeights.h"
 #include "passes/LayerPrecision.h"
 #include "passes/Passes.h"
 #include "passes/Pointwise.h"
@@ -295,13 +296,10 @@ struct CompressWeightsPass
 
   template <typename T>
   static Value constant(OpBuilder &b, Location at, ArrayRef<int64_t> shape, Type element, ArrayRef<T> values, StringRef name) {
-    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
-        ArrayRef(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)), /*align=*/64);
-    return arith::ConstantOp::create(b, at, DenseResourceElementsAttr::get(RankedTensorType::get(shape, element), name, std::move(blob)));
+    return sq::largeConstant<T>(b, at, shape, element, values, name);
   }
 
-  /// Tables become products by codes. There is no kernel for groups: the decoded weight takes the place of theirs. The bias
-  /// takes up what the change does to the mean of a result.
+  /// The layer becomes a product by codes. The bias takes up what the change does to the mean of a result.
   void rewrite(sq::LinearOp op, const std::vector<float> &weight, const sq::CompressedLayer &layer,
                const std::vector<double> &means, int64_t n, int64_t k) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
@@ -319,14 +317,8 @@ struct CompressWeightsPass
       bias = constant<float>(b, bias.getLoc(), cast<RankedTensorType>(bias.getType()).getShape(), f32, corrected, "corrected");
       op.getBiasMutable().assign(bias);
     }
-    if (layer.weight.format.kind != sq::quantizer::GridKind::Table) {
-      auto shape = cast<RankedTensorType>(op.getWeight().getType()).getShape();
-      const std::vector<float> turned = op.getTransposeWeight() ? std::vector<float>() : transposed(layer.decoded, n, k);
-      op.getWeightMutable().assign(
-          constant<float>(b, at, shape, f32, op.getTransposeWeight() ? layer.decoded : turned, "decoded"));
-      return;
-    }
-    Value y = product(b, at, op, layer.weight);
+    bool isTable = layer.weight.format.kind == sq::quantizer::GridKind::Table;
+    Value y = isTable ? product(b, at, op, layer.weight) : groupedProduct(b, at, op, layer.weight);
     if (bias) {
       int64_t rank = cast<RankedTensorType>(y.getType()).getRank();
       sq::Input perColumn{bias, AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1))};
@@ -339,11 +331,28 @@ struct CompressWeightsPass
     op.erase();
   }
 
-  static Value product(ImplicitLocOpBuilder &b, Location at, sq::LinearOp op, const sq::quantizer::CompressedWeight &weight) {
+  static Value codesOf(OpBuilder &b, Location at, const sq::quantizer::CompressedWeight &weight) {
     int64_t n = weight.n, k = weight.k, bits = weight.format.bits;
-    Type i32 = b.getI32Type(), f16 = b.getF16Type();
     std::vector<uint32_t> words = sq::quantizer::packCodes(weight.codes.data(), n, k, bits);
-    Value codes = constant<uint32_t>(b, at, {n, sq::quantizer::wordsPerRow(k, bits)}, i32, words, "codes");
+    return constant<uint32_t>(b, at, {n, sq::quantizer::wordsPerRow(k, bits)}, b.getI32Type(), words, "codes");
+  }
+
+  /// Scales, and least values or one zero point.
+  static Value groupedProduct(ImplicitLocOpBuilder &b, Location at, sq::LinearOp op, const sq::quantizer::CompressedWeight &weight) {
+    int64_t n = weight.n, groups = weight.groups();
+    bool isSymmetric = weight.format.kind == sq::quantizer::GridKind::Symmetric;
+    Value codes = codesOf(b, at, weight), scales = constant<uint16_t>(b, at, {n, groups}, b.getF16Type(), weight.scales, "scales"), minima;
+    if (!isSymmetric)
+      minima = constant<uint16_t>(b, at, {n, groups}, b.getF16Type(), weight.minima, "minima");
+    return sq::GroupedMatmulOp::create(b, TypeRange(op.getOuts().getType()), op.getX(), codes, scales, minima, op.getOuts(), weight.format.bits,
+                                       weight.groupSize(), isSymmetric ? weight.levels() / 2 : 0)
+        ->getResult(0);
+  }
+
+  static Value product(ImplicitLocOpBuilder &b, Location at, sq::LinearOp op, const sq::quantizer::CompressedWeight &weight) {
+    int64_t n = weight.n, k = weight.k;
+    Type i32 = b.getI32Type(), f16 = b.getF16Type();
+    Value codes = codesOf(b, at, weight);
     std::vector<uint16_t> entries;
     for (int64_t row = 0; row < n; ++row)
       for (int code = 0; code < weight.levels(); ++code)

@@ -8,6 +8,7 @@
 
 #include "dialects/sq/IR/ConstantBytes.h"
 #include "dialects/sq/IR/ShapeChecks.h"
+#include "passes/GroupedWeights.h"
 #include "passes/Passes.h"
 
 namespace sq {
@@ -103,15 +104,22 @@ LogicalResult sq::decodeCodes(Operation *op, const CodedOperands &operands) {
 namespace {
 
 struct DecodeCodesPass : sq::impl::DecodeCodesPassBase<DecodeCodesPass> {
+  using DecodeCodesPassBase::DecodeCodesPassBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<LutMatmulOp, CsrMatmulOp, DenseAndSparseMatmulOp>(op))
+      if (isa<GroupedMatmulOp>(op) ||
+          (!groupsOnly &&
+           isa<LutMatmulOp, CsrMatmulOp, DenseAndSparseMatmulOp>(op)))
         ops.push_back(op);
     });
-    for (Operation *op : ops)
-      if (failed(decodeCodes(op, *CodedOperands::of(op))))
+    for (Operation *op : ops) {
+      auto grouped = dyn_cast<GroupedMatmulOp>(op);
+      if (failed(grouped ? decodeGroups(grouped)
+                         : decodeCodes(op, *CodedOperands::of(op))))
         return signalPassFailure();
+    }
   }
 };
 

@@ -97,7 +97,8 @@ struct FuseEpilogue : OpRewritePattern<linalg::GenericOp> {
         extras.push_back(isOne(maps[i]) ? asNumber(rewriter, in) : in);
     auto fused = sq::PackedMatmulOp::create(
         rewriter, rewriter.getFusedLoc({product.getLoc(), op.getLoc()}), type, product.getX(),
-        product.getWeight(), product.getLut(), extras, op.getOutputs().front());
+        product.getWeight(), product.getLut(), extras, op.getOutputs().front(), product.getBits(), product.getGroupSize(),
+        product.getZeroPoint());
     SmallVector<Type> scalars = {product.getEpilogue().front().getArgument(0).getType()};
     for (Value extra : extras)
       scalars.push_back(getElementTypeOrSelf(extra.getType()));

@@ -26,31 +26,70 @@ LayerNames LayerDecision::names() const {
   return all;
 }
 
-static LayerShape shapeOf(LinearOp op) {
-  auto x = cast<RankedTensorType>(op.getX().getType()), y = cast<RankedTensorType>(op.getOuts().getType());
+static LayerShape shapeOf(Value in, Value out) {
+  auto x = cast<RankedTensorType>(in.getType()), y = cast<RankedTensorType>(out.getType());
   LayerShape shape{x.getShape().back(), y.getShape().back(), 1};
   for (int64_t d = 0; d + 1 < x.getRank(); ++d)
     shape.rows *= !x.isDynamicDim(d) ? x.getDimSize(d) : d == 0 && x.getRank() > 2 ? 1 : kTypicalRows;
   return shape;
 }
 
+/// What the op says: names and shape. `used`: how often a name was there.
+static LayerDecision layerAt(Operation *op, Value x, Value y, llvm::StringMap<int> &used) {
+  LayerDecision layer;
+  layer.nodes = nodeNames(op->getLoc());
+  layer.name = layer.nodes.empty() ? "linear" : layer.nodes.front();
+  if (int count = ++used[layer.name]; count > 1)
+    layer.name += "#" + std::to_string(count);
+  layer.shape = shapeOf(x, y);
+  return layer;
+}
+
+static LayerDecision layerOf(LinearOp op, llvm::StringMap<int> &used) {
+  LayerDecision layer = layerAt(op, op.getX(), op.getOuts(), used);
+  ElementsAttr weight;
+  if (matchPattern(op.getWeight(), m_Constant(&weight)))
+    if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight))
+      layer.weight = resource.getRawHandle().getKey().str(); // as the importer called it
+  return layer;
+}
+
 std::vector<std::pair<LinearOp, LayerDecision>> sq::linearLayers(func::FuncOp main) {
   std::vector<std::pair<LinearOp, LayerDecision>> layers;
   llvm::StringMap<int> used;
-  main.walk([&](LinearOp op) {
-    LayerDecision layer;
-    layer.nodes = nodeNames(op.getLoc());
-    layer.name = layer.nodes.empty() ? "linear" : layer.nodes.front();
-    if (int count = ++used[layer.name]; count > 1)
-      layer.name += "#" + std::to_string(count);
-    ElementsAttr weight;
-    if (matchPattern(op.getWeight(), m_Constant(&weight)))
-      if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight))
-        layer.weight = resource.getRawHandle().getKey().str(); // as the importer called it
-    layer.shape = shapeOf(op);
-    layers.emplace_back(op, std::move(layer));
-  });
+  main.walk([&](LinearOp op) { layers.emplace_back(op, layerOf(op, used)); });
   return layers;
+}
+
+static LayerDecision layerOf(GroupedMatmulOp op, llvm::StringMap<int> &used) {
+  LayerDecision layer = layerAt(op, op.getX(), op.getOuts(), used);
+  int64_t bits = op.getBits(), numbers = 0; // bits of scales and offsets
+  for (Value each : {op.getScales(), op.getOffsets()})
+    if (each) {
+      auto type = cast<ShapedType>(each.getType());
+      numbers += type.getNumElements() * type.getElementTypeBitWidth();
+    }
+  LayerPrecision first = op.getOffsets() ? LayerPrecision::Rtn2 : LayerPrecision::Sym2;
+  layer.precision = static_cast<LayerPrecision>(static_cast<int>(first) + bits - 2);
+  layer.isGiven = true;
+  int64_t weights = layer.shape.n * layer.shape.k, all = weights * bits + numbers;
+  layer.compressed = CompressedSize{"groups of " + std::to_string(op.getGroupSize()) + ", as the model has it", double(all) / weights, (all + 7) / 8};
+  return layer;
+}
+
+std::vector<LayerDecision> sq::givenCodes(func::FuncOp main) {
+  std::vector<LayerDecision> layers;
+  llvm::StringMap<int> used;
+  bool areAny = false;
+  main.walk([&](Operation *op) {
+    if (auto linear = dyn_cast<LinearOp>(op))
+      layers.push_back(layerOf(linear, used));
+    else if (auto grouped = dyn_cast<GroupedMatmulOp>(op); grouped && !ShapedType::isDynamic(shapeOf(grouped.getX(), grouped.getOuts()).k)) {
+      layers.push_back(layerOf(grouped, used));
+      areAny = true;
+    }
+  });
+  return areAny ? layers : std::vector<LayerDecision>();
 }
 
 namespace {

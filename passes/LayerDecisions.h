@@ -39,7 +39,7 @@ struct LayerDecision {
   std::string why; // it stays in float, or is not in float although it might be; empty: nothing to say
   std::optional<InputRange> input; // none as well where each row has its own
   std::optional<CompressedSize> compressed;
-  bool isGiven = false;            // the model had it in 8 bits already
+  bool isGiven = false;            // the model had it so already
   std::optional<double> sqnr; // expected, in dB
   std::optional<LayerTimes> predicted, measured;
 
@@ -48,6 +48,9 @@ struct LayerDecision {
 
 /// The layers of `main` in the order of its ops, as far as their ops say.
 std::vector<std::pair<LinearOp, LayerDecision>> linearLayers(mlir::func::FuncOp main);
+
+/// The same with `sq.grouped_matmul`, as a model has its weights, among them; empty when there is none.
+std::vector<LayerDecision> givenCodes(mlir::func::FuncOp main);
 
 void setLayerDecisions(mlir::func::FuncOp main, llvm::ArrayRef<LayerDecision> layers);
 std::vector<LayerDecision> layerDecisions(mlir::func::FuncOp main);

@@ -8,7 +8,9 @@
 #include "mlir/IR/TypeUtilities.h"
 
 #include "dialects/sq/IR/ConstantBytes.h"
+#include "dialects/sq/IR/ShapeChecks.h"
 #include "passes/DecodeCodes.h"
+#include "passes/GroupedWeights.h"
 #include "passes/Passes.h"
 
 namespace sq {
@@ -134,18 +136,41 @@ struct PackCodesPass : sq::impl::PackCodesPassBase<PackCodesPass> {
            !ShapedType::isDynamic(operands.n);
   }
 
+  LogicalResult pack(GroupedMatmulOp op) {
+    if (!isa<RankedTensorType>(op.getOuts().getType()))
+      return op.emitOpError(
+          "is bufferized already; run --sq-pack-codes on tensors");
+    if (std::string why = whyNoGroupKernel(op); !why.empty()) {
+      remark::missed(op->getLoc(), remark::RemarkOpts::name("decoded").category(
+                                       "sq-pack-codes"))
+          << remark::reason("a dense weight instead: {0}", why);
+      return decodeGroups(op);
+    }
+    bool mayRound = activations == "int8-all" ||
+                    (activations == "int8" && !op.getFloatInput());
+    return packGroups(op, mayRound && shaped(op.getX()).getShape().back() <=
+                                          kMostShortColumns);
+  }
+
   void runOnOperation() override {
-    if (activations != "f32" && activations != "int8") {
+    if (activations != "f32" && activations != "int8" &&
+        activations != "int8-all") {
       getOperation().emitError("unknown activations '")
-          << activations << "'; f32 or int8";
+          << activations << "'; f32, int8 or int8-all";
       return signalPassFailure();
     }
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<LutMatmulOp, CsrMatmulOp, DenseAndSparseMatmulOp>(op))
+      if (isa<LutMatmulOp, CsrMatmulOp, DenseAndSparseMatmulOp,
+              GroupedMatmulOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
+      if (auto grouped = dyn_cast<GroupedMatmulOp>(op)) {
+        if (failed(pack(grouped)))
+          return signalPassFailure();
+        continue;
+      }
       CodedOperands operands = *CodedOperands::of(op);
       if (!isa<RankedTensorType>(operands.outs.getType())) {
         op->emitOpError(
@@ -155,7 +180,7 @@ struct PackCodesPass : sq::impl::PackCodesPassBase<PackCodesPass> {
       if (hasKernel(operands)) {
         if (failed(
                 Packer(op, operands,
-                       activations == "int8" && operands.k <= kMostShortColumns)
+                       activations != "f32" && operands.k <= kMostShortColumns)
                     .pack()))
           return signalPassFailure();
         continue;

@@ -253,9 +253,8 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     `stats` alone and outliers by magnitude alone. A bias takes up what the change of the weight does to the mean of a result. What `plan` says of a layer goes before `weights`. A plan may also be in the
     attribute `sq.plan` of the function, as a text.
 
-    With tables the layer becomes a product by codes, `sq.lut_matmul` or with outliers `sq.dense_and_sparse_matmul`. Groups
-    have no kernel: their decoded f32 weight takes the place of the constant, so that the program computes what it would with
-    codes and saves no memory. The attribute `sq.layers` of the function holds for each layer its bits a weight with everything
+    The layer becomes a product by codes: with tables `sq.lut_matmul`, or with outliers `sq.dense_and_sparse_matmul`, with groups
+    `sq.grouped_matmul`. The attribute `sq.layers` of the function holds for each layer its bits a weight with everything
     counted, bytes, and error.
 
     ```mlir
@@ -265,7 +264,7 @@ def CompressWeightsPass : Pass<"sq-compress-weights", "::mlir::func::FuncOp"> {
     %y = sq.dense_and_sparse_matmul ins(%x, %codes, %table, %rest : tensor<?x64xf32>, tensor<8x8xi32>, tensor<8x16xf16>, tensor<8x64xf16>) ..
     ```
 
-    Running it twice compresses decoded weights again, which loses more.
+    Running it twice changes nothing.
   }];
   let options = [
     Option<"weights", "weights", "std::string", /*default=*/"\"lut4\"",
@@ -529,8 +528,9 @@ def DecodeCodesPass : Pass<"sq-decode-codes", "::mlir::func::FuncOp"> {
   let summary = "turn products by codes into linear layers with dense weights";
   let description = [{
     `sq.lut_matmul`, `sq.csr_matmul` and `sq.dense_and_sparse_matmul` of constants become `sq.linear` with the weight that
-    they stand for, in f32: the entry of the table, plus the sparse one where there is one, rounded once. For targets that
-    have no kernel for codes, and as the reference of those that have. Other operands than constants are an error.
+    they stand for, in f32: the entry of the table, plus the sparse one where there is one, rounded once. `sq.grouped_matmul`
+    likewise; its product of scale and code is rounded, and the sum with a least value. For targets that have no kernel for codes, for
+    passes that know linear layers only, and as the reference of kernels. Other operands than constants are an error.
 
     ```mlir
     %y = sq.lut_matmul ins(%x, %codes, %table : ...) outs(%init : ...)
@@ -538,18 +538,24 @@ def DecodeCodesPass : Pass<"sq-decode-codes", "::mlir::func::FuncOp"> {
     %y = sq.linear ins(%x, %w : tensor<?x40xf32>, tensor<8x40xf32>) outs(%init : ...) {transpose_weight}
     ```
   }];
+  let options = [
+    Option<"groupsOnly", "groups-only", "bool", /*default=*/"false", "sq.grouped_matmul only, as a model has them (default: false)">,
+  ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
 }
 
 def PackCodesPass : Pass<"sq-pack-codes", "::mlir::func::FuncOp"> {
   let summary = "bring products by codes into the form that kernels take";
   let description = [{
-    `sq.lut_matmul` and `sq.dense_and_sparse_matmul` of f32 become `sq.packed_matmul` with `lut`: the codes a `sq.weight` in the
-    order of vector lanes, the entries of the sparse matrix a stream of one number each. Operands must be constants. What has no
-    such kernel (other element types, a sparse product by itself) becomes a `sq.linear` (`--sq-decode-codes`), with a remark.
+    `sq.lut_matmul`, `sq.dense_and_sparse_matmul` and `sq.grouped_matmul` of f32 become `sq.packed_matmul` with `lut`: the codes a
+    `sq.weight` in the order of vector lanes, the entries of the sparse matrix a stream of one number each, scales of groups in f16 where
+    that is exact, and zero points one number where they are all equal. Operands must be constants. What has no such kernel (other
+    element types, a sparse product by itself, groups that are neither a power of 2 from 16 on nor the whole row) becomes a
+    `sq.linear` (`--sq-decode-codes`), with a remark.
 
     With `activations=int8`, tables get entries of 8 bits with a scale and a least value per row, and `x` is rounded to 8 bits
-    at run time: lossy, twice as fast where caches deliver. More than 65536 columns stay in f32, as sums must fit 32 bits.
+    at run time: lossy, twice as fast where caches deliver. Codes of groups lose nothing, only `x` is rounded, and not where
+    `float_input` is, unless `activations` is int8-all. More than 65536 columns stay in f32, as sums must fit 32 bits.
 
     ```mlir
     %y = sq.lut_matmul ins(%x, %codes, %table : tensor<?x40xf32>, tensor<8x6xi32>, tensor<8x8xf16>) outs(%init : tensor<?x8xf32>)
@@ -560,7 +566,7 @@ def PackCodesPass : Pass<"sq-pack-codes", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"activations", "activations", "std::string", /*default=*/"\"f32\"",
-           "what products are computed in: f32 (default), or int8, where x and the tables are rounded to 8 bits">,
+           "what products are computed in: f32 (default), or int8, where x and the tables are rounded to 8 bits; int8-all: x also where the op says float_input">,
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
 }

@@ -19,7 +19,7 @@ struct PrecisionOptions : PassPipelineOptions<PrecisionOptions> {
                                 llvm::cl::init("f32")};
   Option<bool> pairs{*this, "pairs", llvm::cl::desc("16-bit weights in pairs of rows"), llvm::cl::init(true)};
   Option<bool> byteProducts{*this, "byte-products", llvm::cl::desc("the target has products of bytes"), llvm::cl::init(true)};
-  Option<std::string> activations{*this, "activations", llvm::cl::desc("of products by codes: f32 or int8"), llvm::cl::init("f32")};
+  Option<std::string> activations{*this, "activations", llvm::cl::desc("of products by codes: f32, int8 or int8-all"), llvm::cl::init("f32")};
   Option<int64_t> columns{*this, "columns", llvm::cl::desc("of a panel of a packed weight"), llvm::cl::init(48)};
 };
 } // namespace

@@ -90,7 +90,12 @@ void CodedPanels::multiply(ImplicitLocOpBuilder &b, Value n, int64_t width,
 /// least entries of tables contribute.
 void CodedPanels::storeSum(ImplicitLocOpBuilder &b, Value sum, Value x,
                            Value row, Value column) {
-  if (coded.bytes) {
+  if (coded.bytes && coded.groups.size) {
+    Value scale = memref::LoadOp::create(b, coded.roundedScale,
+                                         ValueRange{x, indexConstant(b, 0)});
+    sum = arith::MulFOp::create(
+        b, sum, vector::BroadcastOp::create(b, sum.getType(), scale));
+  } else if (coded.bytes) {
     Value zero = indexConstant(b, 0), one = indexConstant(b, 1);
     auto floats = VectorType::get({coded.target.lanes}, b.getF32Type());
     auto ofColumns = [&](Value i) {
@@ -148,7 +153,10 @@ void CodedPanels::multiplyInRegisters(ImplicitLocOpBuilder &b, Value first,
     tile.rhs = rhs;
     if (coded.bytes)
       tile.multiply = multiplyFours;
-    SmallVector<Value> result = emitContractionTile(b, tile);
+    bool inGroups = coded.bytes && coded.groups.size;
+    SmallVector<Value> result = inGroups
+                                    ? multiplyGroups(b, rows, sub, tile.vectors)
+                                    : emitContractionTile(b, tile);
     for (int64_t r = 0; r < tile.rows; ++r)
       for (int64_t v = 0; v < tile.vectors; ++v)
         storeSum(b, result[r * tile.vectors + v], rows[r],

@@ -33,6 +33,24 @@ constexpr int64_t kRows =
     8; // of x, for which a row of the weight is decoded once
 constexpr int64_t kCodesPerThread = 1 << 17; // some 4 us
 
+/// Products of bytes of the same x right behind `op`, with nothing between that
+/// writes it.
+SmallVector<PackedMatmulOp> sharersOfX(PackedMatmulOp op) {
+  SmallVector<PackedMatmulOp> sharers;
+  Value written = rootOf(op.getOuts()), x = rootOf(op.getX());
+  for (Operation *other = op->getNextNode(); other && written != x;
+       other = other->getNextNode()) {
+    auto product = dyn_cast<PackedMatmulOp>(other);
+    if (!product && (isMemoryEffectFree(other) || isa<memref::AllocOp>(other)))
+      continue;
+    if (!product || product.getX() != op.getX() || !product.hasByteCodes())
+      break;
+    sharers.push_back(product);
+    written = rootOf(product.getOuts());
+  }
+  return sharers;
+}
+
 struct Emitter : EpilogueEmitter {
   CodedRows coded;
   int64_t columns;
@@ -140,20 +158,57 @@ struct Emitter : EpilogueEmitter {
            [&](ImplicitLocOpBuilder &ib, Value i) { body(ib, i, lastWidth); });
   }
 
+  /// Rounds x for this product and those behind it, with the sums of groups
+  /// that they need.
+  void round(ImplicitLocOpBuilder &b, RoundedInputs &known) {
+    SmallVector<GroupShape> shapes;
+    auto placeOf = [&](const CodedRows &rows) -> std::optional<size_t> {
+      if (!rows.needsSums())
+        return std::nullopt;
+      auto *found = llvm::find(shapes, rows.groupShape());
+      size_t place = found - shapes.begin();
+      if (found == shapes.end())
+        shapes.push_back(rows.groupShape());
+      return place;
+    };
+    std::optional<size_t> own = placeOf(coded);
+    SmallVector<std::pair<PackedMatmulOp, std::optional<size_t>>> sharers;
+    for (PackedMatmulOp sharer : sharersOfX(op))
+      sharers.emplace_back(sharer,
+                           placeOf(CodedRows(b, sharer, target, coded.x)));
+    SmallVector<Value> sums =
+        coded.roundInput(b, kernelName("round", op.getLoc()), shapes);
+    auto sumsAt = [&](std::optional<size_t> place) {
+      return place ? sums[*place] : Value();
+    };
+    coded.groups.sums = sumsAt(own);
+    for (auto [sharer, place] : sharers)
+      known[sharer] = {coded.rounded, coded.roundedScale, Value(),
+                       sumsAt(place)};
+  }
+
   void emit(ImplicitLocOpBuilder &b, RoundedInputs &known) {
-    if (coded.bytes) {
-      if (auto it = known.find(op); it != known.end())
-        std::tie(coded.rounded, coded.roundedScale, coded.transposed) =
-            it->second;
-      else
-        coded.roundInput(b, kernelName("round", op.getLoc()));
+    if (auto it = known.find(op); it != known.end()) {
+      coded.rounded = it->second.bytes;
+      coded.roundedScale = it->second.scale;
+      coded.transposed = it->second.transposed;
+      coded.groups.sums = it->second.groupSums;
+      known.erase(it);
+    } else if (coded.bytes) {
+      round(b, known);
+    } else if (coded.needsSums()) {
+      coded.sumInput(b, kernelName("sum", op.getLoc()));
     }
-    scratch = allocPerThread(
-        b, {b.getIndexAttr(kRows), b.getIndexAttr(kGroup)}, b.getF32Type());
+    scratch = allocPerThread(b, {b.getIndexAttr(kRows), b.getIndexAttr(kGroup)},
+                             b.getF32Type());
     Value isFew = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, rows,
                                         indexConstant(b, kRows));
-    if (coded.bytes && coded.rowPtr && !coded.transposed)
+    if (coded.bytes && coded.rowPtr && !coded.transposed) {
       coded.transposeInput(b, kernelName("transpose", op.getLoc()), isFew);
+      for (auto &[sharer, input] : known)
+        if (input.bytes == coded.rounded)
+          input.transposed = coded.transposed;
+    }
     CodedPanels panels(b, coded, columns);
     auto either = [&](int64_t few, int64_t many) -> Value {
       return arith::SelectOp::create(b, isFew, indexConstant(b, few),
@@ -193,24 +248,6 @@ struct Emitter : EpilogueEmitter {
   }
 };
 
-/// Products of bytes of the same x right behind `op`, with nothing between that
-/// writes it.
-SmallVector<PackedMatmulOp> sharersOfX(PackedMatmulOp op) {
-  SmallVector<PackedMatmulOp> sharers;
-  Value written = rootOf(op.getOuts()), x = rootOf(op.getX());
-  for (Operation *other = op->getNextNode(); other && written != x;
-       other = other->getNextNode()) {
-    auto product = dyn_cast<PackedMatmulOp>(other);
-    if (!product && (isMemoryEffectFree(other) || isa<memref::AllocOp>(other)))
-      continue;
-    if (!product || product.getX() != op.getX() || !product.hasByteTables())
-      break;
-    sharers.push_back(product);
-    written = rootOf(product.getOuts());
-  }
-  return sharers;
-}
-
 } // namespace
 
 LogicalResult sq::lowerCodedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
@@ -221,14 +258,9 @@ LogicalResult sq::lowerCodedMatmul(RewriterBase &rewriter, PackedMatmulOp op,
     return op.emitOpError("needs a dense f32 result, got ") << outType;
   ImplicitLocOpBuilder b(op.getLoc(), rewriter);
   Value x = asRows(b, denseMemref(b, op.getX()));
-  TiledTarget tiled = op.hasByteTables() ? tilesForBytes(target) : target;
+  TiledTarget tiled = op.hasByteCodes() ? tilesForBytes(target) : target;
   Emitter emitter(b, op, tiled, x);
   emitter.emit(b, rounded);
-  if (op.hasByteTables() && !rounded.contains(op))
-    for (PackedMatmulOp sharer : sharersOfX(op))
-      rounded[sharer] = {emitter.coded.rounded, emitter.coded.roundedScale,
-                         emitter.coded.transposed};
-  rounded.erase(op);
   rewriter.eraseOp(op);
   return success();
 }

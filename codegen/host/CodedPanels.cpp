@@ -41,8 +41,14 @@ CodedPanels::CodedPanels(ImplicitLocOpBuilder &b, CodedRows &coded,
   panel = alloc({padded, kPanelColumns}, element);
   blockRows = alloc({kGroup, inBlock}, element);
   sums = alloc({kBlockRows, kPanelColumns}, b.getF32Type());
-  if (coded.bytes)
+  if (coded.bytes && coded.groups.size) {
+    int64_t count = llvm::divideCeil(coded.depth, coded.groups.size);
+    groupScales = alloc({count, kPanelColumns}, b.getF32Type());
+    if (coded.needsSums())
+      groupOffsets = alloc({count, kPanelColumns}, b.getF32Type());
+  } else if (coded.bytes) {
     scales = alloc({2, kPanelColumns}, b.getF32Type());
+  }
   if (onTiles())
     tileSums = alloc({kBlockRows, kPanelColumns}, b.getI32Type());
   if (coded.transposed)
@@ -61,7 +67,9 @@ void CodedPanels::decode(ImplicitLocOpBuilder &b, Value n) {
                 transpose(ib, column, block);
               });
        });
-  if (coded.bytes)
+  if (coded.bytes && coded.groups.size)
+    decodeGroups(b, n);
+  else if (coded.bytes)
     loop(b, zero, indexConstant(b, kPanelColumns), 1,
          [&](ImplicitLocOpBuilder &ib, Value column) {
            Value row = arith::MinUIOp::create(
@@ -93,8 +101,7 @@ void CodedPanels::decodeBlock(ImplicitLocOpBuilder &b, Value n, Value last,
        [&](ImplicitLocOpBuilder &ib, Value i) {
          Value row =
              arith::MinUIOp::create(ib, arith::AddIOp::create(ib, n, i), last);
-         TableLookup lookup(ib, coded.target, coded.bits, coded.bytes,
-                            coded.table, row);
+         TableLookup lookup = TableLookup::ofRow(ib, coded, row);
          for (int64_t half = 0; half < step; half += perVector) {
            SmallVector<Value> words = coded.words(ib, row, block, half);
            for (int64_t s = 0; s * step < inBlock; ++s) {
@@ -102,6 +109,8 @@ void CodedPanels::decodeBlock(ImplicitLocOpBuilder &b, Value n, Value last,
              if (coded.bytes)
                weights =
                    vector::BitCastOp::create(ib, coded.sumType(ib), weights);
+             else if (coded.groups.size)
+               weights = ofGroup(ib, weights, row, block, s * step + half);
              vector::StoreOp::create(
                  ib, weights, blockRows,
                  ValueRange{thread, i,

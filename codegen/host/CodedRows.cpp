@@ -40,10 +40,21 @@ constexpr int64_t kRowsAhead = 24;
 
 CodedRows::CodedRows(ImplicitLocOpBuilder &b, PackedMatmulOp op,
                      const TiledTarget &target, Value x)
-    : target(target), x(x), codes(op.getWeight()), table(op.getLut().front()) {
-  bits = llvm::Log2_64(cast<MemRefType>(table.getType()).getDimSize(1));
+    : target(target), x(x), codes(op.getWeight()) {
   depth = cast<MemRefType>(x.getType()).getDimSize(1);
-  bytes = op.hasByteTables();
+  bytes = op.hasByteCodes();
+  if (op.isGrouped()) {
+    bits = op.getBits();
+    groups.size = op.getGroupSize();
+    groups.zeroPoint = op.getZeroPoint();
+    groups.scales = op.getLut().front();
+    groups.stored = cast<MemRefType>(groups.scales.getType()).getDimSize(1);
+    if (op.getLut().size() > 1)
+      groups.offsets = op.getLut()[1];
+    return;
+  }
+  table = op.getLut().front();
+  bits = llvm::Log2_64(cast<MemRefType>(table.getType()).getDimSize(1));
   ValueRange rest = ValueRange(op.getLut()).drop_front();
   if (bytes) {
     tableScale = rest.front();
@@ -58,6 +69,8 @@ CodedRows::CodedRows(ImplicitLocOpBuilder &b, PackedMatmulOp op,
 SmallVector<Value> CodedRows::sums(ImplicitLocOpBuilder &b, Value n,
                                    ArrayRef<Value> rows) {
   fetchRow(b, plus(b, n, kRowsAhead));
+  if (groups.size)
+    return groupedSums(b, n, rows);
   SmallVector<Value> result =
       bytes ? byteSums(b, n, rows) : floatSums(b, n, rows);
   if (rowPtr)
@@ -67,6 +80,18 @@ SmallVector<Value> CodedRows::sums(ImplicitLocOpBuilder &b, Value n,
 
 /// What there is of a row beside its codes, a few bytes each.
 void CodedRows::fetchRow(ImplicitLocOpBuilder &b, Value n) {
+  constexpr int64_t kLine = 64, kMostLines = 16;
+  for (Value memory : {groups.scales, groups.offsets}) {
+    if (!memory)
+      continue;
+    int64_t perLine =
+        kLine * 8 / cast<MemRefType>(memory.getType()).getElementTypeBitWidth();
+    int64_t lines = llvm::divideCeil(groups.stored, perLine);
+    for (int64_t line = 0; line < std::min(lines, kMostLines); ++line)
+      memref::PrefetchOp::create(
+          b, memory, ValueRange{n, indexConstant(b, line * perLine)},
+          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+  }
   for (Value memory : {table, tableScale, rowPtr}) {
     if (!memory)
       continue;
@@ -96,6 +121,20 @@ SmallVector<Value> CodedRows::words(ImplicitLocOpBuilder &b, Value n,
         b, codeType(b), codes,
         ValueRange{n, block, indexConstant(b, w), indexConstant(b, lane)}));
   return result;
+}
+
+void CodedRows::fetchCodes(ImplicitLocOpBuilder &b, Value n, Value block) {
+  int64_t words = bits == 3 ? 3 : 1;
+  auto fetchFrom = [&](int64_t distance, int32_t locality) {
+    Value ahead = plus(b, block, llvm::divideCeil(distance, 64 * words));
+    for (int64_t w = 0; w < words; ++w)
+      memref::PrefetchOp::create(
+          b, codes,
+          ValueRange{n, ahead, indexConstant(b, w), indexConstant(b, 0)},
+          /*isWrite=*/false, locality, /*isDataCache=*/true);
+  };
+  fetchFrom(kFetchToL2, /*locality=*/2);
+  fetchFrom(kFetchToL1, /*locality=*/3);
 }
 
 //===-- The loop over blocks
@@ -174,7 +213,7 @@ struct Blocks {
           sums, [&](OpBuilder &o, Location l, Value block, ValueRange before) {
             ImplicitLocOpBuilder ib(l, o);
             SmallVector<Value> next(before);
-            fetch(ib, block);
+            of.fetchCodes(ib, n, block);
             add(ib, block, inBlock, rows, next);
             scf::YieldOp::create(ib, next);
           });
@@ -193,20 +232,6 @@ struct Blocks {
       result.push_back(sum);
     }
     return result;
-  }
-
-  void fetch(ImplicitLocOpBuilder &b, Value block) {
-    int64_t words = of.bits == 3 ? 3 : 1;
-    auto fetchFrom = [&](int64_t bytes, int32_t locality) {
-      Value ahead = plus(b, block, llvm::divideCeil(bytes, 64 * words));
-      for (int64_t w = 0; w < words; ++w)
-        memref::PrefetchOp::create(
-            b, of.codes,
-            ValueRange{n, ahead, indexConstant(b, w), indexConstant(b, 0)},
-            /*isWrite=*/false, locality, /*isDataCache=*/true);
-    };
-    fetchFrom(kFetchToL2, /*locality=*/2);
-    fetchFrom(kFetchToL1, /*locality=*/3);
   }
 };
 
@@ -243,7 +268,9 @@ SmallVector<Value> CodedRows::byteSums(ImplicitLocOpBuilder &b, Value n,
 //----------------------------------------------------------------===//
 
 /// q = round(x / s), s = max |x| / 127 (a NaN makes it one), for each row.
-void CodedRows::roundInput(ImplicitLocOpBuilder &b, StringRef name) {
+SmallVector<Value> CodedRows::roundInput(ImplicitLocOpBuilder &b,
+                                         StringRef name,
+                                         ArrayRef<GroupShape> shapes) {
   int64_t padded = llvm::alignTo(depth, kMostBlockCodes);
   Value count = dimOf(b, x, 0);
   // AMX reads rows by tiles of 16, two at once.
@@ -257,6 +284,11 @@ void CodedRows::roundInput(ImplicitLocOpBuilder &b, StringRef name) {
   roundedScale = memref::AllocOp::create(
       b, MemRefType::get({ShapedType::kDynamic, 2}, b.getF32Type()),
       ValueRange(count));
+  SmallVector<Value> groupSums;
+  for (auto [size, stored] : shapes)
+    groupSums.push_back(memref::AllocOp::create(
+        b, MemRefType::get({ShapedType::kDynamic, stored}, b.getF32Type()),
+        ValueRange(count)));
   constexpr int64_t kElementsPerThread = 1 << 15;
   auto floats = VectorType::get({target.lanes}, b.getF32Type()),
        ints = VectorType::get({target.lanes}, b.getI32Type()),
@@ -349,6 +381,9 @@ void CodedRows::roundInput(ImplicitLocOpBuilder &b, StringRef name) {
                memref::StoreOp::create(
                    rb, arith::SIToFPOp::create(rb, rb.getF32Type(), sum),
                    roundedScale, ValueRange{row, indexConstant(rb, 1)});
+               for (auto [shape, to] : llvm::zip(shapes, groupSums))
+                 sumGroups(rb, row, shape, to);
              });
       });
+  return groupSums;
 }

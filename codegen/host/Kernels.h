@@ -15,8 +15,12 @@
 namespace sq {
 
 mlir::LogicalResult lowerPackedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &);
-/// x of products by tables of bytes that are still to be lowered, rounded already, the scales of its rows, and x transposed (may be null).
-using RoundedInputs = llvm::DenseMap<mlir::Operation *, std::tuple<mlir::Value, mlir::Value, mlir::Value>>;
+/// x of products by codes of bytes that are still to be lowered, rounded already: the bytes, the scales of its rows, x transposed
+/// (may be null), and sums of its groups (null where the product needs none).
+struct RoundedInput {
+  mlir::Value bytes, scale, transposed, groupSums;
+};
+using RoundedInputs = llvm::DenseMap<mlir::Operation *, RoundedInput>;
 /// With a weight of codes.
 mlir::LogicalResult lowerCodedMatmul(mlir::RewriterBase &, PackedMatmulOp, const TiledTarget &, RoundedInputs &);
 /// Tiles for sums of bytes: without VNNI each operand takes two registers.

@@ -145,7 +145,7 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
         if (!work)
           work = sq::describeWork(op, sizes);
         DictionaryAttr packing;
-        if (auto product = dyn_cast<sq::PackedMatmulOp>(op); product && (sq::wantsAmx(product, target) || product.hasByteTables()))
+        if (auto product = dyn_cast<sq::PackedMatmulOp>(op); product && (sq::wantsAmx(product, target) || product.hasByteCodes()))
           packing = describePacking(product, sizes);
         if (failed(lower(rewriter, op, target, tiled, rounded))) {
           // A type or op without a kernel: the model is refused, sq is not broken.

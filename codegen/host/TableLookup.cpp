@@ -9,6 +9,9 @@
 // mask is needed. A gather would cost a load per code
 // (specs/dense-and-sparse.md, section 7.1: a fifth of the speed).
 //
+// Floats of codes in groups are looked up as well, in a table of their levels:
+// a mask and a conversion would be two instructions instead of one.
+//
 //===--------------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -56,6 +59,32 @@ TableLookup::TableLookup(ImplicitLocOpBuilder &b, const TiledTarget &target,
   low = load(0);
   if (entries > target.lanes)
     high = load(part);
+}
+
+TableLookup::TableLookup(ImplicitLocOpBuilder &b, CodedRows &coded)
+    : target(coded.target), bits(coded.bits), bytes(coded.bytes) {
+  if (bytes)
+    return;
+  int64_t entries = int64_t(1) << bits, part = std::min(entries, target.lanes);
+  auto levels = [&](int64_t first) -> Value {
+    SmallVector<float> values;
+    for (int64_t i = 0; i < target.lanes; ++i)
+      values.push_back(first + i % part - coded.levelOfZero());
+    return arith::ConstantOp::create(
+        b,
+        DenseElementsAttr::get(VectorType::get({target.lanes}, b.getF32Type()),
+                               ArrayRef<float>(values)));
+  };
+  low = levels(0);
+  if (entries > target.lanes)
+    high = levels(part);
+}
+
+TableLookup TableLookup::ofRow(ImplicitLocOpBuilder &b, CodedRows &coded,
+                               Value n) {
+  if (coded.groups.size)
+    return TableLookup(b, coded);
+  return TableLookup(b, coded.target, coded.bits, coded.bytes, coded.table, n);
 }
 
 Value TableLookup::call(ImplicitLocOpBuilder &b, Type type, StringRef name,
@@ -120,15 +149,20 @@ Value TableLookup::byteWeights(ImplicitLocOpBuilder &b, ArrayRef<Value> words,
     }
     return arith::AndIOp::create(b, v, splat(b, type, mask));
   };
+  // vpshufb does not mind what is above the code; where nothing is looked up it
+  // has to go.
+  int64_t mask = low ? 15 : (1 << bits) - 1;
   Value index;
   if (bits != 3)
-    index = take(words[0], bits * s, 15);
+    index = take(words[0], bits * s, mask);
   else if (s < 6)
-    index = take(words[s / 2], 3 * (s % 2), 15);
+    index = take(words[s / 2], 3 * (s % 2), mask);
   else if (s == 6) // as lib/numerics/Codes.cpp puts the last two codes
     index = arith::OrIOp::create(b, take(words[0], 6, 3), take(words[1], 4, 4));
   else
     index = arith::OrIOp::create(b, take(words[2], 6, 3), take(words[1], 5, 4));
+  if (!low)
+    return index;
   return call(b, type,
               target.lanes == 16 ? "llvm.x86.avx512.pshuf.b.512"
                                  : "llvm.x86.avx2.pshuf.b",

@@ -103,7 +103,8 @@ struct CompileOptions {
   std::string quant;                       // "int8", "int-only", or empty
   std::string stats;                       // file of sq-calibrate, for `quant`
   std::string activations = "int8";        // of `quant` "int8": "int8" or "dynamic", which can do without `stats`; of
-                                           // products by codes: "int8", rounded row by row at run time, or "f32"
+                                           // products by codes: "int8", rounded row by row at run time, unless the model
+                                           // says that they are not to be (MatMulNBits), "int8-all", or "f32"
   bool floatAttention = false;             // of `quant` "int8": attention stays in float (in bf16 on AMX)
   std::string rounding = "gptq";           // of weights, for `quant`: "gptq", where `stats` has second moments, or "nearest"
   /// Weights of linear layers in 2 to 4 bits: "lut4", "gptq3-g64", ... (lib/quantization/WeightScheme.h), or empty. With `stats`

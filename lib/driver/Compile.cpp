@@ -155,7 +155,9 @@ struct Compiler {
   int64_t panelColumns() const { return options.cuda.empty() ? kPanelColumns : kCudaPanelColumns; }
   bool inPairs() const { return options.cuda.empty(); }
   bool byteProducts() const { return options.cuda.empty(); }
-  StringRef codedActivations() const { return options.activations == "f32" ? "f32" : "int8"; }
+  StringRef codedActivations() const {
+    return options.activations == "f32" || options.activations == "int8-all" ? StringRef(options.activations) : "int8";
+  }
   std::string graphPipeline() const {
     return llvm::formatv("sq-graph-to-buffers{{precision={0} columns={1} pairs={2} byte-products={3} activations={4}}", weightPrecision(), panelColumns(), inPairs(),
                          byteProducts(), codedActivations());
@@ -277,7 +279,7 @@ struct Compiler {
     pass.plan = options.plan;
     pass.mixed = isMixed();
     pass.minSqnr = options.minSqnr;
-    pass.activations = options.activations;
+    pass.activations = options.activations == "int8-all" ? "int8" : options.activations;
     pass.attention = !options.floatAttention && !isExported(); // ONNX has no such attention
     pass.rounding = options.rounding;
     // How fast others run what is exported is not ours to say.
@@ -388,6 +390,9 @@ struct Compiler {
           if (options.keepIntermediates)
             pm.addPass(createKeepIntermediatesPass());
           buildOnnxToGraph(pm);
+          // What follows knows linear layers only.
+          if (options.observe || options.gradients || !options.quant.empty() || !options.weights.empty() || isMixed())
+            pm.addNestedPass<func::FuncOp>(createDecodeCodesPass({.groupsOnly = true}));
           if (options.observe)
             pm.addPass(createObservePass());
           if (options.gradients) {
@@ -428,6 +433,8 @@ struct Compiler {
         return r;
     if (options.quant == "int-only")
       layers = layerDecisions(*module->getOps<func::FuncOp>().begin());
+    if (layers.empty())
+      layers = givenCodes(*module->getOps<func::FuncOp>().begin());
     if (options.inspect)
       options.inspect("normalise", *module);
     if (options.emit == "sq")

@@ -4,7 +4,7 @@
 
 #include "llvm/Support/MathExtras.h"
 
-#include "lib/numerics/Codes.h"
+#include "lib/numerics/Groups.h"
 #include "lib/quantization/WeightScheme.h"
 
 using namespace llvm;
@@ -84,7 +84,16 @@ StoredSize sq::storedSize(const LayerFormat &format, int64_t n, int64_t k,
   int64_t group =
       format.group.value_or(scheme.isSymmetric() ? WeightScheme::kSymmetricGroup
                                                  : WeightScheme::kGroup);
-  double groups = double(n) * divideCeil(k, group);
-  return {inFloat, double(n * k) * precisionBits(format.precision) / 8 +
-                       groups * (scheme.isSymmetric() ? 2 : 4)};
+  int bits = precisionBits(format.precision),
+      numbers = scheme.isSymmetric() ? 1 : 2;
+  double counted =
+      double(n * k) * bits / 8 + 2.0 * numbers * n * divideCeil(k, group);
+  // Others have no kernel (passes/GroupedWeights.h).
+  if (bits > 4 || (group < k && (group < 16 || !isPowerOf2_64(group))))
+    return {inFloat, counted};
+  return {aligned(4.0 * n * numerics::blocksOf(k, bits) *
+                  numerics::blockWords(bits)) +
+              numbers *
+                  aligned(2.0 * n * numerics::storedGroups(k, bits, group)),
+          counted};
 }

@@ -27,8 +27,8 @@ struct StoredSize {
 
 /// Of a weight [n][k], n output channels. With outliers so many weights as sq's
 /// rule takes at most; a sparse part may turn out smaller, or be left away
-/// where that is better. Groups (rtn, gptq, sym) have no kernel and lie in the
-/// artifact as f32.
+/// where that is better. Groups (rtn, gptq, sym) of other sizes than powers of 2
+/// from 16 on, and the whole row, have no kernel and lie in the artifact as f32.
 StoredSize storedSize(const LayerFormat &format, int64_t n, int64_t k,
                       const StorageOptions &options);
 

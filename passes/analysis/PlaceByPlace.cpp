@@ -151,7 +151,7 @@ struct Check {
       return true;
     if (auto o = dyn_cast<linalg::LinalgOp>(op))
       return fits(o);
-    if (isa<LinearOp, RmsNormOp, LayerNormOp, GeluOp, SiluOp, EmbeddingOp,
+    if (isa<LinearOp, GroupedMatmulOp, RmsNormOp, LayerNormOp, GeluOp, SiluOp, EmbeddingOp,
             RotaryEmbeddingOp, SoftmaxOp>(op))
       return fitsRows(op);
     if (auto o = dyn_cast<MatmulOp>(op)) {

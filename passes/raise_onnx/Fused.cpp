@@ -146,25 +146,21 @@ LogicalResult renamed(Expansion &e) {
 }
 
 /// MatMulNBits(A, B, scales, zero_points, g_idx, bias): A by the transposed [N, K] that the
-/// blocks of B hold, which `sq.UnpackBlocks` (passes/lower_onnx/PackedBlocks.cpp) gives. In
+/// blocks of B hold, which is `sq.MatMulBlocks` (passes/lower_onnx/PackedBlocks.cpp). In
 /// f32 throughout, also where A and the scales are of 16 bits: rounded once.
 LogicalResult matMulNBits(Expansion &e) {
   Value a = e.operand(0);
   Type f32 = e.rewriter.getF32Type();
   Attribute dictionary =
-      DictionaryAttr::get(e.op->getContext(), e.copied({"K", "N", "bits", "block_size"}));
-  SmallVector<Value> operands = {e.operand(1), e.operand(2), e.orNone(e.operand(3)), e.orNone(e.operand(4))};
-  Value weight = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Custom", operands, e.typeOf(f32),
-                            {e.attribute("domain", StringRef("sq")),
-                             e.attribute("op_type", StringRef("UnpackBlocks")),
-                             e.attribute("opset", int64_t(1)),
-                             e.rewriter.getNamedAttr("attributes", dictionary)})
-                     ->getResult(0);
-  int64_t swapped[] = {1, 0};
-  Attribute perm = e.rewriter.getDenseI64ArrayAttr(swapped);
-  weight = e.make("Transpose", weight, weight, e.rewriter.getNamedAttr("perm", perm));
+      DictionaryAttr::get(e.op->getContext(), e.copied({"K", "N", "accuracy_level", "bits", "block_size"}));
   constexpr int64_t kFloat = 1; // TensorProto.DataType
-  Value y = e.makeOf("MatMul", {e.cast(a, kFloat, f32), weight}, f32);
+  SmallVector<Value> operands = {e.cast(a, kFloat, f32), e.operand(1), e.operand(2), e.orNone(e.operand(3)), e.orNone(e.operand(4))};
+  Value y = createOnnx(e.rewriter, e.op->getLoc(), "onnx.Custom", operands, e.typeOf(f32),
+                       {e.attribute("domain", StringRef("sq")),
+                        e.attribute("op_type", StringRef("MatMulBlocks")),
+                        e.attribute("opset", int64_t(1)),
+                        e.rewriter.getNamedAttr("attributes", dictionary)})
+                ->getResult(0);
   if (Value bias = e.operand(5))
     y = e.add(y, e.cast(bias, kFloat, f32));
   return e.replace(e.makeOf("CastLike", {y, a}, getElementTypeOrSelf(a.getType())));

@@ -30,7 +30,7 @@
 
 // ALONE: remark: {{.*}}a sparse product by itself has no kernel
 // ALONE: sq.linear {{.*}} {transpose_weight}
-// WRONG: error: unknown activations 'f8'; f32 or int8
+// WRONG: error: unknown activations 'f8'; f32, int8 or int8-all
 // ARGUMENT: error: 'sq.dense_and_sparse_matmul' op needs constant codes
 
 //--- both.mlir

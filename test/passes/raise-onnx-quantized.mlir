@@ -65,12 +65,10 @@ func.func @fused(%x: tensor<1x3x9x9xf32>, %w: tensor<3x3x3x3xf32>) -> tensor<*xf
 
 // -----
 
-// A weight of blocks is unpacked in front of the product.
+// A weight of blocks: a product of f32, whatever A is of.
 // CHECK-LABEL: @nbits
-// CHECK: %[[W:.*]] = onnx.Custom "sq" "UnpackBlocks"(%arg1, %arg2
-// CHECK: %[[T:.*]] = onnx.Transpose(%[[W]]) {perm = array<i64: 1, 0>}
 // CHECK: %[[A:.*]] = onnx.Cast(%arg0) {to = 1 : i64}
-// CHECK: %[[Y:.*]] = onnx.MatMul(%[[A]], %[[T]])
+// CHECK: %[[Y:.*]] = onnx.Custom "sq" "MatMulBlocks"(%[[A]], %arg1, %arg2
 // CHECK: onnx.CastLike(%[[Y]], %arg0)
 func.func @nbits(%a: tensor<2x32xf32>, %b: tensor<3x2x8xui8>, %s: tensor<6xf32>) -> tensor<2x3xf32> {
   %y = onnx.Custom "com.microsoft" "MatMulNBits"(%a, %b, %s) attributes {attributes = {K = 32 : i64, N = 3 : i64, bits = 4 : i64, block_size = 16 : i64}, opset = 1 : i64} : (tensor<2x32xf32>, tensor<3x2x8xui8>, tensor<6xf32>) -> tensor<2x3xf32>

@@ -81,7 +81,7 @@ struct Options {
          cl::desc("weights of linear layers in 2 to 4 bits: lut4, lut3, lut2 with a table for each output channel; rtn4, rtn3, rtn2 "
                   "in groups of 128 with a scale, rounded to nearest; gptq4, gptq3, gptq2 the same, so that others take over "
                   "the error; sym4, sym3, sym2 in groups of 32 without a minimum; rtn4-g64: groups of 64. With --calib tables and codes are fitted to what layers read. Products "
-                  "by codes read them as they are (see --activations); groups are decoded to float, which computes the same but is no smaller")};
+                  "by codes read them as they are (see --activations)")};
   cl::opt<std::string> outliers{"outliers", cl::cat(category), cl::value_desc("PERCENT"), cl::init("0%"),
          cl::desc("with --weights=lut...: the share of a weight that keeps 16 bits beside the codes, such as 0.45%")};
   cl::opt<std::string> sensitivity{"sensitivity", cl::cat(category), cl::value_desc("FILE"),
@@ -390,7 +390,9 @@ int main(int argc, char **argv) {
     return usage("--rounding is of use with --quant, --weights, --plan and budgets only");
   options.quant = cli.quant;
   options.rounding = cli.rounding;
-  options.activations = cli.activations;
+  // Said, it goes before what a model says of its own codes.
+  bool isSaid = cli.activations.getNumOccurrences() && cli.activations == "int8" && cli.quant.empty();
+  options.activations = isSaid ? std::string("int8-all") : cli.activations.getValue();
   options.floatAttention = cli.attention == "float";
   options.weights = cli.weights;
   options.outliers = cli.outliers;

@@ -1,6 +1,6 @@
 #include "dialects/sq/IR/SqOps.h"
 
-#include "lib/numerics/Codes.h"
+#include "lib/numerics/Groups.h"
 
 using namespace mlir;
 using namespace sq;
@@ -38,16 +38,45 @@ bool PackedMatmulOp::isOfBytes() {
   return !isCoded() && cast<ShapedType>(getWeight().getType()).getElementType().isInteger(8);
 }
 
-bool PackedMatmulOp::hasByteTables() {
-  return isCoded() && cast<ShapedType>(getLut().front().getType()).getElementType().isInteger(8);
+bool PackedMatmulOp::hasByteCodes() {
+  return isCoded() && cast<ShapedType>(getWeight().getType()).getElementType().isInteger(8);
+}
+
+/// packed_matmul_c5
+static LogicalResult verifyGrouped(PackedMatmulOp op) {
+  auto shaped = [](Value v) { return cast<ShapedType>(v.getType()); };
+  ShapedType x = shaped(op.getX()), w = shaped(op.getWeight()), y = shaped(op.getOuts());
+  int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
+  int64_t bits = op.getBits(), group = op.getGroupSize();
+  if (bits < 2 || bits > 4 || op.getZeroPoint() < 0 || op.getZeroPoint() >= 1 << bits)
+    return op.emitOpError("needs groups of codes of 2, 3 or 4 bits, and a zero point that is one, got ") << bits << " bits and " << op.getZeroPoint();
+  if (group < 16 || (group < k && !llvm::isPowerOf2_64(group)))
+    return op.emitOpError("needs a group_size that is a power of 2 from 16 on, or all of k, got ") << group;
+  bool bytes = op.hasByteCodes();
+  int64_t blocks = k > 0 ? numerics::blocksOf(k, bits) : 0;
+  if (x.getRank() != y.getRank() || k < 1 || !x.getElementType().isF32() || !(bytes || w.getElementType().isInteger(32)) || !w.hasStaticShape() ||
+      w.getShape() != ArrayRef<int64_t>({n, blocks, bits == 3 ? 3 : 1, bytes ? 64 : 16}))
+    return op.emitOpError("needs ") << bits << "-bit codes i32 [n, " << blocks << ", " << (bits == 3 ? 3 : 1)
+           << ", 16] or i8 [.., 64] and x of f32 for x " << x << " and outs " << y << ", got " << w;
+  int64_t stored = numerics::storedGroups(k, bits, group);
+  for (auto [i, value] : llvm::enumerate(op.getLut())) {
+    Type element = shaped(value).getElementType();
+    if (i > 1 || !(element.isF16() || element.isF32() || (i == 1 && element.isInteger(8))) || !shaped(value).hasStaticShape() ||
+        shaped(value).getShape() != ArrayRef<int64_t>({n, stored}))
+      return op.emitOpError("needs scales of f16 or f32 and perhaps offsets of f16, f32 or i8, [n, ") << stored << "] each, for outs " << y << ", got "
+             << value.getType();
+  }
+  return success();
 }
 
 /// packed_matmul_c4
 static LogicalResult verifyCoded(PackedMatmulOp op) {
+  if (op.isGrouped())
+    return verifyGrouped(op);
   auto shaped = [](Value v) { return cast<ShapedType>(v.getType()); };
   ShapedType x = shaped(op.getX()), w = shaped(op.getWeight()), y = shaped(op.getOuts()), table = shaped(op.getLut().front());
   int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
-  bool bytes = op.hasByteTables();
+  bool bytes = table.getElementType().isInteger(8);
   auto isOf = [](ShapedType type, ArrayRef<int64_t> shape) { return type.hasStaticShape() && type.getShape() == shape; };
   int64_t entries = table.getRank() == 2 ? table.getDimSize(1) : 0;
   int64_t bits = entries == 4 || entries == 8 || entries == 16 ? llvm::Log2_64(entries) : 0;
@@ -75,6 +104,10 @@ LogicalResult PackedMatmulOp::verify() {
   // packed_matmul_c1
   bool pairs = w.getRank() == 4 && w.getElementType().isBF16() && w.getShape().back() == 2;
   int64_t k = x.getRank() ? x.getShape().back() : 0, n = y.getRank() ? y.getShape().back() : 0;
+  if (!isGrouped() && (getBits() || getZeroPoint()))
+    return emitOpError("has bits or a zero_point, which are of groups, and no group_size");
+  if (isGrouped() && !isCoded())
+    return emitOpError("has a group_size and no scales in lut");
   if (isCoded()) {
     if (failed(verifyCoded(*this)))
       return failure();

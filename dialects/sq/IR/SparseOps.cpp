@@ -125,6 +125,65 @@ LogicalResult LutMatmulOp::verify() {
   return verifyTable(*this, getTable());
 }
 
+LogicalResult GroupedMatmulOp::verify() {
+  int64_t bits = getBits(), group = getGroupSize(), zero = getZeroPoint();
+  // grouped_matmul_c1
+  if (bits < 2 || bits > 4)
+    return emitOpError("needs codes of 2, 3 or 4 bits, got ") << bits;
+  if (group < 1)
+    return emitOpError("needs a group_size of 1 or more, got ") << group;
+  if (zero < 0 || zero >= 1 << bits)
+    return emitOpError("needs a zero_point from 0 to ")
+           << (1 << bits) - 1 << ", got " << zero;
+  if (zero && getOffsets())
+    return emitOpError("has a zero_point of ")
+           << zero << " and offsets; put it into these";
+  // grouped_matmul_c3
+  if (failed(verifyRows(*this, getX(), getOuts())))
+    return failure();
+  // grouped_matmul_c2
+  ShapedType x = shaped(getX()), y = shaped(getOuts()),
+             codes = shaped(getCodes());
+  int64_t k = x.getShape().back(), n = y.getShape().back();
+  bool isKnown = !ShapedType::isDynamic(k);
+  if (codes.getRank() != 2 || !dimsAgree(codes.getDimSize(0), n) ||
+      (isKnown && !dimsAgree(codes.getDimSize(1),
+                             int64_t(llvm::divideCeil(k, 32)) * bits)))
+    return emitOpError("needs codes [n, ")
+           << bits << " ceil(k / 32)] for x " << x << " and outs " << y
+           << ", got " << codes;
+  for (Value each : {getScales(), getOffsets()}) {
+    if (!each)
+      continue;
+    ShapedType type = shaped(each);
+    if (type.getRank() != 2 || !dimsAgree(type.getDimSize(0), n) ||
+        (isKnown &&
+         !dimsAgree(type.getDimSize(1), int64_t(llvm::divideCeil(k, group)))))
+      return emitOpError("needs scales and offsets [n, ceil(k / ")
+             << group << ")] for x " << x << " and outs " << y << ", got "
+             << type;
+  }
+  // grouped_matmul_c4
+  for (Value each : {getScales(), getOffsets()}) {
+    if (!each || !isa<FloatType>(shaped(each).getElementType()))
+      continue;
+    std::optional<ConstantBytes> bytes = constantBytes(each);
+    if (!bytes)
+      continue;
+    bool isHalf = shaped(each).getElementType().isF16();
+    int64_t groups = shaped(each).getDimSize(1),
+            count = shaped(each).getNumElements();
+    for (int64_t i = 0; i < count; ++i) {
+      float value = isHalf ? halfToFloat(bytes->as<uint16_t>()[i])
+                           : bytes->as<float>()[i];
+      if (!std::isfinite(value))
+        return emitOpError("needs finite scales and least values, got ")
+               << value << " at [" << i / groups << ", " << i % groups << "]";
+    }
+  }
+  return success();
+}
+
 LogicalResult CsrOp::verify() {
   ShapedType rows = shaped(getRowPtr()), columns = shaped(getColumns()),
              values = shaped(getValues()), w = shaped(getResult());

@@ -114,6 +114,7 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     KvAppendOp::attachInterface<DpsModel<KvAppendOp, true>>(*context);
     KvAttendOp::attachInterface<DpsModel<KvAttendOp>>(*context);
     LutMatmulOp::attachInterface<DpsModel<LutMatmulOp>>(*context);
+    GroupedMatmulOp::attachInterface<DpsModel<GroupedMatmulOp>>(*context);
     CsrMatmulOp::attachInterface<DpsModel<CsrMatmulOp>>(*context);
     DenseAndSparseMatmulOp::attachInterface<DpsModel<DenseAndSparseMatmulOp>>(*context);
     WeightOp::attachInterface<WeightModel>(*context);

@@ -71,15 +71,21 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     and i8 (`codedByteProduct` of lib/numerics/Codes.h). Two more operands are a sparse matrix that is added to the
     weight: `row_ptr`, and for each entry the bits of an f16 above those of its column in half of its bits, i32 or i64.
 
+    With a `group_size`, `lut` are not tables but the scales and perhaps the offsets of `sq.grouped_matmul`, whose `bits` and
+    `zero_point` there are, too. Their rows are as long as `storedGroups` of lib/numerics/Groups.h says, which kernels read
+    without masks; what is behind the last group is 0.
+
     - (C1) `w` is `[panels, k, N]` with k the last dim of `x` and `panels = ceil(n / N)`,
       or bf16 `[panels, 16 ceil(k / 32), N, 2]` (`sq.weight`): `x` is then rounded to bf16
       or not, as the target likes; or i8 `[ceil(n / 16), 16 ceil(k / 64), 64]`, and `x` i8 with
       a k that is a multiple of 4.
     - (C2) an extra is `[]`, `[n]`, shaped like `outs`, or so with a last dim of 1.
     - (C3) the region takes a sum and an element of each extra, and yields an element of `outs`.
-    - (C4) with `lut`, `w` is i32 `[n, blocks, r, 16]` and `lut` a table f16 `[n, 2^b]`, or i8 `[n, blocks, r, 64]` and a table
+    - (C4) with `lut` and no `group_size`, `w` is i32 `[n, blocks, r, 16]` and `lut` a table f16 `[n, 2^b]`, or i8 `[n, blocks, r, 64]` and a table
       i8 `[n, 2^b]` and f32 `[n, 2]`; r is 3 for b = 3, else 1, and there are as many blocks as k needs. What may
       follow are i32 `[n + 1]` and i32 or i64 `[entries]`.
+    - (C5) with `group_size`, a power of 2 from 16 on or at least k, `w` is as in C4 for b = `bits`, and `lut` are `[n, stored groups]` of f16 or f32,
+      which may be followed by as many of f16, f32 or i8. Without it `bits` and `zero_point` are 0.
 
     Example:
     ```mlir
@@ -101,18 +107,20 @@ def Sq_PackedMatmulOp : Sq_DpsOp<"packed_matmul", [
     ```
   }];
   let arguments = (ins Sq_NumberShaped:$x, Sq_NumberShaped:$weight, Variadic<Sq_NumberShaped>:$lut,
-                       Variadic<Sq_NumberShaped>:$extras, Sq_NumberShaped:$outs);
+                       Variadic<Sq_NumberShaped>:$extras, Sq_NumberShaped:$outs, DefaultValuedAttr<I64Attr, "0">:$bits,
+                       DefaultValuedAttr<I64Attr, "0">:$group_size, DefaultValuedAttr<I64Attr, "0">:$zero_point);
   let results = (outs Variadic<Sq_NumberShaped>:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let extraClassDeclaration = dpsDeclaration # [{
     /// A product of bytes, whose sums are i32.
     bool isOfBytes();
-    /// A weight of codes into tables.
+    /// A weight of codes, into tables or on the grids of groups.
     bool isCoded() { return !getLut().empty(); }
-    /// Tables, and so products, of bytes.
-    bool hasByteTables();
+    bool isGrouped() { return getGroupSize() != 0; }
+    /// Codes, and so products, of bytes: x is rounded to them.
+    bool hasByteCodes();
     /// Needs products of bytes, in the IR or in its kernel.
-    bool usesByteProducts() { return isOfBytes() || hasByteTables(); }
+    bool usesByteProducts() { return isOfBytes() || hasByteCodes(); }
   }];
   let assemblyFormat = [{
     `ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`

@@ -4,7 +4,8 @@
 include "dialects/sq/IR/SqDialect.td"
 
 // Weights as codes into a table per output channel, with what does not fit the tables in a sparse matrix
-// (SqueezeLLM, arXiv 2306.07629; specs/dense-and-sparse.md). codegen/host reads them as they are.
+// (SqueezeLLM, arXiv 2306.07629; specs/dense-and-sparse.md), or on an even grid per group of inputs. codegen/host reads them as
+// they are.
 
 def Sq_CodesShaped : AnyTypeOf<[TensorOf<[I32]>, MemRefOf<[I32]>], "ranked tensor or memref of i32">;
 def Sq_TableShaped : AnyTypeOf<[TensorOf<[F16]>, MemRefOf<[F16]>], "ranked tensor or memref of f16">;
@@ -39,6 +40,46 @@ def Sq_LutMatmulOp : Sq_DpsOp<"lut_matmul"> {
   }];
   let assemblyFormat = [{
     `ins` `(` $x `,` $codes `,` $table `:` type($x) `,` type($codes) `,` type($table) `)`
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
+def Sq_GroupScalesShaped : AnyTypeOf<[TensorOf<[F16, F32]>, MemRefOf<[F16, F32]>], "ranked tensor or memref of f16 or f32">;
+def Sq_GroupOffsetsShaped : AnyTypeOf<[TensorOf<[F16, F32, I8]>, MemRefOf<[F16, F32, I8]>],
+                                      "ranked tensor or memref of f16, f32 or i8">;
+
+def Sq_GroupedMatmulOp : Sq_DpsOp<"grouped_matmul"> {
+  let summary = "matrix product with a weight of codes on an even grid per group of inputs";
+  let description = [{
+    `y[.., n] = sum_k x[.., k] * w[n, k]`, accumulated in f32, or as the target is told to (`--activations=int8` rounds x to 8 bits,
+    each row with a scale of its own). With g the `group_size`, c a code and j = k / g, `w[n, k]` is
+    - `scales[n, j] * (c[n, k] - zero_point)` without `offsets`,
+    - `scales[n, j] * (c[n, k] - offsets[n, j])` where these are i8, zero points that are read as unsigned,
+    - `scales[n, j] * c[n, k] + offsets[n, j]` where they are floats, the least value of a group.
+
+    That is what com.microsoft.MatMulNBits has (onnxruntime, ContribOperators.md) and what RTN and GPTQ with groups make.
+    A code has `bits` = 2, 3 or 4 bits, and `codes` are as in `sq.lut_matmul`. The last group of a row may be shorter. `float_input`:
+    x is not to be rounded, unless the user says so (MatMulNBits with another `accuracy_level` than 4).
+
+    - (C1) `bits` is 2, 3 or 4, `group_size` is positive, and `zero_point` a code; it is 0 where there are `offsets`.
+    - (C2) `codes` is `[n, bits ceil(k / 32)]`, `scales` and `offsets` are `[n, ceil(k / g)]`, with k and n the last dims of `x` and `outs`.
+    - (C3) `x` and `outs` have one rank, and equal leading dims.
+    - (C4) constant scales and least values are finite.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x40xf32>, %codes: tensor<8x8xi32>, %scales: tensor<8x3xf16>, %minima: tensor<8x3xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %y = sq.grouped_matmul ins(%x, %codes, %scales, %minima : tensor<?x40xf32>, tensor<8x8xi32>, tensor<8x3xf16>, tensor<8x3xf16>) outs(%init : tensor<?x8xf32>) {bits = 4 : i64, group_size = 16 : i64} -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_F32Shaped:$x, Sq_CodesShaped:$codes, Sq_GroupScalesShaped:$scales,
+                       Optional<Sq_GroupOffsetsShaped>:$offsets, Sq_F32Shaped:$outs, I64Attr:$bits, I64Attr:$group_size,
+                       DefaultValuedAttr<I64Attr, "0">:$zero_point, UnitAttr:$float_input);
+  let results = (outs Variadic<Sq_F32Shaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `,` $codes `,` $scales (`,` $offsets^)? `:` type($x) `,` type($codes) `,` type($scales) (`,` type($offsets)^)? `)`
     `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
   }];
 }

@@ -107,3 +107,69 @@ func.func @packed_matmul_c4_sparse(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+func.func @packed_matmul_c5(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x3xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs scales of f16 or f32 and perhaps offsets of f16, f32 or i8, [n, 8] each, for outs 'tensor<?x8xf32>', got 'tensor<8x3xf16>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0 : tensor<8x3xf16>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 16 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c5_size(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x8xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs a group_size that is a power of 2 from 16 on, or all of k, got 24}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0 : tensor<8x8xf16>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 24 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c5_bits(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x8xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs groups of codes of 2, 3 or 4 bits, and a zero point that is one, got 4 bits and 16}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0 : tensor<8x8xf16>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 16 : i64, zero_point = 16 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c5_codes(%x: tensor<?x40xf32>, %w: tensor<8x1x1x32xi32>, %l0: tensor<8x8xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op needs 4-bit codes i32 [n, 1, 1, 16] or i8 [.., 64] and x of f32 for x 'tensor<?x40xf32>' and outs 'tensor<?x8xf32>', got 'tensor<8x1x1x32xi32>'}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x32xi32>) lut(%l0 : tensor<8x8xf16>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 16 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c5_none(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op has a group_size and no scales in lut}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 16 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @packed_matmul_c5_alone(%x: tensor<?x40xf32>, %w: tensor<8x1x1x16xi32>, %l0: tensor<8x16xf16>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'sq.packed_matmul' op has bits or a zero_point, which are of groups, and no group_size}}
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x16xi32>) lut(%l0 : tensor<8x16xf16>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -24,3 +24,14 @@ func.func @coded(%x: tensor<?x40xf32>, %w: tensor<8x1x1x64xi8>, %l0: tensor<8x16
   } -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// Groups of 16: eight scales of a block.
+// CHECK-LABEL: @groups
+// CHECK: sq.packed_matmul ins(%{{.*}}, %{{.*}} : tensor<?x40xf32>, tensor<8x1x1x64xi8>) lut(%{{.*}}, %{{.*}} : tensor<8x8xf16>, tensor<8x8xi8>) outs(%{{.*}} : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 16 : i64} {
+func.func @groups(%x: tensor<?x40xf32>, %w: tensor<8x1x1x64xi8>, %s: tensor<8x8xf16>, %z: tensor<8x8xi8>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %y = sq.packed_matmul ins(%x, %w : tensor<?x40xf32>, tensor<8x1x1x64xi8>) lut(%s, %z : tensor<8x8xf16>, tensor<8x8xi8>) outs(%init : tensor<?x8xf32>) attributes {bits = 4 : i64, group_size = 16 : i64} {
+  ^bb0(%acc: f32):
+    sq.yield %acc : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

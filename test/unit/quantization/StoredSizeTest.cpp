@@ -45,8 +45,13 @@ TEST(StoredSize, PadsAsTheKernels) {
   EXPECT_EQ(sizeOf("lut4", 64, 128).bytes,
             64 * 64 + 64 * 16 +
                 8.0 * 64); // tables of bytes, each with scale and least entry
-  EXPECT_EQ(sizeOf("rtn4", 48, 64).bytes,
-            sizeOf("f32", 48, 64).bytes); // no kernel
+  EXPECT_EQ(sizeOf("rtn4/32", 64, 2048).bytes,
+            64 * 1024 + 2 * 2.0 * 64 * 64); // scales and least values
+  EXPECT_EQ(sizeOf("sym4", 64, 2048).bytes, 64 * 1024 + 2.0 * 64 * 64);
+  EXPECT_EQ(sizeOf("rtn4/32", 64, 896).bytes,
+            64 * 448 + 2 * 2.0 * 64 * 32); // whole vectors of scales
+  for (const char *none : {"rtn4/24", "rtn6", "rtn4/8"}) // no kernel
+    EXPECT_EQ(sizeOf(none, 48, 256).bytes, sizeOf("f32", 48, 256).bytes);
 }
 
 TEST(StoredSize, BytesHaveScalesSumsBiasesAndFactors) {
