@@ -3,7 +3,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "codegen/common/KernelHelpers.h"
@@ -68,20 +67,6 @@ Value amx::multiplyBytes(ImplicitLocOpBuilder &b, Value sums, Value lhs, Value r
                    : signs == Signs::SignedUnsigned ? "llvm.x86.tdpbsud.internal"
                                                     : "llvm.x86.tdpbssd.internal";
   return multiply(b, name, sums, lhs, rhs);
-}
-
-void amx::loopAwake(ImplicitLocOpBuilder &b, Value from, Value to, int64_t step, Value zeros, Value waste,
-                    function_ref<void(ImplicitLocOpBuilder &, Value)> body) {
-  SmallVector<Value> tiles;
-  for (int64_t i = 0; i < 3; ++i)
-    tiles.push_back(loadTile(b, address(b, zeros, indexConstant(b, i * kRowBytes)), strideOf(b, 0)));
-  auto all = scf::ForOp::create(b, from, to, indexConstant(b, step), tiles.front(),
-                                [&](OpBuilder &o, Location l, Value i, ValueRange sums) {
-                                  ImplicitLocOpBuilder ib(l, o);
-                                  body(ib, i);
-                                  scf::YieldOp::create(ib, multiplyBytes(ib, sums.front(), tiles[1], tiles[2]));
-                                });
-  storeTile(b, all.getResult(0), waste, strideOf(b, kRowBytes));
 }
 
 Value amx::blocksPerTask(ImplicitLocOpBuilder &b, Value blocks, Value heads) {

@@ -1,5 +1,8 @@
 /// AMX instructions on whole tiles: 16 rows of 64 bytes. The `.internal` intrinsics leave tile
 /// numbers and configuration to LLVM (specs/host-codegen.md, section 9.3).
+///
+/// After some 1700 cycles without a product the next one takes 750 cycles longer (measured on a Xeon, family 6 model 167):
+/// longer stretches of other work are to have some.
 #ifndef SQ_CODEGEN_HOST_AMXTILES_H
 #define SQ_CODEGEN_HOST_AMXTILES_H
 
@@ -28,12 +31,6 @@ mlir::Value multiplyBf16(mlir::ImplicitLocOpBuilder &b, mlir::Value sums, mlir::
 enum class Signs { UnsignedSigned, SignedUnsigned, SignedSigned };
 mlir::Value multiplyBytes(mlir::ImplicitLocOpBuilder &b, mlir::Value sums, mlir::Value lhs, mlir::Value rhs,
                           Signs signs = Signs::UnsignedSigned);
-
-/// Counts [from, to) by `step` like a loop, with a product of zeros in every round. After some 1700 cycles without a product
-/// the next one takes 750 cycles longer (measured on a Xeon, family 6 model 167): longer stretches of other work are to have
-/// some. `zeros` is of zeroLines, `waste` has room for a tile.
-void loopAwake(mlir::ImplicitLocOpBuilder &b, mlir::Value from, mlir::Value to, int64_t step, mlir::Value zeros,
-               mlir::Value waste, llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, mlir::Value)> body);
 
 /// Of attention: how many of a head's `blocks` of queries are a task, of `heads` of all the batch. A task brings its keys
 /// into tiles first, so that is all of them where threads get equally many heads, or nearly; else threads share a head.

@@ -45,9 +45,15 @@ struct CodedRows {
   llvm::SmallVector<mlir::Value> words(mlir::ImplicitLocOpBuilder &b,
                                        mlir::Value n, mlir::Value block,
                                        int64_t lane);
-  /// Fetches what comes some blocks later.
-  void fetchCodes(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
-                  mlir::Value block);
+  /// Sums of row n for each of `rows`, vectors of `sumType`: `add` adds the
+  /// first `left` codes of a block to `sums`, several for each of `rows`.
+  llvm::SmallVector<mlir::Value>
+  overBlocks(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+             llvm::ArrayRef<mlir::Value> rows, mlir::VectorType sumType,
+             llvm::function_ref<void(mlir::ImplicitLocOpBuilder &,
+                                     mlir::Value block, int64_t left,
+                                     llvm::SmallVectorImpl<mlir::Value> &sums)>
+                 add);
   /// A vector of codes, of what is looked up, and of sums.
   mlir::VectorType codeType(mlir::ImplicitLocOpBuilder &b);
   mlir::VectorType sumType(mlir::ImplicitLocOpBuilder &b);
@@ -108,6 +114,9 @@ struct CodedRows {
                                               mlir::Value e);
 
 private:
+  /// Fetches what comes some blocks later.
+  void fetchCodes(mlir::ImplicitLocOpBuilder &b, mlir::Value n,
+                  mlir::Value block);
   std::pair<mlir::Value, mlir::Value>
   entriesAt(mlir::ImplicitLocOpBuilder &b, mlir::Value e, mlir::Value mask);
   void fetchRow(mlir::ImplicitLocOpBuilder &b, mlir::Value n);

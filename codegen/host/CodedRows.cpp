@@ -198,49 +198,63 @@ struct Blocks {
         b, sumType, of.x, ValueRange{row, at}, mask,
         arith::ConstantOp::create(b, b.getZeroAttr(sumType)));
   }
-
-  /// All of row n; one vector for each row of x.
-  SmallVector<Value> run(ImplicitLocOpBuilder &b, ArrayRef<Value> rows) {
-    int64_t inBlock = numerics::blockCodes(of.bits), full = of.depth / inBlock,
-            left = of.depth % inBlock;
-    int64_t perRow = std::max<int64_t>(1, kLeastSums / int64_t(rows.size()));
-    SmallVector<Value> sums(
-        rows.size() * perRow,
-        arith::ConstantOp::create(b, b.getZeroAttr(sumType)));
-    if (full) {
-      auto loop = scf::ForOp::create(
-          b, indexConstant(b, 0), indexConstant(b, full), indexConstant(b, 1),
-          sums, [&](OpBuilder &o, Location l, Value block, ValueRange before) {
-            ImplicitLocOpBuilder ib(l, o);
-            SmallVector<Value> next(before);
-            of.fetchCodes(ib, n, block);
-            add(ib, block, inBlock, rows, next);
-            scf::YieldOp::create(ib, next);
-          });
-      sums.assign(loop.getResults().begin(), loop.getResults().end());
-    }
-    if (left)
-      add(b, indexConstant(b, full), left, rows, sums);
-    SmallVector<Value> result;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      Value sum = sums[i * perRow];
-      for (int64_t s = 1; s < perRow; ++s) {
-        Value other = sums[i * perRow + s];
-        sum = of.bytes ? Value(arith::AddIOp::create(b, sum, other))
-                       : Value(arith::AddFOp::create(b, sum, other));
-      }
-      result.push_back(sum);
-    }
-    return result;
-  }
 };
 
 } // namespace
 
+SmallVector<Value> CodedRows::overBlocks(
+    ImplicitLocOpBuilder &b, Value n, ArrayRef<Value> rows, VectorType sumType,
+    function_ref<void(ImplicitLocOpBuilder &, Value block, int64_t left,
+                      SmallVectorImpl<Value> &sums)>
+        add) {
+  int64_t inBlock = numerics::blockCodes(bits), full = depth / inBlock,
+          left = depth % inBlock;
+  int64_t perRow = std::max<int64_t>(1, kLeastSums / int64_t(rows.size()));
+  SmallVector<Value> sums(rows.size() * perRow,
+                          arith::ConstantOp::create(b, b.getZeroAttr(sumType)));
+  if (full) {
+    auto loop = scf::ForOp::create(
+        b, indexConstant(b, 0), indexConstant(b, full), indexConstant(b, 1),
+        sums, [&](OpBuilder &o, Location l, Value block, ValueRange before) {
+          ImplicitLocOpBuilder ib(l, o);
+          SmallVector<Value> next(before);
+          fetchCodes(ib, n, block);
+          add(ib, block, inBlock, next);
+          scf::YieldOp::create(ib, next);
+        });
+    sums.assign(loop.getResults().begin(), loop.getResults().end());
+  }
+  if (left)
+    add(b, indexConstant(b, full), left, sums);
+  bool areInts = sumType.getElementType().isInteger();
+  SmallVector<Value> result;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Value sum = sums[i * perRow];
+    for (int64_t s = 1; s < perRow; ++s) {
+      Value other = sums[i * perRow + s];
+      sum = areInts ? Value(arith::AddIOp::create(b, sum, other))
+                    : Value(arith::AddFOp::create(b, sum, other));
+    }
+    result.push_back(sum);
+  }
+  return result;
+}
+
+/// By tables.
+static SmallVector<Value> tableSums(ImplicitLocOpBuilder &b, CodedRows &of,
+                                    Value n, ArrayRef<Value> rows) {
+  Blocks blocks(b, of, n);
+  return of.overBlocks(b, n, rows, blocks.sumType,
+                       [&](ImplicitLocOpBuilder &ib, Value block, int64_t left,
+                           SmallVectorImpl<Value> &sums) {
+                         blocks.add(ib, block, left, rows, sums);
+                       });
+}
+
 SmallVector<Value> CodedRows::floatSums(ImplicitLocOpBuilder &b, Value n,
                                         ArrayRef<Value> rows) {
   SmallVector<Value> result;
-  for (Value sum : Blocks(b, *this, n).run(b, rows))
+  for (Value sum : tableSums(b, *this, n, rows))
     result.push_back(sumOfLanes(b, sum));
   return result;
 }
@@ -251,7 +265,7 @@ SmallVector<Value> CodedRows::byteSums(ImplicitLocOpBuilder &b, Value n,
   Value zero = indexConstant(b, 0), one = indexConstant(b, 1);
   Value scale = memref::LoadOp::create(b, tableScale, ValueRange{n, zero}),
         least = memref::LoadOp::create(b, tableScale, ValueRange{n, one});
-  for (auto [row, vector] : llvm::zip(rows, Blocks(b, *this, n).run(b, rows))) {
+  for (auto [row, vector] : llvm::zip(rows, tableSums(b, *this, n, rows))) {
     Value sum = arith::SIToFPOp::create(
         b, b.getF32Type(),
         vector::ReductionOp::create(b, vector::CombiningKind::ADD, vector));

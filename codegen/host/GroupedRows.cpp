@@ -27,9 +27,6 @@
 using namespace mlir;
 using namespace sq;
 
-/// Sums at the same time: rows of x times so many of each.
-constexpr int64_t kLeastSums = 4;
-
 //===-- Scales and offsets
 //----------------------------------------------------===//
 
@@ -240,34 +237,13 @@ struct GroupedBlocks {
 
   /// All of row n; one vector for each row of x.
   SmallVector<Value> run(ImplicitLocOpBuilder &b, ArrayRef<Value> rows) {
-    int64_t inBlock = numerics::blockCodes(of.bits), full = of.depth / inBlock,
-            left = of.depth % inBlock;
-    int64_t perRow = std::max<int64_t>(1, kLeastSums / int64_t(rows.size()));
-    SmallVector<Value> sums(
-        rows.size() * perRow,
-        arith::ConstantOp::create(b, b.getZeroAttr(floatType)));
-    if (full) {
-      auto loop = scf::ForOp::create(
-          b, indexConstant(b, 0), indexConstant(b, full), indexConstant(b, 1),
-          sums, [&](OpBuilder &o, Location l, Value block, ValueRange before) {
-            ImplicitLocOpBuilder ib(l, o);
-            SmallVector<Value> next(before);
-            of.fetchCodes(ib, n, block);
-            add(ib, block, inBlock, rows, next);
-            scf::YieldOp::create(ib, next);
-          });
-      sums.assign(loop.getResults().begin(), loop.getResults().end());
-    }
-    if (left)
-      add(b, indexConstant(b, full), left, rows, sums);
-    SmallVector<Value> result;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      Value sum = sums[i * perRow];
-      for (int64_t s = 1; s < perRow; ++s)
-        sum = arith::AddFOp::create(b, sum, sums[i * perRow + s]);
-      result.push_back(sum);
-    }
-    return of.groups.sums ? addOffsets(b, rows, result) : result;
+    SmallVector<Value> sums =
+        of.overBlocks(b, n, rows, floatType,
+                      [&](ImplicitLocOpBuilder &ib, Value block, int64_t left,
+                          SmallVectorImpl<Value> &sums) {
+                        add(ib, block, left, rows, sums);
+                      });
+    return of.groups.sums ? addOffsets(b, rows, sums) : sums;
   }
 };
 
