@@ -538,9 +538,7 @@ def DecodeCodesPass : Pass<"sq-decode-codes", "::mlir::func::FuncOp"> {
     %y = sq.linear ins(%x, %w : tensor<?x40xf32>, tensor<8x40xf32>) outs(%init : ...) {transpose_weight}
     ```
   }];
-  let options = [
-    Option<"groupsOnly", "groups-only", "bool", /*default=*/"false", "sq.grouped_matmul only, as a model has them (default: false)">,
-  ];
+  let options = [Option<"groupsOnly", "groups-only", "bool", /*default=*/"false", "sq.grouped_matmul only, as a model has them (default: false)">];
   let dependentDialects = ["::sq::SqDialect", "::mlir::arith::ArithDialect"];
 }
 

@@ -28,3 +28,9 @@ Value sq::multiplyBytes(ImplicitLocOpBuilder &b, const HostTarget &target, Value
   sum = arith::AddIOp::create(b, sum, call(name, {evenLeft, evenRight}));
   return arith::AddIOp::create(b, sum, call(name, {oddLeft, oddRight}));
 }
+
+Value sq::broadcastFour(ImplicitLocOpBuilder &b, VectorType type, Value memref, ValueRange at) {
+  Value four = vector::LoadOp::create(b, VectorType::get({4}, b.getI8Type()), memref, at);
+  Value one = vector::BitCastOp::create(b, VectorType::get({1}, b.getI32Type()), four);
+  return vector::BroadcastOp::create(b, type, vector::ExtractOp::create(b, one, 0));
+}

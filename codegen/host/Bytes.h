@@ -14,6 +14,9 @@ namespace sq {
 mlir::Value multiplyBytes(mlir::ImplicitLocOpBuilder &b, const HostTarget &target, mlir::Value unsignedBytes,
                           mlir::Value signedBytes, mlir::Value sum);
 
+/// The four bytes of `memref` at `at` in every lane of `type`, a vector of i32.
+mlir::Value broadcastFour(mlir::ImplicitLocOpBuilder &b, mlir::VectorType type, mlir::Value memref, mlir::ValueRange at);
+
 } // namespace sq
 
 #endif

@@ -132,13 +132,7 @@ void CodedPanels::multiplyInRegisters(ImplicitLocOpBuilder &b, Value first,
       if (!coded.bytes)
         return memref::LoadOp::create(ib, coded.x, ValueRange{rows[r], k});
       Value at = arith::MulIOp::create(ib, k, indexConstant(ib, 4));
-      Value four =
-          vector::LoadOp::create(ib, VectorType::get({4}, ib.getI8Type()),
-                                 coded.rounded, ValueRange{rows[r], at});
-      Value quad = vector::BitCastOp::create(
-          ib, VectorType::get({1}, ib.getI32Type()), four);
-      return vector::BroadcastOp::create(
-          ib, type, vector::ExtractOp::create(ib, quad, 0));
+      return broadcastFour(ib, type, coded.rounded, {rows[r], at});
     };
     auto rhs = [&](ImplicitLocOpBuilder &ib, Value k, int64_t v) -> Value {
       return vector::LoadOp::create(

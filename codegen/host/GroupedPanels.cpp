@@ -90,13 +90,7 @@ SmallVector<Value> CodedPanels::multiplyGroups(ImplicitLocOpBuilder &b,
         auto lhs = [&](ImplicitLocOpBuilder &ib, int64_t r, Value k) -> Value {
           Value at = arith::MulIOp::create(
               ib, arith::AddIOp::create(ib, first, k), indexConstant(ib, 4));
-          Value four =
-              vector::LoadOp::create(ib, VectorType::get({4}, ib.getI8Type()),
-                                     coded.rounded, ValueRange{rows[r], at});
-          Value quad = vector::BitCastOp::create(
-              ib, VectorType::get({1}, ib.getI32Type()), four);
-          return vector::BroadcastOp::create(
-              ib, type, vector::ExtractOp::create(ib, quad, 0));
+          return broadcastFour(ib, type, coded.rounded, {rows[r], at});
         };
         auto columnsAt = [&](int64_t v) { return sub + v * target.lanes; };
         auto rhs = [&](ImplicitLocOpBuilder &ib, Value k, int64_t v) -> Value {

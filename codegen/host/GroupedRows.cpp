@@ -271,7 +271,7 @@ SmallVector<Value> CodedRows::groupedSums(ImplicitLocOpBuilder &b, Value n,
 /// Of a row of x, or of its bytes, to a row of `to`.
 void CodedRows::sumGroups(ImplicitLocOpBuilder &b, Value row, GroupShape shape,
                           Value to) {
-  auto [size, stored] = shape;
+  int64_t size = shape.first, stored = shape.second;
   int64_t count = llvm::divideCeil(depth, size);
   // Behind k there are zeros of bytes to the end of a block, which is a
   // multiple of all groups that are shorter.

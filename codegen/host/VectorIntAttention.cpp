@@ -104,16 +104,6 @@ struct Emitter : IntAttentionEmitter {
 
   Value taskRows(Builder &b) override { return indexConstant(b, kTaskRows); }
 
-  /// Four bytes of `memref` at `index`, in every lane.
-  Value broadcastQuad(Builder &b, Value memref, ValueRange index) {
-    Value four = vector::LoadOp::create(b, VectorType::get({4}, b.getI8Type()),
-                                        memref, index);
-    Value quad = vector::BitCastOp::create(
-        b, VectorType::get({1}, b.getI32Type()), four);
-    return vector::BroadcastOp::create(b, sums,
-                                       vector::ExtractOp::create(b, quad, 0));
-  }
-
   void attend(Builder &b, Value first, Value end) override {
     packKeys(b);
     packValues(b);
@@ -150,7 +140,7 @@ struct Emitter : IntAttentionEmitter {
             Value first = times(kb, tile, keyVectors * (size / 4)),
                   column = times(kb, tile, keyVectors * lanes);
             auto lhs = [&](Builder &ib, int64_t r, Value d) {
-              return broadcastQuad(ib, q,
+              return broadcastFour(ib, sums, q,
                                    {batch, row[r], head, times(ib, d, 4)});
             };
             auto rhs = [&](Builder &ib, Value d, int64_t vector) -> Value {
@@ -198,7 +188,7 @@ struct Emitter : IntAttentionEmitter {
             for (Value r : row)
               local.push_back(sub(tb, r, begin));
             auto lhs = [&](Builder &ib, int64_t r, Value t) {
-              return broadcastQuad(ib, weights,
+              return broadcastFour(ib, sums, weights,
                                    {thread, local[r], times(ib, t, 4)});
             };
             auto rhs = [&](Builder &ib, Value t, int64_t vector) -> Value {
