@@ -66,7 +66,7 @@ struct LowerIntegerPass : sq::impl::LowerIntegerPassBase<LowerIntegerPass> {
         return WalkResult::advance();
       rewriter.setInsertionPoint(op);
       return lower<sq::RequantizeOp, sq::RequantizedAddOp, sq::IntGeluOp, sq::IntSigmoidOp, sq::IntTanhOp,
-                   sq::IntSiluOp, sq::LookupOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp, sq::IntAttentionOp,
+                   sq::IntSiluOp, sq::LookupOp, sq::IntPiecewiseOp, sq::IntSqrtOp, sq::IntSoftmaxOp, sq::IntContextOp, sq::IntAttentionOp,
                    sq::IntLayerNormOp, sq::IntRmsNormOp>(op, rewriter);
     });
     if (all.wasInterrupted()) {

@@ -8,6 +8,7 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
+#include "codegen/common/VectorIntegers.h"
 #include "codegen/common/VectorMath.h"
 #include "codegen/common/DoubleMath.h"
 #include "codegen/common/Passes.h"
@@ -87,6 +88,7 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
 
     RewritePatternSet patterns(&getContext());
     sq::populateVectorMathPatterns(patterns);
+    sq::populateVectorIntegerPatterns(patterns);
     // The rest: MLIR's approximations, then what has neither an approximation
     // nor a name in libm for f32. (roundeven is an instruction on every level.)
     populateMathPolynomialApproximationPatterns(patterns, MathPolynomialApproximationOptions());

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 
+#include "codegen/common/VectorIntegers.h"
 #include "codegen/host/Kernels.h"
 
 using namespace mlir;
@@ -71,6 +72,10 @@ SmallVector<Value> EpilogueEmitter::apply(ImplicitLocOpBuilder &b, ValueRange su
         auto type = cast<VectorType>(widen(constant.getType()));
         map.map(constant.getResult(),
                 arith::ConstantOp::create(b, DenseElementsAttr::get(type, cast<Attribute>(constant.getValue()))));
+        continue;
+      }
+      if (auto parabola = dyn_cast<ParabolaOp>(inner)) {
+        map.map(parabola.getResult(), emitParabola(b, parabola, operand(map, parabola.getX())));
         continue;
       }
       if (auto product = scaledSum(inner)) {

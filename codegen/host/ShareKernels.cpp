@@ -58,15 +58,12 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
                 .wasInterrupted();
   }
 
-  /// Constants that may become arguments: numbers to compute with, or vectors of one number, no
-  /// bounds of loops.
+  /// Constants that may become arguments: numbers to compute with, or vectors, no bounds of loops.
   static SmallVector<arith::ConstantOp> numbersOf(func::FuncOp func) {
     SmallVector<arith::ConstantOp> numbers;
     func.walk([&](arith::ConstantOp op) {
-      auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
       Type element = getElementTypeOrSelf(op.getType());
-      if ((isa<VectorType>(op.getType()) ? bool(splat) : op.getType().isIntOrFloat()) && element.isIntOrFloat() &&
-          !element.isInteger(1))
+      if ((isa<VectorType>(op.getType()) || op.getType().isIntOrFloat()) && element.isIntOrFloat() && !element.isInteger(1))
         numbers.push_back(op);
     });
     return numbers;
@@ -75,6 +72,17 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
   static TypedAttr numberOf(arith::ConstantOp op) {
     auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
     return splat ? cast<TypedAttr>(splat.getSplatValue<Attribute>()) : op.getValue();
+  }
+
+  /// 64-bit numbers in 32 bits, if all fit: a product of two that are known to is one instruction.
+  static void narrow(SmallVectorImpl<TypedAttr> &values) {
+    auto fits = [](TypedAttr value) {
+      auto integer = dyn_cast<IntegerAttr>(value);
+      return integer && integer.getType().isInteger(64) && integer.getValue().isSignedIntN(32);
+    };
+    if (llvm::all_of(values, fits))
+      for (TypedAttr &value : values)
+        value = IntegerAttr::get(IntegerType::get(value.getContext(), 32), cast<IntegerAttr>(value).getInt());
   }
 
   /// The type for any offset, if the body of `func` does not depend on that of the argument.
@@ -126,13 +134,17 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
     for (size_t i = 0; i < numbers.front().size(); ++i) {
       if (llvm::all_of(numbers, [&](auto &own) { return own[i].getValue() == numbers.front()[i].getValue(); }))
         continue;
-      Numbers values = llvm::map_to_vector(numbers, [&](auto &own) { return numberOf(own[i]); });
+      // One number instead of a vector of it, unless one of the family has different ones.
+      bool isSplat = llvm::all_of(numbers, [&](auto &own) { return !isa<DenseElementsAttr>(own[i].getValue()) || isa<SplatElementsAttr>(own[i].getValue()); });
+      Numbers values = llvm::map_to_vector(numbers, [&](auto &own) { return isSplat ? numberOf(own[i]) : own[i].getValue(); });
       std::vector<const void *> key;
       for (TypedAttr value : values)
         key.push_back(value.getAsOpaquePointer());
       auto [it, isNew] = known.try_emplace(key, varying.size());
-      if (isNew)
+      if (isNew) {
+        narrow(values);
         varying.push_back({i, values});
+      }
       argumentOf.push_back({i, it->second});
     }
     func::FuncOp shared = family.front();
@@ -153,13 +165,16 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
     SmallVector<Value> arguments;
     for (auto &[first, values] : varying) {
       types.push_back(values.front().getType());
-      arguments.push_back(entry.addArgument(types.back(), numbers.front()[first].getLoc()));
+      Location loc = numbers.front()[first].getLoc();
+      Value argument = entry.addArgument(types.back(), loc);
+      bool isNarrow = types.back().isInteger(32) && getElementTypeOrSelf(numbers.front()[first].getType()).isInteger(64);
+      arguments.push_back(isNarrow ? Value(arith::ExtSIOp::create(b, loc, b.getI64Type(), argument)) : argument);
     }
     std::map<std::pair<size_t, const void *>, Value> broadcasts; // by argument and type
     for (auto [i, which] : argumentOf) {
       arith::ConstantOp number = numbers.front()[i];
       Value argument = arguments[which];
-      if (isa<VectorType>(number.getType())) {
+      if (number.getType() != argument.getType()) {
         Value &broadcast = broadcasts[{which, number.getType().getAsOpaquePointer()}];
         if (!broadcast)
           broadcast = vector::BroadcastOp::create(b, number.getLoc(), number.getType(), argument);

@@ -9,6 +9,8 @@
 #include <cmath>
 
 #include "lib/numerics/IntegerActivations.h"
+#include "lib/numerics/IntegerPiecewise.h"
+#include "lib/numerics/Tensor.h"
 #include "passes/Pointwise.h"
 #include "passes/analysis/Elementwise.h"
 #include "passes/analysis/ObservedValues.h"
@@ -20,6 +22,7 @@ using namespace sq;
 using calibration::Histogram;
 using calibration::TensorStats;
 using numerics::IntegerGelu;
+using numerics::IntegerPiecewise;
 using numerics::IntegerRange;
 using numerics::IntegerSigmoid;
 
@@ -41,6 +44,28 @@ static double errorOn(const TensorStats &stats, function_ref<double(double)> exa
       count += double(seen);
     }
   return count ? squares / count : 0;
+}
+
+/// What 13 bits of `sq.int_piecewise` stand for: what was seen of the input and a quarter more, without the ends where the function stays
+/// within 2^-12 of its largest result.
+static Form segmentsOf(const TensorStats &stats, double largest, function_ref<double(double)> f) {
+  constexpr double kRoom = 1.25, kFlat = 0x1p-12;
+  constexpr int kSteps = 256;
+  double ends[2] = {std::min(kRoom * stats.min, 0.0), std::max(kRoom * stats.max, 0.0)}, begin = ends[0], step = (ends[1] - ends[0]) / kSteps;
+  for (int end : {0, 1}) {
+    int flat = 0;
+    double at = f(ends[end]);
+    while (flat < kSteps && std::fabs(f(ends[end] + (end ? -step : step) * (flat + 1)) - at) <= kFlat * largest)
+      ++flat;
+    ends[end] += (end ? -step : step) * flat;
+  }
+  // Zero points are in range: so is 0.
+  ends[0] = std::min(ends[0], 0.0), ends[1] = std::max(ends[1], 0.0);
+  if (ends[0] == ends[1]) // a constant
+    ends[0] = std::min(begin, -calibration::kMinRange);
+  constexpr int kMost = (1 << numerics::IntegerPiecewise::kInputBits) - 1;
+  double scale = (ends[1] - ends[0]) / kMost;
+  return {numerics::IntegerPiecewise::kInputBits, true, scale, std::clamp<int64_t>(std::llrint(-ends[0] / scale), 0, kMost)};
 }
 
 bool IntegerConverter::convertFactor(Value x, Value result, function_ref<std::optional<double>(double)> f) {
@@ -107,16 +132,36 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
     polynomialError = errorOn(*stats, exact, [&](double v) { return step * double(sigmoid.apply(atFine(v), range16)); });
   }
 
-  bool byTable = tableError <= polynomialError;
-  Value q = get(x, byTable ? coarse : fine);
+  // A parabola for each segment of what was seen of the input.
+  auto known = [&](double v) { return f(v).value_or(NAN); };
+  Form segments = segmentsOf(*stats, results->maxAbs(), known);
+  double piecewiseError = INFINITY;
+  numerics::Parabolas parabolas;
+  try {
+    parabolas = numerics::Parabolas::of(segments.scale, segments.zero, known);
+    auto piecewise = IntegerPiecewise::of(parabolas, step, 0);
+    piecewiseError = errorOn(*stats, exact, [&](double v) {
+      return step * double(piecewise.apply(std::clamp<int64_t>(std::llrint(v / segments.scale) + segments.zero, 0, (1 << segments.bits) - 1), range16));
+    });
+  } catch (const numerics::Error &) { // not finite everywhere, or too steep
+  }
+
+  bool byTable = tableError <= std::min(polynomialError, piecewiseError), byPieces = !byTable && piecewiseError <= polynomialError;
+  Value q = get(x, byTable ? coarse : byPieces ? segments : fine);
   if (!q)
     return refuse("its input has no integer form");
   Location loc = b.getLoc();
   auto make = [=](const Form &form) -> Value {
     IntegerRange range = IntegerRange::of(form.bits, form.isUnsigned);
     bool limited = form.bits != int(form.storage(b.getContext()).getIntOrFloatBitWidth());
-    if (!byTable && (form.zero || !form.factors.empty() || limited || form.bits > 16)) {
-      // Polynomials have neither zero points nor factors: those come behind 16 bits.
+    std::optional<IntegerPiecewise> pieces;
+    try {
+      if (byPieces)
+        pieces = IntegerPiecewise::of(parabolas, form.scale, form.zero);
+    } catch (const numerics::Error &) { // the result's range is a tiny part of what the function gives; of 16 bits it is not
+    }
+    if (!byTable && ((form.zero && !byPieces) || (byPieces && !pieces) || !form.factors.empty() || limited || form.bits > 16)) {
+      // Polynomials have neither zero points nor factors, and pieces no factors: those come behind 16 bits.
       Form wide{16, false, step};
       return requantize({get(result, wide), {wide.scale}, 16}, form);
     }
@@ -134,6 +179,8 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
         entries.push_back(range.clamp(std::llrint(value / form.scale) + form.zero));
       auto attribute = DenseIntElementsAttr::get(RankedTensorType::get(256, b.getI32Type()), entries);
       y = LookupOp::create(b, type, q, init, attribute).getResult()[0];
+    } else if (byPieces) {
+      y = IntPiecewiseOp::create(b, type, q, init, pieces->bases, pieces->slopes, pieces->curves, pieces->shift, form.isUnsigned, bits).getResult()[0];
     } else if (kind == Activation::Gelu) {
       auto g = IntegerGelu::of(fine.scale, form.scale, range);
       auto out = g.out.encodable();

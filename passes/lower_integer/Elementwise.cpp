@@ -44,8 +44,16 @@ Lowered sq::lowerInteger(ImplicitLocOpBuilder &b, RequantizeOp op) {
     Ranged x = a.input(args[0], rangeOf(op.getX(), op.getXBits(), op.getXUnsigned()), op.getXUnsigned());
     if (op.getXZeroPoint())
       x = a.sub(x, a.constant(op.getXZeroPoint()));
-    Ranged rounded = a.shiftRounded(a.mul(x, m.in(a, args)), e.in(a, args), *roundingOf(op.getRounding()));
-    return a.result(rounded, op.getZeroPoint(), rangeOf(op.getOuts(), op.getBits(), op.getIsUnsigned()), element);
+    Ranged product = a.mul(x, m.in(a, args)), exponent = e.in(a, args);
+    numerics::Rounding rounding = *roundingOf(op.getRounding());
+    int64_t zero = op.getZeroPoint();
+    // A zero point before the shift is added together with the half. Neither may need 64 bits for it.
+    if (zero && rounding == numerics::Rounding::HalfUp && exponent.isConstant()) {
+      numerics::Interval of = product.range() + numerics::Interval::of(zero).shiftLeft(exponent.range());
+      if (of.fits(product.range().fits(31) ? 31 : 63))
+        product = a.add(product, a.shiftLeft(a.constant(std::exchange(zero, 0)), exponent));
+    }
+    return a.result(a.shiftRounded(product, exponent, rounding), zero, rangeOf(op.getOuts(), op.getBits(), op.getIsUnsigned()), element);
   });
   return {y, problem};
 }
@@ -191,6 +199,23 @@ Lowered sq::lowerInteger(ImplicitLocOpBuilder &b, LookupOp op) {
     return tensor::ExtractOp::create(ib, table, place).getResult();
   });
   return {y, ""};
+}
+
+Lowered sq::lowerInteger(ImplicitLocOpBuilder &b, IntPiecewiseOp op) {
+  std::string problem;
+  numerics::IntegerPiecewise function = op.function();
+  numerics::Interval ofSum = numerics::Interval::of(function.sum(0));
+  for (int64_t q = 0; q < INT64_C(1) << numerics::IntegerPiecewise::kInputBits; ++q)
+    ofSum = ofSum.join(numerics::Interval::of(function.sum(q)));
+  Type element = getElementTypeOrSelf(op.getOuts().getType());
+  Value y = pointwise(b, like(b, op.getX()), op.getOuts(), [&](ImplicitLocOpBuilder &ib, ValueRange args) {
+    Arithmetic a(ib, problem);
+    Ranged x = a.input(args[0], numerics::IntegerRange::of(numerics::IntegerPiecewise::kInputBits, /*isUnsigned=*/true), /*isUnsigned=*/true);
+    Value q = a.as(x, ib.getI32Type());
+    Ranged sum{ParabolaOp::create(ib, q, op.getBases(), op.getSlopes(), op.getCurves()), {ofSum}};
+    return a.result(a.shiftRight(sum, a.constant(op.getShift())), 0, rangeOf(op.getOuts(), op.getBits(), op.getIsUnsigned()), element);
+  });
+  return {y, problem};
 }
 
 Lowered sq::lowerInteger(ImplicitLocOpBuilder &b, IntSqrtOp op) {

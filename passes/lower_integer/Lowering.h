@@ -21,6 +21,7 @@ Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntSigmoidOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntTanhOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntSiluOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, LookupOp op);
+Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntPiecewiseOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntSqrtOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntSoftmaxOp op);
 Lowered lowerInteger(mlir::ImplicitLocOpBuilder &b, IntContextOp op);

@@ -406,6 +406,10 @@ struct Interpreter {
         .Case<IntGeluOp>([&](auto o) { gelu(o); })
         .Case<IntTanhOp>([&](auto o) { sigmoid(o, IntegerSigmoid::Kind::Tanh); })
         .Case<IntSigmoidOp>([&](auto o) { sigmoid(o, IntegerSigmoid::Kind::Sigmoid); })
+        .Case<IntPiecewiseOp>([&](IntPiecewiseOp o) {
+          IntegerPiecewise f = o.function();
+          map(o, [&](int64_t q) { return f.apply(q, rangeOf(o.getOuts(), o.getBits(), o.getIsUnsigned())); });
+        })
         .Case<LookupOp>([&](LookupOp o) {
           auto table = o.getTable().getValues<int32_t>();
           map(o, [&](int64_t q) { return table[q & 255]; });

@@ -1,6 +1,8 @@
 /// Every integer op, compiled and run, against lib/numerics: equal bit for bit, on random and
 /// extreme inputs, at each CPU level and number of threads.
+#include "lib/numerics/Elementwise.h"
 #include "lib/numerics/IntegerNorm.h"
+#include "lib/numerics/IntegerPiecewise.h"
 #include "lib/numerics/IntegerSoftmax.h"
 #include "lib/numerics/IntegerSqrt.h"
 #include "test/e2e/Models.h"
@@ -331,6 +333,23 @@ TEST(Integer, Lookup) {
   }
   check(mapModel("sq.lookup", "i8", "i8", "i16", "i16", 21, "table = dense<[" + text + "]> : tensor<256xi32>"),
         feeds(9, 8, false, 21), each([&](int64_t q, int64_t) { return table[uint8_t(q)]; }, 21));
+}
+
+TEST(Integer, Piecewise) {
+  const int64_t columns = 37;
+  auto attributes = [](const IntegerPiecewise &p, const std::string &rest) {
+    auto wide = [](const std::vector<int32_t> &v) { return list("i32", Row(v.begin(), v.end())); };
+    return "bases = " + wide(p.bases) + ", slopes = " + wide(p.slopes) + ", curves = " + wide(p.curves) + ", shift = " + std::to_string(p.shift) + " : i64" + rest;
+  };
+  IntegerPiecewise gelus = IntegerPiecewise::of(Parabolas::of(14.0 / 8191, 2340, gelu), 10.2 / 255, 4);
+  IntegerRange bytes = IntegerRange::of(8, true), words = IntegerRange::of(16);
+  auto expected = each([&](int64_t q, int64_t) { return gelus.apply(q, bytes); }, columns);
+  std::string text = mapModel("sq.int_piecewise", "i16", "u16", "i8", "u8", columns, attributes(gelus, ", is_unsigned"));
+  check(text, feeds(25, 13, true, columns, 16), expected);
+  check(text, feeds(25, 13, true, columns, 16), expected, Where::Cuda);
+  IntegerPiecewise waves = IntegerPiecewise::of(Parabolas::of(0.001, 5000, [](double x) { return std::sin(3 * x); }), 1.0 / 32767, 0);
+  check(mapModel("sq.int_piecewise", "i32", "i32", "i16", "i16", columns, attributes(waves, "")), feeds(26, 13, true, columns, 32),
+        each([&](int64_t q, int64_t) { return waves.apply(q, words); }, columns));
 }
 
 TEST(Integer, Sqrt) {

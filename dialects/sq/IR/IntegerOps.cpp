@@ -222,6 +222,51 @@ LogicalResult LookupOp::verify() {
   return success();
 }
 
+/// The constants of parabolas: 32 of each, slopes and curves of 16 bits, sums of 32.
+static LogicalResult parabolasFit(Operation *op, ArrayRef<int32_t> bases, ArrayRef<int32_t> slopes, ArrayRef<int32_t> curves) {
+  constexpr int64_t kHalf = INT64_C(1) << (numerics::IntegerPiecewise::kSegmentBits - 1);
+  for (auto [name, list] : {std::pair("bases", bases), std::pair("slopes", slopes), std::pair("curves", curves)})
+    if (list.size() != numerics::IntegerPiecewise::kSegments)
+      return op->emitOpError("has ") << list.size() << " " << name << "; it must be 32, one for each segment";
+  for (auto [base, slope, curve] : llvm::zip(bases, slopes, curves)) {
+    if (slope != int16_t(slope) || curve != int16_t(curve))
+      return op->emitOpError("has a slope of ") << slope << " and a curve of " << curve << "; both must have 16 bits";
+    int64_t most = std::abs(int64_t(base)) + kHalf * std::abs(int64_t(slope)) + kHalf * kHalf * std::abs(int64_t(curve));
+    if (most > INT32_MAX)
+      return op->emitOpError("has a segment (") << base << ", " << slope << ", " << curve << ") whose sums can leave 32 bits";
+  }
+  return success();
+}
+
+LogicalResult IntPiecewiseOp::verify() {
+  // int_piecewise_c1
+  if (failed(oneShape(*this, getX(), getOuts())))
+    return failure();
+  // int_piecewise_c2
+  if (widthOf(getX()) < 16)
+    return emitOpError("needs an input of 16 or 32 bits, got ") << getX().getType() << " (sq.lookup takes 8 bits)";
+  if (failed(bitsFit(*this, "bits", getBits(), getOuts())))
+    return failure();
+  // int_piecewise_c3, int_piecewise_c4, int_piecewise_c6
+  if (failed(parabolasFit(*this, getBases(), getSlopes(), getCurves())))
+    return failure();
+  // int_piecewise_c5
+  if (int64_t(getShift()) < 1 || int64_t(getShift()) > 30)
+    return emitOpError("has a shift of ") << int64_t(getShift()) << "; it must be 1 to 30";
+  return success();
+}
+
+numerics::IntegerPiecewise IntPiecewiseOp::function() {
+  return {getBases().vec(), getSlopes().vec(), getCurves().vec(), int(getShift())};
+}
+
+LogicalResult ParabolaOp::verify() {
+  if (!getElementTypeOrSelf(getX().getType()).isInteger(32))
+    return emitOpError("needs 32-bit integers, got ") << getX().getType();
+  // parabola_c1, parabola_c2
+  return parabolasFit(*this, getBases(), getSlopes(), getCurves());
+}
+
 LogicalResult IntSqrtOp::verify() {
   // int_sqrt_c1
   if (failed(oneShape(*this, getX(), getOuts())))

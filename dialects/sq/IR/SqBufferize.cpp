@@ -103,6 +103,7 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     IntTanhOp::attachInterface<DpsModel<IntTanhOp>>(*context);
     IntSiluOp::attachInterface<DpsModel<IntSiluOp>>(*context);
     LookupOp::attachInterface<DpsModel<LookupOp>>(*context);
+    IntPiecewiseOp::attachInterface<DpsModel<IntPiecewiseOp>>(*context);
     IntSqrtOp::attachInterface<DpsModel<IntSqrtOp>>(*context);
     IntSoftmaxOp::attachInterface<DpsModel<IntSoftmaxOp>>(*context);
     IntAttentionOp::attachInterface<DpsModel<IntAttentionOp>>(*context);

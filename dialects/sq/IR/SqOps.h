@@ -16,6 +16,7 @@
 #include "mlir/Interfaces/ViewLikeInterface.h"
 
 #include "dialects/sq/IR/SqInterfaces.h"
+#include "lib/numerics/IntegerPiecewise.h"
 
 #include "dialects/sq/IR/SqDialect.h.inc"
 #define GET_OP_CLASSES
