@@ -207,6 +207,8 @@ struct Work {
     } else if (auto o = dyn_cast<LayerNormOp>(op)) {
       // Two sums (1 + 3), then subtract, normalise, scale, shift.
       flops = sizes.elements(o.getOuts()) * (o.getBias() ? 8 : 7);
+    } else if (isa<IntNormRowsOp>(op)) {
+      flops = 0; // of floats
     } else if (auto o = dyn_cast<RmsNormOp>(op)) {
       flops = sizes.elements(o.getOuts()) * 4; // a sum of squares (2), normalise, scale
     } else if (auto o = dyn_cast<ScatterOp>(op)) {

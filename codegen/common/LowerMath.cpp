@@ -93,7 +93,7 @@ struct LowerMathPass : sq::impl::LowerMathPassBase<LowerMathPass> {
     // nor a name in libm for f32. (roundeven is an instruction on every level.)
     populateMathPolynomialApproximationPatterns(patterns, MathPolynomialApproximationOptions());
     math::populateExpansionPatterns(patterns,
-                                    {"ctlz", "rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh"});
+                                    {"rsqrt", "sinh", "cosh", "asinh", "acosh", "atanh"});
     // x86-64 has no conversion to bf16 below AVX-512 BF16.
     if (!libm)
       sq::populateDoubleMathPatterns(patterns);

@@ -134,6 +134,9 @@ struct Batch {
     if (auto o = dyn_cast<sq::RmsNormOp>(op))
       return isAlong(o.getX()) && isAlong(o.getOuts()) && isFixed(o.getScale()) &&
              cast<MemRefType>(o.getX().getType()).getRank() > 1;
+    if (auto o = dyn_cast<sq::IntNormRowsOp>(op))
+      return isAlong(o.getX()) && isAlong(o.getOuts()) && isFixed(o.getMultipliers()) && isFixed(o.getAddends()) &&
+             cast<MemRefType>(o.getX().getType()).getRank() > 1;
     if (auto o = dyn_cast<sq::SoftmaxOp>(op))
       return isAlong(o.getX()) && isAlong(o.getOuts()) && cast<MemRefType>(o.getX().getType()).getRank() > 1;
     if (auto o = dyn_cast<sq::AttentionOp>(op))

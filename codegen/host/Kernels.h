@@ -38,6 +38,7 @@ mlir::LogicalResult lowerKvAppend(mlir::RewriterBase &, KvAppendOp, const TiledT
 mlir::LogicalResult lowerAmxAttention(mlir::RewriterBase &, AttentionOp);
 /// Heads of 4 elements or a multiple.
 mlir::LogicalResult lowerIntAttention(mlir::RewriterBase &, IntAttentionOp, const TiledTarget &);
+mlir::LogicalResult lowerIntNormRows(mlir::RewriterBase &, IntNormRowsOp, const TiledTarget &);
 mlir::LogicalResult lowerLookup(mlir::RewriterBase &, LookupOp, const TiledTarget &);
 mlir::LogicalResult lowerSoftmax(mlir::RewriterBase &, SoftmaxOp, const TiledTarget &);
 mlir::LogicalResult lowerLayerNorm(mlir::RewriterBase &, LayerNormOp, const TiledTarget &);

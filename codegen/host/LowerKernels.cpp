@@ -50,6 +50,8 @@ struct LowerKernelsPass : sq::impl::LowerKernelsPassBase<LowerKernelsPass> {
       return sq::lowerKvAppend(rewriter, o, target);
     if (auto o = dyn_cast<sq::IntAttentionOp>(op))
       return sq::lowerIntAttention(rewriter, o, target);
+    if (auto o = dyn_cast<sq::IntNormRowsOp>(op))
+      return sq::lowerIntNormRows(rewriter, o, target);
     if (auto o = dyn_cast<sq::LookupOp>(op))
       return sq::lowerLookup(rewriter, o, target);
     if (auto o = dyn_cast<sq::SoftmaxOp>(op))

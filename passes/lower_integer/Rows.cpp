@@ -12,6 +12,7 @@
 #include "mlir/IR/TypeUtilities.h"
 
 #include "passes/lower_integer/Lowering.h"
+#include "passes/lower_integer/NormRow.h"
 
 using namespace mlir;
 using namespace sq;
@@ -223,47 +224,22 @@ static Lowered lowerNorm(ImplicitLocOpBuilder &b, OpTy op, bool centred, int64_t
   numerics::IntegerRange range = rangeOf(op.getX(), op.getXBits(), op.getXUnsigned());
   auto element = [&](Arithmetic &a, Value v) { return a.input(v, range, op.getXUnsigned()); };
 
-  // The rounded mean, of the elements' own interval.
-  Interval ofMean = Interval{range.lo, range.hi}.shiftLeft(Interval::of(shift));
+  NormRow row{channels, shift, {range.lo, range.hi}};
   SmallVector<Input> inputs = {like(b, op.getX())};
   if (centred) {
     Value sum = rows.sum(inputs, 0, [&](Arithmetic &a, ValueRange args) { return element(a, args[0]); });
-    Value mean = rows.compute(sum, [&](Arithmetic &a, ValueRange args) {
-      Ranged total = a.input(args[0], Interval{range.lo, range.hi} * Interval::of(channels), false);
-      Ranged twice = a.add(a.shiftLeft(total, a.constant(shift + 1)), a.constant(channels));
-      // floor(x / d) = floor((x + n d) / d) - n, with n such that nothing is negative.
-      Ranged divisor = a.constant(2 * channels), base = a.constant(-static_cast<int64_t>(ofMean.lo));
-      Ranged mean = a.sub(a.divide(a.add(twice, a.mul(base, divisor)), divisor), base);
-      return a.assume(mean, ofMean);
-    });
-    inputs.push_back(rows.perRow(mean));
+    inputs.push_back(rows.perRow(rows.compute(sum, [&](Arithmetic &a, ValueRange args) { return row.mean(a, args[0]); })));
   }
   auto deviation = [&](Arithmetic &a, ValueRange args) {
     Ranged x = a.shiftLeft(element(a, args[0]), a.constant(shift));
-    return centred ? a.sub(x, a.input(args[1], ofMean, false)) : x;
+    return centred ? a.sub(x, a.input(args[1], row.ofMean(), false)) : x;
   };
-
-  // Below 2^62: squares below 2^61 (C7), epsilon up to 2^61, which the mean's rounding does not reach.
-  Interval ofVariance = {1, (__int128(1) << 62) - 1};
   Value variance = rows.sum(inputs, op.getEpsilon(), [&](Arithmetic &a, ValueRange args) {
     Ranged y = deviation(a, args);
     return a.mul(y, y);
   });
-  // A variance of 0 has deviations of 0 only: any reciprocal does.
-  auto halfShift = [&](Arithmetic &a, Value v) {
-    Ranged one = a.constant(1);
-    Ranged of = a.assume(a.maximum(a.input(v, Interval{0, ofVariance.hi}, false), one), ofVariance);
-    return std::pair(of, a.shiftRight(a.sub(a.constant(62), a.bitLength(of)), one));
-  };
-  Value reciprocal = rows.compute(variance, [&](Arithmetic &a, ValueRange args) {
-    auto [of, k] = halfShift(a, args[0]);
-    // Shifted to 61 or 62 bits; the root has 31.
-    Ranged normalized = a.shiftLeftTo(of, a.shiftLeft(k, a.constant(1)), {__int128(1) << 60, ofVariance.hi});
-    return a.divide(a.constant(INT64_C(1) << 61), a.root(normalized));
-  });
-  Value rowShift = rows.compute(variance, [&](Arithmetic &a, ValueRange args) {
-    return a.sub(a.constant(31), halfShift(a, args[0]).second);
-  });
+  Value reciprocal = rows.compute(variance, [&](Arithmetic &a, ValueRange args) { return row.reciprocal(a, args[0]); });
+  Value rowShift = rows.compute(variance, [&](Arithmetic &a, ValueRange args) { return row.shiftOf(a, args[0]); });
 
   unsigned reciprocalAt = inputs.size();
   inputs.push_back(rows.perRow(reciprocal));

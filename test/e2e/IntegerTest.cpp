@@ -582,7 +582,7 @@ TEST(Integer, AttentionShared) {
 
 TEST(Integer, Norms) {
   IntegerRange int8 = IntegerRange::of(8);
-  for (auto [bits, storage, columns] : {std::tuple(22, 32, 96), {16, 16, 40}, {8, 8, 7}, {26, 32, 1}})
+  for (auto [bits, storage, columns] : {std::tuple(22, 32, 96), {16, 16, 40}, {8, 8, 7}, {26, 32, 1}, {27, 32, 300}})
     for (bool centred : {true, false}) {
       double scale = 8.0 / (1 << (bits - 1));
       IntegerNorm n = IntegerNorm::of(columns, centred, bits, scale, 1e-5);
@@ -614,6 +614,14 @@ TEST(Integer, Norms) {
       check(text, all, expected);
       if (bits == 22)
         check(text, all, expected, Where::Cuda);
+      // What the host has a kernel for, into bytes of either sign and words.
+      auto upward = [&](IntegerRange range) {
+        return eachRow([&, range](const Row &row) { return a.apply(n.normalize(row), range, Rounding::HalfUp); }, columns);
+      };
+      std::string name = centred ? "sq.int_layer_norm" : "sq.int_rms_norm", up = attributes + ", rounding = \"half_up\"";
+      check(mapModel(name, from.c_str(), from.c_str(), "i8", "i8", columns, up), all, upward(int8));
+      check(mapModel(name, from.c_str(), from.c_str(), "i8", "u8", columns, up + ", is_unsigned, bits = 7 : i64"), all, upward(IntegerRange::of(7, true)));
+      check(mapModel(name, from.c_str(), from.c_str(), "i16", "i16", columns, up), all, upward(IntegerRange::of(16)));
     }
   // Without epsilon, a row of one value has no variance at all.
   IntegerNorm none = IntegerNorm::of(6, true, 16, 1, 0);

@@ -371,31 +371,47 @@ LogicalResult IntAttentionOp::verify() {
   return success();
 }
 
-template <typename OpTy> static LogicalResult verifyNorm(OpTy op, int64_t shift) {
+/// The last dimension, and sums that fit.
+template <typename OpTy> static LogicalResult normFits(OpTy op, int64_t shift) {
   ShapedType x = shaped(op.getX());
-  // int_layer_norm_c1, c2, c5, and so for int_rms_norm
-  if (failed(mapFits(op)))
-    return failure();
+  // int_layer_norm_c1, int_norm_rows_c1, and so for int_rms_norm
   if (x.getRank() < 1 || x.isDynamicDim(x.getRank() - 1) || x.getShape().back() < 1)
     return op.emitOpError("needs a last dimension that is static and positive, got ") << x;
-  // int_layer_norm_c3
-  if (failed(lengthsFit(op, {{"multipliers", op.getMultipliers().size()}, {"addends", op.getAddends().size()}},
-                        op.getX(), -1)))
-    return failure();
-  // int_layer_norm_c4
+  // int_layer_norm_c4, int_norm_rows_c4
   if (failed(exponentsFit(op, static_cast<int32_t>(op.getExponent()))))
     return failure();
-  // int_layer_norm_c6
+  // int_layer_norm_c6, int_norm_rows_c5
   int64_t epsilon = op.getEpsilon(), channels = x.getShape().back();
   if (shift < 0 || shift > 16 || epsilon < 0 || epsilon > INT64_C(1) << 61)
     return op.emitOpError("needs a shift of 0 to 16 and an epsilon of 0 to 2^61, got ") << shift << " and " << epsilon;
-  // int_layer_norm_c7
+  // int_layer_norm_c7, int_norm_rows_c6
   int64_t bits = op.getXBits().value_or(widthOf(op.getX())) + op.getXUnsigned();
   int64_t need = 2 * (bits - 1 + shift) + numerics::bitLength(channels - 1);
   if (need > 61)
     return op.emitOpError("adds up to 2^") << need << " (" << channels << " squares of integers of " << bits
                                            << " bits, " << shift << " of them shifted in), and 2^61 is the most; "
                                               "requantize to fewer bits before it and say so in x_bits";
+  return success();
+}
+
+template <typename OpTy> static LogicalResult verifyNorm(OpTy op, int64_t shift) {
+  // int_layer_norm_c1, c2, c5, and so for int_rms_norm
+  if (failed(mapFits(op)) || failed(normFits(op, shift)))
+    return failure();
+  // int_layer_norm_c3
+  return lengthsFit(op, {{"multipliers", op.getMultipliers().size()}, {"addends", op.getAddends().size()}}, op.getX(), -1);
+}
+
+LogicalResult IntNormRowsOp::verify() {
+  // int_norm_rows_c1, int_norm_rows_c2
+  if (failed(oneShape(*this, getX(), getOuts())) || failed(bitsFit(*this, "x_bits", getXBits(), getX())) ||
+      failed(bitsFit(*this, "bits", getBits(), getOuts())) || failed(normFits(*this, getShift())))
+    return failure();
+  // int_norm_rows_c3
+  int64_t channels = shaped(getX()).getShape().back();
+  for (auto [name, v, width, stored] : {std::tuple("multipliers", getMultipliers(), 32, storedMultipliers(channels)), std::tuple("addends", getAddends(), 64, storedAddends(channels))})
+    if (ShapedType type = shaped(v); type.getRank() != 1 || type.getDimSize(0) != stored || widthOf(v) != width)
+      return emitOpError("needs ") << name << " of " << stored << " integers of " << width << " bits, got " << type;
   return success();
 }
 

@@ -110,6 +110,7 @@ void sq::registerBufferizableOpInterfaces(DialectRegistry &registry) {
     IntContextOp::attachInterface<DpsModel<IntContextOp>>(*context);
     IntLayerNormOp::attachInterface<DpsModel<IntLayerNormOp>>(*context);
     IntRmsNormOp::attachInterface<DpsModel<IntRmsNormOp>>(*context);
+    IntNormRowsOp::attachInterface<DpsModel<IntNormRowsOp>>(*context);
     ScatterOp::attachInterface<DpsModel<ScatterOp, true>>(*context);
     PackedMatmulOp::attachInterface<DpsModel<PackedMatmulOp>>(*context);
     KvAppendOp::attachInterface<DpsModel<KvAppendOp, true>>(*context);

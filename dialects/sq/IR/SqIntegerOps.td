@@ -578,4 +578,44 @@ def Sq_IntRmsNormOp : Sq_IntegerMapOp<"int_rms_norm"> {
                        UnitAttr:$is_unsigned, OptionalAttr<I64Attr>:$bits);
 }
 
+def Sq_IntNormRowsOp : Sq_IntegerOp<"int_norm_rows"> {
+  let summary = "sq.int_layer_norm or sq.int_rms_norm, as the host's kernel takes it";
+  let description = [{
+    The same numbers, rounded half up: of `sq.int_layer_norm` if `centred`, else of `sq.int_rms_norm`.
+    `multipliers` and `addends` are memory, of one entry per channel, which vectors read without masks: of each 16 channels
+    the addends are those of the even ones, then those of the odd ones. What is behind the last channel is 0.
+    `--sq-lower-integer=keep-host` makes it.
+
+    - (C1) `x` and `outs` have one shape and a last dim that is static and positive.
+    - (C2) `x_bits` and `bits` are 1 up to the storage's width.
+    - (C3) `addends` has the last dim's size, rounded up to a multiple of 16, `multipliers` 16 more.
+    - (C4) `exponent` is 1 to 62.
+    - (C5) `shift` is 0 to 16, and `epsilon` 0 up to 2^61.
+    - (C6) C squares of `x_bits - 1 + shift` bits are below 2^61.
+
+    Example:
+    ```mlir
+    func.func @example(%x: tensor<?x8xi32>, %m: tensor<32xi32>, %b: tensor<16xi64>, %init: tensor<?x8xi8>) -> tensor<?x8xi8> {
+      %y = sq.int_norm_rows ins(%x, %m, %b : tensor<?x8xi32>, tensor<32xi32>, tensor<16xi64>) outs(%init : tensor<?x8xi8>) {centred, shift = 8 : i64, epsilon = 2684355 : i64, exponent = 55 : i32, x_bits = 22 : i64} -> tensor<?x8xi8>
+      return %y : tensor<?x8xi8>
+    }
+    ```
+  }];
+  let arguments = (ins Sq_IntegerShaped:$x, Sq_IntegerShaped:$multipliers, Sq_IndexShaped:$addends, Sq_IntegerShaped:$outs, UnitAttr:$centred,
+                       I64Attr:$shift, I64Attr:$epsilon, I32Attr:$exponent, UnitAttr:$x_unsigned, OptionalAttr<I64Attr>:$x_bits,
+                       UnitAttr:$is_unsigned, OptionalAttr<I64Attr>:$bits);
+  let extraClassDeclaration = dpsDeclaration # [{
+    static constexpr int64_t kBlock = 16;
+    static int64_t storedAddends(int64_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
+    static int64_t storedMultipliers(int64_t channels) { return storedAddends(channels) + kBlock; }
+    /// Of channel `c`.
+    static int64_t addendPlace(int64_t c) { return c / kBlock * kBlock + c % 2 * (kBlock / 2) + c % kBlock / 2; }
+  }];
+  let results = (outs Variadic<Sq_IntegerShaped>:$result);
+  let assemblyFormat = [{
+    `ins` `(` $x `,` $multipliers `,` $addends `:` type($x) `,` type($multipliers) `,` type($addends) `)`
+    `outs` `(` $outs `:` type($outs) `)` attr-dict (`->` type($result)^)?
+  }];
+}
+
 #endif
