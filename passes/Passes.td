@@ -384,8 +384,9 @@ def IntegerOnlyPass : Pass<"sq-integer-only", "::mlir::func::FuncOp"> {
     - Norms are `sq.int_layer_norm` and `sq.int_rms_norm`, attention is `sq.int_attention`, its mask a boolean,
       which must come from a choice between 0 and -10000 or less by an input of integers or booleans.
       Integer inputs that become masks hold 0 and 1, which a check makes sure of.
-    - GELU, SiLU, sigmoid and tanh are polynomials of 16 bits or tables of 256 entries, whichever has the smaller
-      error on the calibration's histogram; any other function of one value is a table.
+    - A function of one value is 32 parabolas over the range that calibration saw (`sq.int_piecewise`) or a table of 256
+      entries; GELU, SiLU, sigmoid and tanh may be I-BERT's polynomials, too: whichever has the smallest
+      error on the calibration's histogram.
     - Embeddings are tables of bytes with a scale per column, of 16 bits where they have at most 1024 rows.
     - Convolutions with constant weights are loops on bytes and a weight of up to 16 bits.
     - What moves elements moves integers; a product with a mask of 0 and 1 is a choice, a positive factor another scale.
@@ -478,7 +479,7 @@ def LowerIntegerPass : Pass<"sq-lower-integer", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"keepHost", "keep-host", "bool", /*default=*/"false",
-           "leave to the host's kernels sq.int_attention with heads of a multiple of 4 elements, at most 1024, whose scores have a scale of 1e-7 or more, and sq.lookup of bytes">
+           "leave to the host's kernels sq.int_attention with heads of a multiple of 4 elements, at most 1024, whose scores have a scale of 1e-7 or more, sq.lookup of bytes, and norms that round a half up, as sq.int_norm_rows">
   ];
   let dependentDialects = ["::sq::SqDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];

@@ -72,6 +72,9 @@ def LowerMathPass : Pass<"sq-lower-math"> {
     Of MLIR's, measured the same way in normal results: atan 41 ULP, asin 6.3,
     acos 1.1, log1p 2.3, expm1 2.4; sin and cos are wrong for large arguments.
     MLIR's log takes denormals for 2^-126.
+
+    Vectors of 64-bit integers between 32-bit ones, as a product that is rounded to 32 bits needs them, are computed for even and odd
+    lanes in turn (codegen/common/VectorIntegers.h), and `sq.parabola` is written out.
   }];
   let options = [
     Option<"bf16", "bf16", "bool", /*default=*/"true", "write out conversions to bf16, which x86-64 lacks">,

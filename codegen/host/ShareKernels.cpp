@@ -181,8 +181,9 @@ struct ShareKernelsPass : sq::impl::ShareKernelsPassBase<ShareKernelsPass> {
         argument = broadcast;
       }
       number.replaceAllUsesWith(argument);
-      number.erase();
     }
+    for (auto [i, which] : argumentOf) // not before: broadcasts are made in front of what was first
+      numbers.front()[i].erase();
     setArgumentTypes(shared, types);
     for (func::FuncOp func : family.drop_front())
       func.erase();
