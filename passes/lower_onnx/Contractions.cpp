@@ -2,6 +2,7 @@
 
 #include "passes/lower_onnx/Contractions.h"
 #include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/GroupedProducts.h"
 #include "passes/lower_onnx/Quantization.h"
 #include "passes/lower_onnx/QuantizedProducts.h"
 
@@ -192,11 +193,18 @@ LogicalResult lowerMatMul(Lowering &l, Operation *op) {
   if (failed(sameElement(l, op, a, b)))
     return failure();
   FailureOr<Lowered> product = failure();
-  std::optional<QuantizedProduct> quantized = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), false);
+  std::optional<GroupedConstants> codes;
+  if (a->element.isF32() && a->rank() > 0)
+    codes = groupedWeight(l, op, op->getOperand(1), /*transposed=*/false);
+  std::optional<QuantizedProduct> quantized;
+  if (!codes)
+    quantized = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), false);
   std::optional<Weight> weight;
-  if (!quantized && isSupportedFloat(a->element) && a->rank() > 0)
+  if (!codes && !quantized && isSupportedFloat(a->element) && a->rank() > 0)
     weight = constantWeight(l, op->getOperand(1));
-  if (quantized)
+  if (codes)
+    product = multiplyByCodes(l, op, a, *codes);
+  else if (quantized)
     product = multiply(l, op, *quantized, quantized->x, Value());
   else if (weight)
     product = multiplyByConstant(l, op, a, *weight, Value());
@@ -292,7 +300,12 @@ LogicalResult lowerGemm(Lowering &l, Operation *op) {
     biasDone = c && alpha == 1 && beta == 1 && c->rank() == 1 && c->dims[0] == weight.n;
     return biasDone ? l.tensor(c) : Value();
   };
-  if (std::optional<QuantizedProduct> q = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), transB)) {
+  std::optional<GroupedConstants> codes;
+  if (a->element.isF32())
+    codes = groupedWeight(l, op, op->getOperand(1), transB);
+  if (codes) {
+    product = multiplyByCodes(l, op, &left, *codes);
+  } else if (std::optional<QuantizedProduct> q = quantizedProduct(l, op, op->getOperand(0), op->getOperand(1), transB)) {
     Lowered x = transA ? transposed(q->x) : *q->x;
     product = multiply(l, op, *q, &x, q->scale ? Value() : biasOf(q->weight));
   } else if (std::optional<Weight> weight = constantWeight(l, op->getOperand(1))) {

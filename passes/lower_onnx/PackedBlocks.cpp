@@ -6,6 +6,7 @@
 #include "passes/lower_onnx/Constants.h"
 #include "passes/lower_onnx/Contractions.h"
 #include "passes/lower_onnx/Generics.h"
+#include "passes/lower_onnx/GroupedProducts.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Remarks.h"
@@ -191,12 +192,6 @@ Lowered unpack(Lowering &l, Operation *op, const Blocks &blocks, const Operands 
 
 //===-- Codes that stay codes ----------------------------------------------------===//
 
-/// Constants of sq.grouped_matmul.
-struct GroupedConstants {
-  Value codes, scales, offsets;
-  int64_t zeroPoint = 0;
-};
-
 /// Floats in the shape [N, blocks]; f16 where they are.
 Value floatConstant(OpBuilder &b, Location loc, ArrayRef<int64_t> shape, ArrayRef<char> bytes, Type element, StringRef name) {
   if (element.isF16()) {
@@ -271,34 +266,8 @@ std::string keepCodes(Lowering &l, Operation *op, const Blocks &blocks, const Op
     result.offsets = largeConstant<float>(b, loc, shape, b.getF32Type(), minima, "minima");
   result.scales = floatConstant(b, loc, shape, *scale, given.scales->element, "scales");
   result.codes = codesOf(b, loc, blocks, *packed);
+  result.n = blocks.n, result.k = blocks.k, result.bits = blocks.bits, result.size = blocks.size, result.mayRound = blocks.mayRound;
   return "";
-}
-
-FailureOr<Lowered> multiplyByCodes(Lowering &l, Operation *op, Lowered *x, const Blocks &blocks,
-                                   const GroupedConstants &constants) {
-  if (failed(l.unify(op, x->dims.back(), l.indexAttr(blocks.k), "the contraction dimension")))
-    return failure();
-  Location loc = op->getLoc();
-  Dims dims(ArrayRef<OpFoldResult>(x->dims).drop_back());
-  dims.push_back(l.indexAttr(blocks.n));
-  Value tensor = l.tensor(x);
-  Dims given = x->dims, matrix = dims;
-  given.back() = l.indexAttr(blocks.k);
-  if (x->rank() == 1) {
-    given.insert(given.begin(), l.indexAttr(1));
-    tensor = l.reshape(loc, tensor, x->dims, given);
-    matrix.insert(matrix.begin(), l.indexAttr(1));
-  } else if (RankedTensorType type = tensorType(given, x->element); tensor.getType() != type) {
-    tensor = tensor::CastOp::create(l.builder, loc, type, tensor);
-  }
-  Value init = l.emptyTensor(loc, matrix, x->element);
-  Value y = GroupedMatmulOp::create(l.builder, loc, TypeRange(init.getType()), tensor, constants.codes, constants.scales,
-                                    constants.offsets, init, blocks.bits, blocks.size, constants.zeroPoint,
-                                    /*float_input=*/!blocks.mayRound)
-                ->getResult(0);
-  if (x->rank() == 1)
-    y = l.reshape(loc, y, matrix, dims);
-  return asLowered(y, dims, x->element);
 }
 
 /// sq.MatMulBlocks(A, B, scales, zero_points, g_idx): A of f32 [.., K] by the transposed [N, K].
@@ -314,7 +283,7 @@ LogicalResult lowerMatMulBlocks(Lowering &l, Operation *op) {
   std::string why = keepCodes(l, op, *blocks, given, constants);
   FailureOr<Lowered> product = failure();
   if (why.empty()) {
-    product = multiplyByCodes(l, op, x, *blocks, constants);
+    product = multiplyByCodes(l, op, x, constants);
   } else {
     remark::missed(op->getLoc(), remark::RemarkOpts::name("unpacked").category("sq-lower-onnx"))
         << remark::reason("a weight of floats instead of codes: {0}", why);

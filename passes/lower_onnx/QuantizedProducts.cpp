@@ -24,20 +24,6 @@ constexpr const char *kTwoActivations =
 /// An integer of 2 to 8 bits.
 bool isOfBytes(Type element) { return isa<IntegerType>(element) && signless(element).isInteger(8); }
 
-/// The source of any number of transpositions of a matrix.
-Value skipTransposes(Value source, bool &transposed) {
-  while (Operation *op = source.getDefiningOp()) {
-    if (op->getName().getStringRef() != "onnx.Transpose" || op->getNumOperands() != 1)
-      break;
-    auto perm = op->getAttrOfType<DenseI64ArrayAttr>("perm");
-    if (perm && perm.asArrayRef() != ArrayRef<int64_t>{1, 0})
-      break;
-    transposed = !transposed;
-    source = op->getOperand(0);
-  }
-  return source;
-}
-
 struct Matrix {
   Value tensor;     // a constant of storage
   Lowered *stored;  // [k, n], or [n, k] when transposed
@@ -163,6 +149,19 @@ std::optional<Matrix> quantizedWeight(Lowering &l, Operation *dequantize, bool t
 }
 
 } // namespace
+
+Value sq::skipTransposes(Value source, bool &transposed) {
+  while (Operation *op = source.getDefiningOp()) {
+    if (op->getName().getStringRef() != "onnx.Transpose" || op->getNumOperands() != 1)
+      break;
+    auto perm = op->getAttrOfType<DenseI64ArrayAttr>("perm");
+    if (perm && perm.asArrayRef() != ArrayRef<int64_t>{1, 0})
+      break;
+    transposed = !transposed;
+    source = op->getOperand(0);
+  }
+  return source;
+}
 
 void sq::noteFloat(Lowering &l, Operation *op, const Twine &reason) { l.note(op, "stays in float: " + reason); }
 

@@ -39,6 +39,9 @@ struct IntegerFactors {
 /// rounding of each of them, which moves some across the middle between two steps. None when `op` is something else.
 std::optional<IntegerFactors> integerFactors(Lowering &l, mlir::Operation *op);
 
+/// The source of any number of transpositions of a matrix, each of which turns `transposed` over.
+mlir::Value skipTransposes(mlir::Value source, bool &transposed);
+
 /// Tells the user that `op` computes in floats where it has quantised operands.
 void noteFloat(Lowering &l, mlir::Operation *op, const llvm::Twine &reason);
 

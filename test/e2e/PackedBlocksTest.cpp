@@ -1,4 +1,4 @@
-/// MatMulNBits of every width, with weights that are constant and that are not, of random content.
+/// MatMulNBits of every width, with weights that are constant and that are not, and DequantizeLinear of blocks, of random content.
 #include "test/e2e/Models.h"
 #include "test/support/Compare.h"
 
@@ -136,6 +136,100 @@ TEST(PackedBlocks, EveryWidth) {
       ASSERT_TRUE(bool(outputs)) << llvm::toString(outputs.takeError());
       EXPECT_EQ(mismatch(outputs->front(), wanted, 0, 0), "");
     }
+}
+
+/// MatMul or Gemm by what DequantizeLinear makes of blocks of a constant [k, n], or of a [n, k] that is transposed.
+struct DequantizedBlocks {
+  int64_t bits, size, k, n, m = 3;
+  bool isSigned, hasZeros, isTransposed, isGemm;
+  std::mt19937 random;
+  std::vector<int> numbers, zeros; // as stored
+  std::vector<double> scales;
+
+  explicit DequantizedBlocks(unsigned seed) : random(seed) {
+    bits = seed % 2 ? 4 : 2, isSigned = seed / 2 % 2, hasZeros = seed / 4 % 2, isTransposed = seed / 8 % 2, isGemm = seed / 16 % 2;
+    size = pick(0, 1) ? 16 : 32, k = pick(1, 90), n = pick(1, 40);
+    int low = isSigned ? -(1 << (bits - 1)) : 0, high = low + (1 << bits) - 1;
+    for (int64_t i = 0; i < n * k; ++i)
+      numbers.push_back(pick(low, high));
+    for (int64_t i = 0; i < n * count(); ++i) {
+      zeros.push_back(hasZeros ? pick(low, high) : 0);
+      scales.push_back(pick(1, 64) / 64.0);
+    }
+  }
+  int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); }
+  int64_t count() const { return (k + size - 1) / size; }
+  int64_t at(int64_t i, int64_t c, int64_t depth) const { return isTransposed ? c * depth + i : i * n + c; }
+
+  /// As TensorProto has it: several in a byte, the first in the lowest bits.
+  std::string packed(const std::vector<int> &values) const {
+    std::ostringstream os;
+    int64_t each = 8 / bits;
+    for (size_t i = 0; i < values.size(); i += each) {
+      int byte = 0;
+      for (size_t j = 0; j < size_t(each) && i + j < values.size(); ++j)
+        byte |= (values[i + j] & ((1 << bits) - 1)) << (j * bits);
+      os << (i ? ", " : "") << byte;
+    }
+    return os.str();
+  }
+
+  std::string text() const {
+    std::string type = std::string(isSigned ? "int" : "uint") + std::to_string(bits);
+    auto shape = [&](int64_t depth) {
+      return "[" + std::to_string(isTransposed ? n : depth) + ", " + std::to_string(isTransposed ? depth : n) + "] ";
+    };
+    std::ostringstream os;
+    os << "<ir_version: 13, opset_import: [\"\" : 25]>\ng (float[M, " << k << "] x) => (float[M, " << n << "] y)\n<"
+       << type << shape(k) << "w = {" << packed(numbers) << "}, float" << shape(count()) << "s = {";
+    for (size_t i = 0; i < scales.size(); ++i)
+      os << (i ? ", " : "") << scales[i];
+    os << "}";
+    if (hasZeros)
+      os << ", " << type << shape(count()) << "z = {" << packed(zeros) << "}";
+    os << "> {\n  d = DequantizeLinear <axis = " << isTransposed << ", block_size = " << size << "> (w, s" << (hasZeros ? ", z" : "") << ")\n";
+    if (isGemm)
+      os << "  y = Gemm <transB = " << isTransposed << "> (x, d)\n}\n";
+    else
+      os << (isTransposed ? "  t = Transpose <perm = [1, 0]> (d)\n" : "") << "  y = MatMul (x, " << (isTransposed ? "t" : "d") << ")\n}\n";
+    return os.str();
+  }
+
+  Tensor input() {
+    Tensor x = Tensor::zeros(DType::F32, {m, k});
+    for (double &value : x.reals)
+      value = pick(-8, 8) / 8.0; // all sums are exact
+    return x;
+  }
+
+  Tensor expected(const Tensor &x) const {
+    Tensor y = Tensor::zeros(DType::F32, {m, n});
+    for (int64_t r = 0; r < m; ++r)
+      for (int64_t c = 0; c < n; ++c)
+        for (int64_t i = 0; i < k; ++i) {
+          int64_t block = at(i / size, c, count());
+          y.reals[r * n + c] += x.reals[r * k + i] * (numbers[at(i, c, k)] - zeros[block]) * scales[block];
+        }
+    return y;
+  }
+};
+
+TEST(PackedBlocks, Dequantized) {
+  for (unsigned seed = 0; seed < 32; ++seed) {
+    DequantizedBlocks blocks(seed);
+    Tensor x = blocks.input();
+    SCOPED_TRACE(std::to_string(seed) + blocks.text().substr(0, 600));
+    TemporaryDirectory directory;
+    std::string path = directory.file("model.onnxtxt");
+    std::ofstream(path) << blocks.text();
+    CompileOptions options;
+    options.levels = {"x86-64-v3"};
+    CompiledModel model(path, options);
+    ASSERT_TRUE(model.ok());
+    llvm::Expected<std::vector<Tensor>> outputs = model.open(1).run({x});
+    ASSERT_TRUE(bool(outputs)) << llvm::toString(outputs.takeError());
+    EXPECT_EQ(mismatch(outputs->front(), blocks.expected(x), 0, 0), "");
+  }
 }
 
 } // namespace
