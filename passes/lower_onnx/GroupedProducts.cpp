@@ -57,7 +57,7 @@ sq::groupedWeight(Lowering &l, Operation *op, Value weight, bool transposed) {
   auto element = dyn_cast<IntegerType>(stored->element);
   int64_t size = l.intAttr(dequantize, "block_size", 0);
   if (!element || element.getWidth() < 2 || element.getWidth() > 4 ||
-      stored->rank() != 2 || !stored->constant || size == 0)
+      stored->rank() != 2 || !stored->constant)
     return std::nullopt;
   auto refuse = [&](const Twine &reason) -> std::optional<GroupedConstants> {
     remark::missed(
@@ -67,23 +67,38 @@ sq::groupedWeight(Lowering &l, Operation *op, Value weight, bool transposed) {
                           reason.str());
     return std::nullopt;
   };
-  int64_t axis = l.intAttr(dequantize, "axis", 1);
+  // Of [n, k] dim 1 is contracted, of [k, n] dim 0.
+  int64_t contracted = transposed, axis = l.intAttr(dequantize, "axis", 1);
   axis += axis < 0 ? 2 : 0;
-  if (axis != int64_t(transposed))
+  if (size == 0) { // a scale for each row, or one for all
+    bool isOne = staticCount(scale->dims) == 1;
+    if (!isOne && axis == contracted)
+      return refuse("its scales do not lie along its columns");
+    if (dequantizeOf(op->getOperand(0)))
+      return std::nullopt; // a product of integers
+  } else if (axis != contracted) {
     return refuse("its blocks do not lie along the contracted dimension");
-  if (size < 16 || !llvm::isPowerOf2_64(size))
+  } else if (size < 16 || !llvm::isPowerOf2_64(size)) {
     return refuse("blocks of " + Twine(size) +
                   " elements; there are kernels for powers of 2 from 16 on");
+  }
   if (!l.lowered(dequantize->getResult(0))->element.isF32())
     return refuse("it is not dequantised to f32");
-  std::optional<int64_t> k = staticDim(stored->dims[axis]),
-                         n = staticDim(stored->dims[1 - axis]);
+  std::optional<int64_t> k = staticDim(stored->dims[contracted]),
+                         n = staticDim(stored->dims[1 - contracted]);
   std::optional<std::vector<int64_t>> integers = integersOf(l, stored), zeros;
   std::optional<std::vector<float>> scales = floatsOf(l, scale);
   if (zero && !(zeros = integersOf(l, zero)))
     return refuse("its zero points are not constant");
   if (!k || !n || *k < 1 || *n < 1 || !integers || !scales)
     return refuse("its weight or scales are not constant");
+  if (size == 0) {
+    size = *k;
+    if (scales->size() == 1)
+      scales->assign(*n, scales->front());
+    if (zeros && zeros->size() == 1)
+      zeros->assign(*n, zeros->front());
+  }
   int64_t count = llvm::divideCeil(*k, size);
   if (int64_t(scales->size()) != *n * count ||
       (zeros && zeros->size() != scales->size()))
@@ -100,7 +115,7 @@ sq::groupedWeight(Lowering &l, Operation *op, Value weight, bool transposed) {
               element.isUnsigned() ? 0 : -(INT64_C(1) << (result.bits - 1)),
           words = numerics::rowWords(*k, result.bits);
   auto at = [&](int64_t row, int64_t column, int64_t columns) {
-    return axis == 1 ? row * columns + column : column * *n + row;
+    return contracted ? row * columns + column : column * *n + row;
   };
   std::vector<uint32_t> codes(*n * words);
   std::vector<float> scaleRows(*n * count);

@@ -141,7 +141,7 @@ TEST(PackedBlocks, EveryWidth) {
 /// MatMul or Gemm by what DequantizeLinear makes of blocks of a constant [k, n], or of a [n, k] that is transposed.
 struct DequantizedBlocks {
   int64_t bits, size, k, n, m = 3;
-  bool isSigned, hasZeros, isTransposed, isGemm;
+  bool isSigned, hasZeros, isTransposed, isGemm, isWhole; // a scale for each column
   std::mt19937 random;
   std::vector<int> numbers, zeros; // as stored
   std::vector<double> scales;
@@ -149,6 +149,9 @@ struct DequantizedBlocks {
   explicit DequantizedBlocks(unsigned seed) : random(seed) {
     bits = seed % 2 ? 4 : 2, isSigned = seed / 2 % 2, hasZeros = seed / 4 % 2, isTransposed = seed / 8 % 2, isGemm = seed / 16 % 2;
     size = pick(0, 1) ? 16 : 32, k = pick(1, 90), n = pick(1, 40);
+    isWhole = pick(0, 2) == 0;
+    if (isWhole)
+      size = k;
     int low = isSigned ? -(1 << (bits - 1)) : 0, high = low + (1 << bits) - 1;
     for (int64_t i = 0; i < n * k; ++i)
       numbers.push_back(pick(low, high));
@@ -180,14 +183,15 @@ struct DequantizedBlocks {
       return "[" + std::to_string(isTransposed ? n : depth) + ", " + std::to_string(isTransposed ? depth : n) + "] ";
     };
     std::ostringstream os;
+    std::string scaleShape = isWhole ? "[" + std::to_string(n) + "] " : shape(count());
     os << "<ir_version: 13, opset_import: [\"\" : 25]>\ng (float[M, " << k << "] x) => (float[M, " << n << "] y)\n<"
-       << type << shape(k) << "w = {" << packed(numbers) << "}, float" << shape(count()) << "s = {";
+       << type << shape(k) << "w = {" << packed(numbers) << "}, float" << scaleShape << "s = {";
     for (size_t i = 0; i < scales.size(); ++i)
       os << (i ? ", " : "") << scales[i];
     os << "}";
     if (hasZeros)
-      os << ", " << type << shape(count()) << "z = {" << packed(zeros) << "}";
-    os << "> {\n  d = DequantizeLinear <axis = " << isTransposed << ", block_size = " << size << "> (w, s" << (hasZeros ? ", z" : "") << ")\n";
+      os << ", " << type << scaleShape << "z = {" << packed(zeros) << "}";
+    os << "> {\n  d = DequantizeLinear <axis = " << (isTransposed != isWhole) << (isWhole ? "" : ", block_size = " + std::to_string(size)) << "> (w, s" << (hasZeros ? ", z" : "") << ")\n";
     if (isGemm)
       os << "  y = Gemm <transB = " << isTransposed << "> (x, d)\n}\n";
     else
