@@ -73,9 +73,10 @@ struct Halves {
     return op->getOperand(0);
   }
 
-  /// Whether every second lane of `v` can be had; `products` counts what is
-  /// gained by it.
-  static bool isSplittable(Value v, int &products) {
+  /// Whether every second lane of `v` can be had, in few operations, which
+  /// `seen` gathers.
+  static bool isSplittable(Value v, SetVector<Operation *> &seen) {
+    constexpr size_t kMost = 128;
     Operation *op = v.getDefiningOp();
     if (matchPattern(v, m_Constant()))
       return isa<SplatElementsAttr>(cast<arith::ConstantOp>(op).getValue());
@@ -85,10 +86,12 @@ struct Halves {
       return true;
     if (!op || !isArithmetic(op))
       return false;
-    products += isa<arith::MulIOp>(op);
-    return llvm::all_of(op->getOperands(), [&](Value operand) {
-      return isSplittable(operand, products);
-    });
+    if (!seen.insert(op))
+      return true;
+    return seen.size() <= kMost &&
+           llvm::all_of(op->getOperands(), [&](Value operand) {
+             return isSplittable(operand, seen);
+           });
   }
 
   Value split(Value v, bool odd) {
@@ -147,8 +150,9 @@ struct TruncateHalves : OpRewritePattern<arith::TruncIOp> {
         getElementTypeOrSelf(op.getType()).getIntOrFloatBitWidth() > 32)
       return rewriter.notifyMatchFailure(
           op, "not from vectors of 64 bits to 32 bits or fewer");
-    int products = 0;
-    if (!Halves::isSplittable(op.getIn(), products) || !products)
+    SetVector<Operation *> seen;
+    if (!Halves::isSplittable(op.getIn(), seen) ||
+        llvm::none_of(seen, llvm::IsaPred<arith::MulIOp>))
       return rewriter.notifyMatchFailure(op,
                                          "not products of what had 32 bits");
     Halves h(op.getLoc(), rewriter, type.getNumElements());

@@ -57,3 +57,27 @@ func.func @others(%x: vector<16xi32>, %n: vector<16xi64>) -> (vector<16xi32>, ve
   %z = arith.trunci %p : vector<16xi64> to vector<16xi32>
   return %y, %z : vector<16xi32>, vector<16xi32>
 }
+
+// -----
+
+// Squares of squares: each is looked at once.
+// CHECK-LABEL: @squares
+// CHECK-COUNT-24: arith.muli {{.*}} : vector<8xi64>
+// CHECK-NOT: arith.muli
+func.func @squares(%x: vector<16xi32>) -> vector<16xi32> {
+  %0 = arith.extsi %x : vector<16xi32> to vector<16xi64>
+  %1 = arith.muli %0, %0 : vector<16xi64>
+  %2 = arith.muli %1, %1 : vector<16xi64>
+  %3 = arith.muli %2, %2 : vector<16xi64>
+  %4 = arith.muli %3, %3 : vector<16xi64>
+  %5 = arith.muli %4, %4 : vector<16xi64>
+  %6 = arith.muli %5, %5 : vector<16xi64>
+  %7 = arith.muli %6, %6 : vector<16xi64>
+  %8 = arith.muli %7, %7 : vector<16xi64>
+  %9 = arith.muli %8, %8 : vector<16xi64>
+  %10 = arith.muli %9, %9 : vector<16xi64>
+  %11 = arith.muli %10, %10 : vector<16xi64>
+  %12 = arith.muli %11, %11 : vector<16xi64>
+  %y = arith.trunci %12 : vector<16xi64> to vector<16xi32>
+  return %y : vector<16xi32>
+}
