@@ -68,6 +68,30 @@ static Form segmentsOf(const TensorStats &stats, double largest, function_ref<do
   return {numerics::IntegerPiecewise::kInputBits, true, scale, std::clamp<int64_t>(std::llrint(-ends[0] / scale), 0, kMost)};
 }
 
+namespace {
+/// A function as `sq.int_piecewise` has it.
+struct Pieces {
+  Form input;
+  numerics::Parabolas parabolas;
+  double error = INFINITY; // what 16 bits of `step` lose, or parabolas cannot give
+};
+} // namespace
+
+static Pieces piecesOf(const TensorStats &stats, double largest, double step, function_ref<double(double)> f) {
+  Pieces pieces{segmentsOf(stats, largest, f), {}};
+  const Form &input = pieces.input;
+  try {
+    pieces.parabolas = numerics::Parabolas::of(input.scale, input.zero, f);
+    auto piecewise = IntegerPiecewise::of(pieces.parabolas, step, 0);
+    pieces.error = errorOn(stats, f, [&](double v) {
+      int64_t q = std::clamp<int64_t>(std::llrint(v / input.scale) + input.zero, 0, (1 << input.bits) - 1);
+      return step * double(piecewise.apply(q, IntegerRange::of(16)));
+    });
+  } catch (const numerics::Error &) { // not finite everywhere, or too steep
+  }
+  return pieces;
+}
+
 bool IntegerConverter::convertFactor(Value x, Value result, function_ref<std::optional<double>(double)> f) {
   std::optional<double> factor = f(1);
   if (!factor || !(*factor > 0) || !std::isfinite(*factor) || !isKnown(x))
@@ -133,34 +157,22 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
   }
 
   // A parabola for each segment of what was seen of the input.
-  auto known = [&](double v) { return f(v).value_or(NAN); };
-  Form segments = segmentsOf(*stats, results->maxAbs(), known);
-  double piecewiseError = INFINITY;
-  numerics::Parabolas parabolas;
-  try {
-    parabolas = numerics::Parabolas::of(segments.scale, segments.zero, known);
-    auto piecewise = IntegerPiecewise::of(parabolas, step, 0);
-    piecewiseError = errorOn(*stats, exact, [&](double v) {
-      return step * double(piecewise.apply(std::clamp<int64_t>(std::llrint(v / segments.scale) + segments.zero, 0, (1 << segments.bits) - 1), range16));
-    });
-  } catch (const numerics::Error &) { // not finite everywhere, or too steep
-  }
-
-  bool byTable = tableError <= std::min(polynomialError, piecewiseError), byPieces = !byTable && piecewiseError <= polynomialError;
-  Value q = get(x, byTable ? coarse : byPieces ? segments : fine);
+  Pieces pieces = piecesOf(*stats, results->maxAbs(), step, [&](double v) { return f(v).value_or(NAN); });
+  bool byTable = tableError <= std::min(polynomialError, pieces.error), byPieces = !byTable && pieces.error <= polynomialError;
+  Value q = get(x, byTable ? coarse : byPieces ? pieces.input : fine);
   if (!q)
     return refuse("its input has no integer form");
   Location loc = b.getLoc();
   auto make = [=](const Form &form) -> Value {
     IntegerRange range = IntegerRange::of(form.bits, form.isUnsigned);
     bool limited = form.bits != int(form.storage(b.getContext()).getIntOrFloatBitWidth());
-    std::optional<IntegerPiecewise> pieces;
+    std::optional<IntegerPiecewise> p;
     try {
       if (byPieces)
-        pieces = IntegerPiecewise::of(parabolas, form.scale, form.zero);
+        p = IntegerPiecewise::of(pieces.parabolas, form.scale, form.zero);
     } catch (const numerics::Error &) { // the result's range is a tiny part of what the function gives; of 16 bits it is not
     }
-    if (!byTable && ((form.zero && !byPieces) || (byPieces && !pieces) || !form.factors.empty() || limited || form.bits > 16)) {
+    if (!byTable && ((form.zero && !byPieces) || (byPieces && !p) || !form.factors.empty() || limited || form.bits > 16)) {
       // Polynomials have neither zero points nor factors, and pieces no factors: those come behind 16 bits.
       Form wide{16, false, step};
       return requantize({get(result, wide), {wide.scale}, 16}, form);
@@ -180,7 +192,7 @@ bool IntegerConverter::convertActivation(Value x, Value result, Activation kind,
       auto attribute = DenseIntElementsAttr::get(RankedTensorType::get(256, b.getI32Type()), entries);
       y = LookupOp::create(b, type, q, init, attribute).getResult()[0];
     } else if (byPieces) {
-      y = IntPiecewiseOp::create(b, type, q, init, pieces->bases, pieces->slopes, pieces->curves, pieces->shift, form.isUnsigned, bits).getResult()[0];
+      y = IntPiecewiseOp::create(b, type, q, init, p->bases, p->slopes, p->curves, p->shift, form.isUnsigned, bits).getResult()[0];
     } else if (kind == Activation::Gelu) {
       auto g = IntegerGelu::of(fine.scale, form.scale, range);
       auto out = g.out.encodable();
