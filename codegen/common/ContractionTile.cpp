@@ -2,6 +2,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -11,29 +12,44 @@ SmallVector<Value> sq::emitContractionTile(ImplicitLocOpBuilder &b, const Contra
   SmallVector<Value> init(tile.init);
   if (init.empty())
     init.assign(tile.rows * tile.vectors, zero);
+  auto step = [&](ImplicitLocOpBuilder &ib, Value k, ValueRange acc) {
+    SmallVector<Value> rhs, next;
+    if (tile.step)
+      tile.step(ib, k);
+    for (int64_t v = 0; v < tile.vectors; ++v)
+      rhs.push_back(tile.rhs(ib, k, v));
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      Value lhs = tile.lhs(ib, r, k);
+      if (!tile.multiply)
+        lhs = vector::BroadcastOp::create(ib, tile.vectorType, lhs);
+      for (int64_t v = 0; v < tile.vectors; ++v) {
+        Value sum = acc[r * tile.vectors + v];
+        next.push_back(tile.multiply ? tile.multiply(ib, lhs, rhs[v], sum)
+                                     : Value(vector::FMAOp::create(ib, lhs, rhs[v], sum)));
+      }
+    }
+    return next;
+  };
+  auto steps = [&](ImplicitLocOpBuilder &ib, Value k, int64_t count, ValueRange acc) {
+    SmallVector<Value> sums(acc);
+    for (int64_t i = 0; i < count; ++i)
+      sums = step(ib, i ? Value(arith::AddIOp::create(ib, k, arith::ConstantIndexOp::create(ib, i))) : k, sums);
+    return sums;
+  };
+  Value end = tile.depth;
+  int64_t rest = 0;
+  if (tile.unroll > 1) {
+    int64_t depth = *getConstantIntValue(tile.depth);
+    rest = depth % tile.unroll;
+    end = arith::ConstantIndexOp::create(b, depth - rest);
+  }
   Value c0 = arith::ConstantIndexOp::create(b, 0);
-  Value c1 = arith::ConstantIndexOp::create(b, 1);
-  auto loop = scf::ForOp::create(
-      b, c0, tile.depth, c1, init, [&](OpBuilder &nested, Location loc, Value k, ValueRange acc) {
-        ImplicitLocOpBuilder ib(loc, nested);
-        SmallVector<Value> rhs, next;
-        if (tile.step)
-          tile.step(ib, k);
-        for (int64_t v = 0; v < tile.vectors; ++v)
-          rhs.push_back(tile.rhs(ib, k, v));
-        for (int64_t r = 0; r < tile.rows; ++r) {
-          Value lhs = tile.lhs(ib, r, k);
-          if (!tile.multiply)
-            lhs = vector::BroadcastOp::create(ib, tile.vectorType, lhs);
-          for (int64_t v = 0; v < tile.vectors; ++v) {
-            Value sum = acc[r * tile.vectors + v];
-            next.push_back(tile.multiply ? tile.multiply(ib, lhs, rhs[v], sum)
-                                         : Value(vector::FMAOp::create(ib, lhs, rhs[v], sum)));
-          }
-        }
-        scf::YieldOp::create(ib, next);
-      });
-  return SmallVector<Value>(loop.getResults());
+  Value round = arith::ConstantIndexOp::create(b, tile.unroll);
+  auto loop = scf::ForOp::create(b, c0, end, round, init, [&](OpBuilder &nested, Location loc, Value k, ValueRange acc) {
+    ImplicitLocOpBuilder ib(loc, nested);
+    scf::YieldOp::create(ib, steps(ib, k, tile.unroll, acc));
+  });
+  return steps(b, end, rest, loop.getResults());
 }
 
 void sq::emitRowTiles(ImplicitLocOpBuilder &b, Value begin, Value end, int64_t rows,

@@ -24,6 +24,8 @@ struct ContractionTile {
       multiply = nullptr;
   /// What else a step of k does, before its products: prefetches. May be null.
   llvm::function_ref<void(mlir::ImplicitLocOpBuilder &, mlir::Value k)> step = nullptr;
+  /// Steps of k in a round of the loop; what is left of a constant depth comes behind it. Of another depth it must be 1.
+  int64_t unroll = 1;
 };
 
 /// Emits the k loop: the right operand's vectors are loaded once a step, each

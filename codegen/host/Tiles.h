@@ -15,7 +15,7 @@ struct Tiles {
   int64_t rows = 0;    // of the contraction tile in registers
   int64_t vectors = 0; // and its columns, in vector registers
   int64_t block = 0;   // rows of the left operand that stay in L2 while panels of weights pass by
-  int64_t depth = 0;   // elements of k of a panel that stay in L1 while these rows pass by
+  int64_t depth = 0;   // elements of k of a panel that stay in L1, or near it in L2, while these rows pass by
   int64_t keys = 0;    // of attention, whose scores stay in L1
   int64_t batch = 0;   // rows per thread of a part of the batch (--sq-chunk-batch)
 };

@@ -7,16 +7,16 @@
 // The inner loops of packed products.
 
 // 8 x 3 accumulators: three vectors of the weight and one broadcast at a time,
-// 24 multiplications, a line of the next panel, and nothing is spilled within the loop.
+// 24 multiplications, a line of the next panel, for each of four steps of k, and nothing is spilled within the loop.
 // AVX512: sq_{{kernel|shared}}_0:
 // AVX512: vmovups {{.*}}, %zmm
 // AVX512-NEXT: vmovups {{.*}}, %zmm
 // AVX512-NEXT: vmovups {{.*}}, %zmm
 // AVX512-NEXT: vbroadcastss {{.*}}({{.*}}), %zmm
 // AVX512-NOT: (%rsp)
-// AVX512-COUNT-24: vfmadd231ps %zmm{{[0-9]+}}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
+// AVX512-COUNT-96: vfmadd231ps %zmm{{[0-9]+}}, %zmm{{[0-9]+}}, %zmm{{[0-9]+}}
 // AVX512-NOT: {{vfmadd|rsp}}
-// AVX512: jne .LBB
+// AVX512: jb .LBB
 
 // 4 x 3 accumulators, three vectors and a broadcast fill the 16 registers of AVX2.
 // V3: sq_{{kernel|shared}}_0:
@@ -25,9 +25,9 @@
 // V3: vmovups {{.*}}, %ymm
 // V3: vbroadcastss {{.*}}({{.*}}), %ymm
 // V3-NOT: (%rsp)
-// V3-COUNT-12: vfmadd231ps %ymm{{[0-9]+}}, %ymm{{[0-9]+}}, %ymm{{[0-9]+}}
+// V3-COUNT-48: vfmadd231ps %ymm{{[0-9]+}}, %ymm{{[0-9]+}}, %ymm{{[0-9]+}}
 // V3-NOT: {{vfmadd|rsp}}
-// V3: jne .LBB
+// V3: jb .LBB
 // V3-NOT: zmm
 
 // A panel of one vector: each broadcast has one user and is folded into it.

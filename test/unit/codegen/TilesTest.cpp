@@ -65,7 +65,7 @@ TEST(Tiles, DepthInEqualPartsOfAtMostWhatFits) {
     for (int64_t depth = 1; depth <= 5000; depth += 37) {
       int64_t steps = choosePart(target, Tiles(), depth), parts = (depth + steps - 1) / steps;
       EXPECT_LE(steps, depth);
-      EXPECT_LE(steps * kPanelColumns * 4, target.l1 * 3 / 4) << depth;
+      EXPECT_LE(steps * kPanelColumns * 4, std::max(target.l1 * 3 / 4, target.l2 / 12)) << depth;
       EXPECT_GE((steps + 1) * parts, depth);
       EXPECT_LT(parts * steps - depth, parts) << depth; // the last is not much shorter
     }
@@ -73,6 +73,10 @@ TEST(Tiles, DepthInEqualPartsOfAtMostWhatFits) {
   asked.depth = 100;
   EXPECT_EQ(choosePart(hostTargets()[1], asked, 384), 96);
   EXPECT_EQ(choosePart(hostTargets()[1], asked, 60), 60);
+  // In L1 where L2 is small, else K of a small model at once.
+  EXPECT_EQ(choosePart(*findHostTarget("x86-64-v3"), Tiles(), 384), 128);
+  EXPECT_EQ(choosePart(*findHostTarget("avx512"), Tiles(), 384), 384);
+  EXPECT_EQ(choosePart(*findHostTarget("avx512"), Tiles(), 1536), 384);
 }
 
 TEST(Tiles, Parsed) {
