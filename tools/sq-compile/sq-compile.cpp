@@ -112,7 +112,7 @@ struct Options {
                   "explicit, they are only handed in and out")};
   cl::opt<std::string> tile{"tile", cl::cat(category), cl::value_desc("NAME=N,..."),
          cl::desc("sizes of tiles instead of the cost model's: rows and vectors of a product's tile in "
-                  "registers, block (its rows in L2), depth (of its k in L1), keys of attention, batch (rows per thread of a part "
+                  "registers, block (its rows in L2), depth (of its k in caches), keys of attention, batch (rows per thread of a part "
                   "of the batch). A CPU level that rows x vectors do not fit keeps its own")};
   cl::opt<std::string> emit{"emit", cl::cat(category), cl::value_desc("PHASE"),
          cl::desc("stop and print: onnx (as imported), sq (normalised), qdq-onnx (the model as ONNX, with what --quant "
