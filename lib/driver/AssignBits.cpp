@@ -66,17 +66,15 @@ static CompileResult findLosses(ModuleOp module, const AssignRequest &request,
   return resultOf(writeFile(targets.emitLosses, {{text.data(), text.size()}}));
 }
 
-/// The groups with sensitivities that others have, for comparison.
+/// The groups with losses that others have, for comparison.
 static std::vector<assign::Group>
 controlGroups(const std::vector<assign::Group> &groups, StringRef control) {
   if (control.empty())
     return groups;
-  std::vector<double> sensitivities = assign::sensitivitiesOf(groups);
   uint64_t seed = 0;
   if (control.consume_front("shuffled:") && !control.getAsInteger(10, seed))
-    return assign::withSensitivities(groups,
-                                     assign::shuffled(sensitivities, seed));
-  return assign::withSensitivities(groups, assign::reversed(sensitivities));
+    return assign::withLossesFrom(groups, assign::shuffledGroups(groups, seed));
+  return assign::withLossesFrom(groups, assign::reversedGroups(groups));
 }
 
 static std::vector<assign::Budget> budgetsOf(const BitTargets &targets,
