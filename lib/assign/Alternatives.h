@@ -20,6 +20,18 @@ std::optional<Assignment> bestUniform(llvm::ArrayRef<Group> groups, llvm::ArrayR
 /// that is, the fewer layers does a plan make worse than `base` to make others better.
 std::vector<Group> withHarm(llvm::ArrayRef<Group> groups, const Assignment &base, double factor);
 
+/// What a plan loses more than another one on the same samples.
+struct Difference {
+  double mean = 0;
+  double error = 0; // standard error of the mean, by the spread over samples; 0 of a single sample
+};
+Difference differenceOf(llvm::ArrayRef<double> losses, llvm::ArrayRef<double> others);
+
+/// The place of the plan that is surest to lose less than plan `base`: least mean difference to it plus `kSureness`
+/// standard errors. `base` itself where no such sum is below 0; of equal ones the first. `losses` are [plans, samples].
+size_t surestPlan(llvm::ArrayRef<std::vector<double>> losses, size_t base);
+inline constexpr double kSureness = 1;
+
 } // namespace sq::assign
 
 #endif
