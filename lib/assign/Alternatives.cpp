@@ -67,11 +67,11 @@ Difference sq::assign::differenceOf(ArrayRef<double> losses, ArrayRef<double> ot
 
 size_t sq::assign::surestPlan(ArrayRef<std::vector<double>> losses, size_t base) {
   size_t best = base;
-  double least = 0;
+  double least = HUGE_VAL;
   for (auto [i, plan] : enumerate(losses)) {
     const Difference difference = differenceOf(plan, losses[base]);
-    const double bound = difference.mean + kSureness * difference.error;
-    if (i != base && bound < least) {
+    const double bound = difference.mean + difference.error;
+    if (difference.mean < 0 && bound < least) {
       least = bound;
       best = i;
     }

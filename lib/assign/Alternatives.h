@@ -27,10 +27,10 @@ struct Difference {
 };
 Difference differenceOf(llvm::ArrayRef<double> losses, llvm::ArrayRef<double> others);
 
-/// The place of the plan that is surest to lose less than plan `base`: least mean difference to it plus `kSureness`
-/// standard errors. `base` itself where no such sum is below 0; of equal ones the first. `losses` are [plans, samples].
+/// The place of the plan to take instead of plan `base`: of those that lose less in the mean over samples the one with least
+/// mean difference plus its standard error, as the mean alone favours plans that some samples speak for and some against.
+/// `base` itself where none loses less; of equal ones the first. `losses` are [plans, samples].
 size_t surestPlan(llvm::ArrayRef<std::vector<double>> losses, size_t base);
-inline constexpr double kSureness = 1;
 
 } // namespace sq::assign
 

@@ -154,7 +154,7 @@ static std::string digits(double value) {
 
 /// Harm beyond that of the best uniform plan counts so many times in plans that
 /// are measured beside the optimum.
-static constexpr double kFactors[] = {2, 4, 8};
+static constexpr double kFactors[] = {1.25, 1.5, 2, 4, 8};
 
 /// `plan` is the optimum of expected losses, and what it is chosen for is what
 /// those understate. It is run, beside the best uniform plan and plans between
@@ -234,8 +234,7 @@ takeBestMeasured(ArrayRef<assign::Layer> layers, ArrayRef<assign::Group> groups,
         digits(-difference.mean), digits(difference.error));
   } else if (plans.size() > 1) {
     taken.comparison =
-        llvm::formatv("{0}: none of {1} other plans that were run is sure to "
-                      "lose less",
+        llvm::formatv("{0}: none of {1} other plans that were run lost less",
                       other, plans.size() - 1);
   }
   plan = std::move(taken);

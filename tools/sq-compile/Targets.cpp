@@ -58,12 +58,13 @@ TargetFlags::TargetFlags(cl::OptionCategory &category)
               cl::value_desc("reversed|shuffled:SEED"),
               cl::desc("for comparisons: the plan for other sensitivities than "
                        "the layers have")),
-      samples("target-samples", cl::init(256), cl::cat(category),
-              cl::value_desc("N"),
-              cl::desc(
-                  "with budgets: samples that losses are measured by "
-                  "(default: 256; fewer when they have more than 4096 rows)")) {
-}
+      samples(
+          "target-samples", cl::init(256), cl::cat(category),
+          cl::value_desc("N"),
+          cl::desc("with budgets: samples that losses are measured by, and as "
+                   "many others that plans are compared by (default: 256; "
+                   "fewer when they have more than 4096 rows or are more than "
+                   "two thirds of the data)")) {}
 
 bool TargetFlags::isAny() const {
   return any_of(

@@ -70,7 +70,8 @@ TEST(Alternatives, SurestPlan) {
   ASSERT_LT(differenceOf(lucky, base).mean, differenceOf(sure, base).mean);
   // One sample says that `lucky` is better, each says it of `sure`.
   EXPECT_EQ(surestPlan({lucky, sure, worse, base}, 3), 1u);
-  EXPECT_EQ(surestPlan({lucky, worse, base}, 2), 2u);
+  EXPECT_EQ(surestPlan({worse, lucky, base}, 2), 1u); // still better than the base
+  EXPECT_EQ(surestPlan({worse, base}, 1), 1u);
   EXPECT_EQ(surestPlan({base, worse, sure}, 0), 2u);
   // Of equal ones the first; what equals the base is no better.
   EXPECT_EQ(surestPlan({sure, sure, base}, 2), 0u);
