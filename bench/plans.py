@@ -2,12 +2,14 @@
 """Does the integer program find better plans than chance? The standard library is enough."""
 
 import argparse
+import datetime
 import json
 import os
 import re
 import statistics
 import struct
 import subprocess
+from multiprocessing.pool import ThreadPool
 
 from results import machine_text, replace_table
 
@@ -53,6 +55,7 @@ class Model:
         self.calibration = calibration
         self.data = self.file("data%d" % samples)
         cut(data, self.data, samples)
+        self.measured = {}
 
     def file(self, name):
         return os.path.join(self.folder, name)
@@ -74,7 +77,7 @@ class Model:
         path = self.file(name + ".plan")
         if not flags:
             flags = ("--target-data=" + self.calibration,)
-        self.compile("--calib=" + self.file("stats"), "--losses=" + self.file("losses"), "--target-bpw=%.9g" % budget, "--emit-plan=" + path, *flags, *self.flags)
+        self.compile("--calib=" + self.file("stats"), "--losses=" + self.file("losses"), "--target-bpw=%.12g" % (budget * (1 + 1e-9)), "--emit-plan=" + path, *flags, *self.flags)
         return path
 
     def uniform(self, format):
@@ -84,8 +87,15 @@ class Model:
         return path
 
     def measure(self, plan):
-        """Bits a weight, and the distance from float."""
-        artifact, report = self.file("plan.so"), self.file("plan.json")
+        """Bits a weight, and the distance from float; of equal plans once."""
+        with open(plan) as f:
+            text = "\n".join(line.split("#")[0].strip() for line in f if "=" in line.split("#")[0])
+        if text not in self.measured:
+            self.measured[text] = self.distance(plan)
+        return self.measured[text]
+
+    def distance(self, plan):
+        artifact, report = plan + ".so", plan + ".json"
         self.compile("--calib=" + self.file("stats"), "--plan=" + plan, "-o", artifact, "--report=" + report, *self.flags)
         bits = {"f32": 32, "bf16": 16, "int8": 8, "int6": 6}
         stored = weights = 0
@@ -96,10 +106,20 @@ class Model:
             scales = 32 * layer["n"] if precision in ("int8", "int6") else 0
             stored += 8 * layer["compressed"]["bytes"] if layer.get("compressed") else bits[precision] * count + scales
         out = run(self.tool("sq-eval"), artifact, self.data, "--metric=" + self.metric, "--reference=" + self.file("float.so"))
+        os.remove(artifact)
         if self.metric == "retrieval":
             cosines = [float(c) for c in re.findall(r"cosine[^0-9]*([0-9.]+)", out)]
             return stored / weights, 1 - sum(cosines) / len(cosines)
         return stored / weights, float(re.match(r"kl ([-0-9.e+]+)", out).group(1))
+
+
+def merged(path, rows, known):
+    """The rows of the table in `path` with `rows` in place of those of the same model and budget, in the order of `known`."""
+    key = lambda row: (row.split(",")[0].strip("| "), re.search(r"\((\w+) everywhere\)", row).group(1))
+    with open(path) as f:
+        old = [line.rstrip() for line in f if re.match(r"\| \w+, .*\(\w+ everywhere\)", line)]
+    all = {key(row): row for row in old + rows}
+    return [all[place] for place in ((name, format) for name in known for _, format in BUDGETS) if place in all]
 
 
 BUDGETS = [("3", "lut3"), ("4", "lut4"), ("6", "int6")]
@@ -112,7 +132,7 @@ def main():
     parser.add_argument("--minilm", required=True, help="the folder of MiniLM's graph and weights")
     parser.add_argument("--folder", required=True, help="for artifacts and statistics")
     parser.add_argument("--readme")
-    parser.add_argument("--only", default="", help="of classifier, lm, minilm, or tiny-classifier, tiny-lm, which are in test/models; no table is written")
+    parser.add_argument("--only", default="", help="of classifier, lm, minilm, the others' rows stay in the table; or tiny-classifier, tiny-lm, which are in test/models and not of the table")
     parser.add_argument("--random", type=int, default=20, help="plans with shuffled sensitivities")
     parser.add_argument("--samples", default="2000,24,100", help="of the three models, to measure plans by")
     parser.add_argument("--flags", default="", help="more flags of sq-compile")
@@ -136,8 +156,8 @@ def main():
         ("tiny-lm", tiny("lm", "model.onnx"), tiny("lm", "calibration"), tiny("lm", "validation"), 8, "kl", "KL, nats a token"),
     ]
     wanted = options.only.split(",") if options.only else [entry[0] for entry in known]
-    rows = ["| model, measure | budget, bits a weight | the plan | uniform | %d random plans: median (least to most) | reversed |" % options.random,
-            "|---|---|---|---|---|---|"]
+    today = datetime.date.today().isoformat()
+    rows = []
     for entry in known + small:
         if entry[0] not in wanted:
             continue
@@ -150,14 +170,23 @@ def main():
             of = lambda name, *flags: model.measure(model.plan(budget, name, *flags))
             taken, plan = of("plan")
             assert taken <= budget * (1 + 1e-6), "the plan takes %f bits, the budget is %f" % (taken, budget)
-            shuffled = sorted(of("shuffled", "--target-control=shuffled:%d" % seed)[1] for seed in range(1, options.random + 1))
+            random = lambda seed: of("shuffled%d" % seed, "--target-control=shuffled:%d" % seed)[1]
+            with ThreadPool(2) as pool:  # compiling is half of it, and done by one thread
+                shuffled = sorted(pool.map(random, range(1, options.random + 1)))
             worst = of("reversed", "--target-control=reversed")[1]
-            rows.append("| %s, %s | %.3f (%s everywhere) | %.3g | %.3g | %.3g (%.3g to %.3g) | %.3g |" % (
-                model.name, model.shown, budget, format, plan, uniform, statistics.median(shuffled), shuffled[0], shuffled[-1], worst))
+            rows.append("| %s, %s | %.3f (%s everywhere) | %.3g | %.3g | %.3g (%.3g to %.3g) | %.3g | %s |" % (
+                model.name, model.shown, budget, format, plan, uniform, statistics.median(shuffled), shuffled[0], shuffled[-1], worst, today))
             print(rows[-1], flush=True)
+    names = [entry[0] for entry in known]
+    if set(wanted) <= set(names) and options.readme:
+        rows = merged(options.readme, rows, names)
+    else:
+        options.dry_run = True
+    rows = ["| model, measure | budget, bits a weight | the plan | uniform | %d random plans: median (least to most) | reversed | measured |" % options.random,
+            "|---|---|---|---|---|---|---|"] + rows
     table = "\n".join(rows) + "\n\nMeasured on %d, %d and %d samples%s. %s. Command: `bench/plans.sh`." % (
         *counts, ", flags " + options.flags if options.flags else "", machine_text())
-    replace_table(None if options.dry_run or options.only else options.readme, "plans", table)
+    replace_table(None if options.dry_run else options.readme, "plans", table)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,11 @@ struct BitTargets {
   std::function<CompileResult(const std::vector<std::string> &plans, const std::function<void(size_t)> &starts,
                               std::vector<double> &losses, std::string &metric)>
       probe;
-  bool measurePlans = false;           // run the plan and some beside it, and take the best; by `probe`
+  /// The same by samples that `probe` does not see, one by one: [plans, samples], the mean of a plan's is its loss. With it the
+  /// plan and some beside it are run, and the best is taken; null: the plan is what is expected to be best.
+  std::function<CompileResult(const std::vector<std::string> &plans, const std::function<void(size_t)> &starts,
+                              std::vector<std::vector<double>> &losses)>
+      compare;
   /// Seconds of each layer, and of the whole float model with `dims`.
   std::function<CompileResult(const std::vector<LayerToTime> &layers, std::vector<double> &seconds, double &model)> time;
   /// What takes long, and how far it is. One call at a time, from any thread.

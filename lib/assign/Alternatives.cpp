@@ -1,5 +1,7 @@
 #include "lib/assign/Alternatives.h"
 
+#include <cmath>
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
@@ -48,4 +50,31 @@ std::vector<Group> sq::assign::withHarm(ArrayRef<Group> groups, const Assignment
         choice.loss *= factor;
   }
   return result;
+}
+
+Difference sq::assign::differenceOf(ArrayRef<double> losses, ArrayRef<double> others) {
+  Difference result;
+  const double count = losses.size();
+  for (auto [loss, other] : zip_equal(losses, others))
+    result.mean += (loss - other) / count;
+  double squares = 0;
+  for (auto [loss, other] : zip_equal(losses, others))
+    squares += (loss - other - result.mean) * (loss - other - result.mean);
+  if (count > 1)
+    result.error = std::sqrt(squares / (count - 1) / count);
+  return result;
+}
+
+size_t sq::assign::surestPlan(ArrayRef<std::vector<double>> losses, size_t base) {
+  size_t best = base;
+  double least = HUGE_VAL;
+  for (auto [i, plan] : enumerate(losses)) {
+    const Difference difference = differenceOf(plan, losses[base]);
+    const double bound = difference.mean + difference.error;
+    if (difference.mean < 0 && bound < least) {
+      least = bound;
+      best = i;
+    }
+  }
+  return best;
 }

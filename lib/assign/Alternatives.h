@@ -20,6 +20,18 @@ std::optional<Assignment> bestUniform(llvm::ArrayRef<Group> groups, llvm::ArrayR
 /// that is, the fewer layers does a plan make worse than `base` to make others better.
 std::vector<Group> withHarm(llvm::ArrayRef<Group> groups, const Assignment &base, double factor);
 
+/// What a plan loses more than another one on the same samples.
+struct Difference {
+  double mean = 0;
+  double error = 0; // standard error of the mean, by the spread over samples; 0 of a single sample
+};
+Difference differenceOf(llvm::ArrayRef<double> losses, llvm::ArrayRef<double> others);
+
+/// The place of the plan to take instead of plan `base`: of those that lose less in the mean over samples the one with least
+/// mean difference plus its standard error, as the mean alone favours plans that some samples speak for and some against.
+/// `base` itself where none loses less; of equal ones the first. `losses` are [plans, samples].
+size_t surestPlan(llvm::ArrayRef<std::vector<double>> losses, size_t base);
+
 } // namespace sq::assign
 
 #endif

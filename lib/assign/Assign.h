@@ -32,6 +32,7 @@ struct Assignment {
   double bound = 0;                   // no plan within the budgets has less loss
   std::optional<double> measured;     // what it does to the loss when it is run
   bool isByMeasure = false;           // it was taken for that, and not for what it is expected to do
+  std::string comparison;             // with the other plans that were run, in words
   double computedTime = 0;            // share of the seconds that was not measured
   std::vector<std::string> warnings;
 

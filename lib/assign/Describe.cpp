@@ -71,6 +71,8 @@ Status sq::assign::planText(const Solved &solved, std::string &text) {
   text += formatv("# {0}: {1}, {2}, {3} bits per weight\n", statusText(result), lossText(result),
                   budgetText(Budget::Size, result.cost(Cost::Bytes)),
                   format("%.4f", bitsPerWeight(solved.groups, result.cost(Cost::Counted))));
+  if (!result.comparison.empty())
+    text += "# " + result.comparison + "\n";
   for (const Budget &budget : solved.budgets)
     text += formatv("# budget: {0}\n", budgetText(budget.kind, budget.limit));
   if (!solved.metric.empty()) {
@@ -102,6 +104,8 @@ std::string sq::assign::assignmentTable(const Solved &solved) {
   for (const Budget &budget : solved.budgets)
     text += formatv("budget {0}: {1:f2} % of it used\n", budgetText(budget.kind, budget.limit),
                     100 * valueOf(solved, budget) / budget.limit);
+  if (!result.comparison.empty())
+    text += result.comparison + "\n";
   for (const std::string &warning : result.warnings)
     text += "warning: " + warning + "\n";
   text += formatv("{0,-14} {1,12} {2,12} {3,12} {4,10}  layer: losses\n", "choice", "loss", "bytes", "GBOPs", "time");
@@ -162,6 +166,7 @@ json::Value sq::assign::assignmentJson(const Solved &solved) {
   }
   return json::Object{{"status", statusText(result)},
                       {"metric", json::fixUTF8(solved.metric)},
+                      {"comparison", result.comparison},
                       {"totals", std::move(totals)},
                       {"bound", result.bound},
                       {"budgets", std::move(budgets)},

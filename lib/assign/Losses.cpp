@@ -1,6 +1,7 @@
 #include "lib/assign/Losses.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -8,13 +9,17 @@ using namespace llvm;
 using namespace sq;
 using namespace sq::assign;
 
-double sq::assign::traceLoss(double trace, int64_t elements, double squaredError) {
+double sq::assign::traceLoss(double trace, int64_t elements,
+                             double squaredError) {
   return elements > 0 ? trace / double(elements) * squaredError : 0;
 }
 
-double sq::assign::dataFreeLoss(double squaredError, double squaredWeight, int64_t elements, int64_t allElements) {
-  return squaredWeight > 0 && allElements > 0 ? squaredError / squaredWeight * double(elements) / double(allElements)
-                                              : 0;
+double sq::assign::dataFreeLoss(double squaredError, double squaredWeight,
+                                int64_t elements, int64_t allElements) {
+  return squaredWeight > 0 && allElements > 0
+             ? squaredError / squaredWeight * double(elements) /
+                   double(allElements)
+             : 0;
 }
 
 void sq::assign::scaleToProbe(Layer &layer, size_t place, double measured) {
@@ -37,7 +42,8 @@ double sq::assign::rankingDistance(ArrayRef<double> a, ArrayRef<double> b) {
   return pairs ? double(different) / double(pairs) : 0;
 }
 
-/// What a loss is expected to be proportional to: a step has half the size with one bit more.
+/// What a loss is expected to be proportional to: a step has half the size with
+/// one bit more.
 static double expectedShape(const Group &group, const Choice &choice) {
   return double(group.elements) * std::pow(4.0, -choice.weightBits);
 }
@@ -48,7 +54,8 @@ std::vector<double> sq::assign::sensitivitiesOf(ArrayRef<Group> groups) {
     double sum = 0;
     int count = 0;
     for (const Choice &choice : group.choices)
-      if (double shape = expectedShape(group, choice); choice.loss > 0 && shape > 0) {
+      if (double shape = expectedShape(group, choice);
+          choice.loss > 0 && shape > 0) {
         sum += std::log(choice.loss / shape);
         ++count;
       }
@@ -57,15 +64,28 @@ std::vector<double> sq::assign::sensitivitiesOf(ArrayRef<Group> groups) {
   return result;
 }
 
-std::vector<Group> sq::assign::withSensitivities(ArrayRef<Group> groups, ArrayRef<double> sensitivities) {
+std::vector<Group> sq::assign::withLossesFrom(ArrayRef<Group> groups,
+                                              ArrayRef<size_t> from) {
   std::vector<Group> result = groups.vec();
-  for (auto [group, sensitivity] : zip_equal(result, sensitivities))
-    for (Choice &choice : group.choices)
-      choice.loss = sensitivity * expectedShape(group, choice);
+  std::vector<double> sensitivities = sensitivitiesOf(groups);
+  for (auto [group, other] : zip_equal(result, from))
+    for (Choice &choice : group.choices) {
+      const Group &source = groups[other];
+      auto same = find_if(source.choices, [&](const Choice &c) {
+        return c.name == choice.name;
+      });
+      choice.loss =
+          same == source.choices.end()
+              ? sensitivities[other] * expectedShape(group, choice)
+          : source.elements == 0
+              ? 0
+              : same->loss * (double(group.elements) / double(source.elements));
+    }
   return result;
 }
 
-/// SplitMix64 (Steele et al. 2014): the standard library's shuffle differs from one to another.
+/// SplitMix64 (Steele et al. 2014): the standard library's shuffle differs from
+/// one to another.
 static uint64_t nextRandom(uint64_t &state) {
   uint64_t z = state += 0x9e3779b97f4a7c15;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -73,20 +93,40 @@ static uint64_t nextRandom(uint64_t &state) {
   return z ^ (z >> 31);
 }
 
-std::vector<double> sq::assign::shuffled(ArrayRef<double> sensitivities, uint64_t seed) {
-  std::vector<double> result = sensitivities.vec();
-  for (size_t i = result.size(); i > 1; --i)
-    std::swap(result[i - 1], result[nextRandom(seed) % i]);
-  return result;
+/// Those between which there is something to exchange.
+static std::vector<size_t> decidedGroups(ArrayRef<Group> groups) {
+  std::vector<size_t> places;
+  for (auto [i, group] : enumerate(groups))
+    if (group.choices.size() > 1)
+      places.push_back(i);
+  return places;
 }
 
-std::vector<double> sq::assign::reversed(ArrayRef<double> sensitivities) {
-  std::vector<std::pair<double, size_t>> order;
-  for (auto [i, value] : enumerate(sensitivities))
-    order.emplace_back(value, i);
-  llvm::sort(order);
-  std::vector<double> result(order.size());
-  for (size_t i = 0; i < order.size(); ++i)
-    result[order[i].second] = order[order.size() - 1 - i].first;
-  return result;
+/// `places` get the losses of `sources`, the others keep theirs.
+static std::vector<size_t> exchanged(size_t count, ArrayRef<size_t> places,
+                                     ArrayRef<size_t> sources) {
+  std::vector<size_t> from(count);
+  std::iota(from.begin(), from.end(), 0);
+  for (auto [place, source] : zip_equal(places, sources))
+    from[place] = source;
+  return from;
+}
+
+std::vector<size_t> sq::assign::shuffledGroups(ArrayRef<Group> groups,
+                                               uint64_t seed) {
+  const std::vector<size_t> places = decidedGroups(groups);
+  std::vector<size_t> sources = places;
+  for (size_t i = sources.size(); i > 1; --i)
+    std::swap(sources[i - 1], sources[nextRandom(seed) % i]);
+  return exchanged(groups.size(), places, sources);
+}
+
+std::vector<size_t> sq::assign::reversedGroups(ArrayRef<Group> groups) {
+  const std::vector<double> sensitivities = sensitivitiesOf(groups);
+  std::vector<size_t> places = decidedGroups(groups);
+  llvm::stable_sort(places, [&](size_t a, size_t b) {
+    return sensitivities[a] < sensitivities[b];
+  });
+  return exchanged(groups.size(), places,
+                   std::vector<size_t>(places.rbegin(), places.rend()));
 }

@@ -1,6 +1,7 @@
 #include "lib/driver/AssignBits.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include "lib/assign/Alternatives.h"
@@ -66,17 +67,15 @@ static CompileResult findLosses(ModuleOp module, const AssignRequest &request,
   return resultOf(writeFile(targets.emitLosses, {{text.data(), text.size()}}));
 }
 
-/// The groups with sensitivities that others have, for comparison.
+/// The groups with losses that others have, for comparison.
 static std::vector<assign::Group>
 controlGroups(const std::vector<assign::Group> &groups, StringRef control) {
   if (control.empty())
     return groups;
-  std::vector<double> sensitivities = assign::sensitivitiesOf(groups);
   uint64_t seed = 0;
   if (control.consume_front("shuffled:") && !control.getAsInteger(10, seed))
-    return assign::withSensitivities(groups,
-                                     assign::shuffled(sensitivities, seed));
-  return assign::withSensitivities(groups, assign::reversed(sensitivities));
+    return assign::withLossesFrom(groups, assign::shuffledGroups(groups, seed));
+  return assign::withLossesFrom(groups, assign::reversedGroups(groups));
 }
 
 static std::vector<assign::Budget> budgetsOf(const BitTargets &targets,
@@ -104,8 +103,8 @@ static bool isAllFloat(ArrayRef<assign::Group> groups,
                           });
 }
 
-/// The places in `groups` of what `plan` has chosen of `others`, the same groups
-/// with fewer choices.
+/// The places in `groups` of what `plan` has chosen of `others`, the same
+/// groups with fewer choices.
 static std::vector<int> placesIn(ArrayRef<assign::Group> groups,
                                  ArrayRef<assign::Group> others,
                                  const assign::Assignment &plan) {
@@ -149,28 +148,38 @@ static Status solve(std::vector<assign::Group> &groups,
   return assign::assignBits(groups, budgets, result);
 }
 
+static std::string digits(double value) {
+  return llvm::formatv("{0}", llvm::format("%.4g", value));
+}
+
 /// Harm beyond that of the best uniform plan counts so many times in plans that
 /// are measured beside the optimum.
-static constexpr double kFactors[] = {2, 4, 8};
+static constexpr double kFactors[] = {1.25, 1.5, 2, 4, 8};
 
 /// `plan` is the optimum of expected losses, and what it is chosen for is what
 /// those understate. It is run, beside the best uniform plan and plans between
-/// the two, and the best of them is taken.
-static CompileResult takeBestMeasured(
-    ArrayRef<assign::Layer> layers, ArrayRef<assign::Group> groups,
-    ArrayRef<assign::Budget> budgets, bool mayBeFloat,
-    const BitTargets &targets, assign::Assignment &plan) {
+/// the two, by samples that losses were not measured on. Taken is the one that
+/// is surest to lose less than the uniform plan, which stays where none is;
+/// without a uniform plan within the budgets the optimum stands for it.
+static CompileResult
+takeBestMeasured(ArrayRef<assign::Layer> layers, ArrayRef<assign::Group> groups,
+                 ArrayRef<assign::Budget> budgets, bool mayBeFloat,
+                 const BitTargets &targets, assign::Assignment &plan) {
   if (!(plan.loss > 0))
     return {};
   std::vector<assign::Assignment> plans{plan};
-  auto add = [&](assign::Assignment other) {
-    if (llvm::none_of(plans, [&](const assign::Assignment &known) {
-          return known.chosen == other.chosen;
-        }))
-      plans.push_back(std::move(other));
+  auto add = [&](assign::Assignment other) { // its place
+    for (auto [i, known] : llvm::enumerate(plans))
+      if (known.chosen == other.chosen)
+        return i;
+    plans.push_back(std::move(other));
+    return plans.size() - 1;
   };
+  size_t base = 0;
   auto uniform = assign::bestUniform(groups, budgets);
-  if (uniform && (mayBeFloat || !isAllFloat(groups, *uniform))) {
+  const bool hasUniform =
+      uniform && (mayBeFloat || !isAllFloat(groups, *uniform));
+  if (hasUniform) {
     for (double factor : kFactors) {
       std::vector<assign::Group> careful =
           assign::withHarm(groups, *uniform, factor);
@@ -180,42 +189,55 @@ static CompileResult takeBestMeasured(
         return resultOf(status);
       add(assign::assignmentOf(groups, placesIn(groups, careful, found)));
     }
-    add(std::move(*uniform));
+    base = add(std::move(*uniform));
   }
   std::vector<std::string> texts(plans.size());
   for (auto [one, text] : llvm::zip(plans, texts))
     if (Status status = assign::planText({layers, groups, {}, one, ""}, text);
         !status.ok())
       return resultOf(status);
-  std::vector<double> losses;
-  std::string metric;
+  std::vector<std::vector<double>> losses; // by sample
   auto starts = [&](size_t i) {
     if (targets.progress)
       targets.progress("measure plan", i, plans.size());
   };
-  if (CompileResult r = targets.probe(texts, starts, losses, metric);
+  if (CompileResult r = targets.compare(texts, starts, losses);
       r.code != ExitCode::Done)
     return r;
-  size_t best = 0;
-  for (auto [i, loss] : llvm::enumerate(losses)) {
-    plans[i].measured = loss;
-    if (loss < *plans[best].measured)
-      best = i;
+  for (auto [one, all] : llvm::zip(plans, losses)) {
+    double sum = 0;
+    for (double loss : all)
+      sum += loss;
+    one.measured = std::max(sum / double(all.size()), 0.0);
   }
-  if (best == 0) {
-    plan.measured = plans[0].measured;
-    return {};
+  const size_t best = assign::surestPlan(losses, base);
+  assign::Assignment &taken = plans[best];
+  taken.warnings = std::move(plan.warnings);
+  const char *other =
+      hasUniform ? "one choice everywhere" : "the plan of least expected loss";
+  if (best != 0) {
+    taken.isByMeasure = true;
+    taken.warnings.push_back(llvm::formatv(
+        "the plan of least expected loss ({0}) did {1} when it was run; this "
+        "one ({2}) did {3}",
+        digits(plans[0].loss), digits(*plans[0].measured),
+        best == base ? other : "nearer to one choice everywhere",
+        digits(*taken.measured)));
   }
-  plans[best].isByMeasure = true;
-  plans[best].warnings = std::move(plan.warnings);
-  plans[best].warnings.push_back(llvm::formatv(
-      "the plan of least expected loss ({0:g6}) did {1:g6} when it was run; this "
-      "one ({2}) did {3:g6}",
-      plans[0].loss, *plans[0].measured,
-      best + 1 == plans.size() ? "one choice everywhere"
-                               : "nearer to one choice everywhere",
-      *plans[best].measured));
-  plan = std::move(plans[best]);
+  if (best != base) {
+    const assign::Difference difference =
+        assign::differenceOf(losses[best], losses[base]);
+    taken.comparison = llvm::formatv(
+        "surest of {0} plans that were run to lose less than {1} ({2}): {3} "
+        "less, standard error {4}",
+        plans.size(), other, digits(*plans[base].measured),
+        digits(-difference.mean), digits(difference.error));
+  } else if (plans.size() > 1) {
+    taken.comparison =
+        llvm::formatv("{0}: none of {1} other plans that were run lost less",
+                      other, plans.size() - 1);
+  }
+  plan = std::move(taken);
   return {};
 }
 
@@ -266,17 +288,16 @@ CompileResult sq::assignBits(ModuleOp module, const AssignRequest &request,
     return resultOf(status);
   // What it is expected to lose, by the real losses; `solve` may have dropped a
   // choice.
-  assign::Assignment plan = assign::assignmentOf(
-      groups.all, placesIn(groups.all, wanted, chosen));
+  assign::Assignment plan =
+      assign::assignmentOf(groups.all, placesIn(groups.all, wanted, chosen));
   plan.warnings = groups.warnings;
   llvm::append_range(plan.warnings, chosen.warnings);
   if (targets.control.empty()) {
     plan.kind = chosen.kind;
     plan.bound = chosen.bound;
-    if (targets.measurePlans)
-      if (CompileResult r =
-              takeBestMeasured(choices.layers, groups.all, budgets, mayBeFloat,
-                               targets, plan);
+    if (targets.compare)
+      if (CompileResult r = takeBestMeasured(
+              choices.layers, groups.all, budgets, mayBeFloat, targets, plan);
           r.code != ExitCode::Done)
         return r;
   } else {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
@@ -21,7 +22,9 @@ using namespace sq::probe;
 
 static constexpr int64_t kRows = 4096; // after which there are enough of them
 static constexpr int64_t kLeastSamples = 8;
-static constexpr int64_t kMostFloats = 1 << 26; // of outputs that are kept
+static constexpr int64_t kFewSamples = 12;      // nothing of them is held back
+static constexpr int64_t kMostFloats = 1 << 25; // of outputs that are kept, by
+                                                // known and held back
 // Programs that are there at once: bytes of their artifacts, if there is more
 // than one, and their number, for each is compiled in some 300 MB.
 static constexpr uint64_t kMostBytes = 512 << 20;
@@ -66,67 +69,79 @@ Status Probe::open(const ProbeOptions &given) {
     return s;
   source = opened->description();
   samples = std::move(opened);
-  int64_t most =
-      std::min(std::max<int64_t>(options.samples, 1), samples->count());
-  if (most == 0)
+  const int64_t count = samples->count(),
+                wanted = std::max<int64_t>(options.samples, 1),
+                least = count < kFewSamples ? 0 : count / 3; // held back
+  if (count == 0)
     return Status::refused("'" + options.data +
                            "' has no samples to measure losses by");
-  // Every so-manieth.
-  for (int64_t i = 0; i < most; ++i)
-    runs.push_back({i * samples->count() / most, 1, {}, {}});
+  // Every so-manieth, in an order that is spread, too, as not all of them may
+  // be needed.
+  std::vector<Run> runs;
+  const int64_t most = std::min(least ? 2 * wanted : wanted, count);
+  for (int64_t step = 4; step-- > 0;)
+    for (int64_t i = step; i < most; i += 4)
+      runs.push_back({i * count / most, 1, {}, {}});
   uint64_t size = 0;
   if (llvm::sys::fs::file_size(artifact.path(), size))
     size = kMostBytes;
   cores = options.threads > 0 ? options.threads : allowedCores();
   atOnce = int(std::clamp<uint64_t>(kMostBytes / std::max<uint64_t>(size, 1), 1,
                                     std::min(cores, kMostAtOnce)));
-  int64_t rows = 0, floats = 0;
-  size_t kept = 0;
-  // In an order that is spread, too, if not all of them are needed.
-  std::vector<Run> spread;
-  for (size_t step = 4; step-- > 0;)
-    for (size_t i = step; i < runs.size(); i += 4)
-      spread.push_back(runs[i]);
-  runs = std::move(spread);
+  struct Part {
+    std::vector<Run> &runs;
+    int64_t most;
+    int64_t rows = 0, floats = 0;
+
+    bool takes(int64_t values) const {
+      return int64_t(runs.size()) < most && floats + values <= kMostFloats &&
+             (rows < kRows || int64_t(runs.size()) < kLeastSamples);
+    }
+  };
+  Part parts[] = {{known, std::min(wanted, count - least)},
+                  {heldBack, least ? wanted : 0}};
+  Part *part = parts;
   Status status = runAll(
-      model, options.threads,
+      model, runs, options.threads,
       [&](size_t number, const Output &y, const std::vector<Tensor> &inputs) {
-        if (floats + y.count > kMostFloats ||
-            (rows >= kRows && int64_t(kept) >= kLeastSamples))
+        if (part == parts && !part->takes(y.count))
+          ++part; // never back: one part does not depend on the other's limits
+        if (!part->takes(y.count))
           return false;
-        Run &run = runs[number];
+        Run &run = part->runs.emplace_back(runs[number]);
         run.output.assign(y.values, y.values + y.count);
         for (size_t i = 0; i < inputs.size(); ++i)
           if (run.counts.empty() && model.inputs()[i].name == kMask &&
               inputs[i].numElements() * y.width == y.count)
             for (int64_t k = 0; k < inputs[i].numElements(); ++k)
               run.counts.push_back(inputs[i].asDouble(k) != 0);
-        rows += y.count / std::max<int64_t>(y.width, 1);
-        floats += y.count;
-        ++kept;
+        part->rows += y.count / std::max<int64_t>(y.width, 1);
+        part->floats += y.count;
         return true;
       });
   if (!status.ok())
     return status;
-  runs.resize(kept);
-  used = int64_t(kept);
-  for (const Run &run : runs)
-    for (float value : run.output)
-      if (!std::isfinite(value))
-        return Status::refused(samples->title(run.first, 1) +
-                               ": the float model's output '" + output +
-                               "' is not finite");
-  if (runs.empty())
+  for (const Part &one : parts)
+    for (const Run &run : one.runs)
+      for (float value : run.output)
+        if (!std::isfinite(value))
+          return Status::refused(samples->title(run.first, 1) +
+                                 ": the float model's output '" + output +
+                                 "' is not finite");
+  if (known.empty())
     return Status::refused("one sample of '" + options.data +
                            "' has too large an output to measure losses by");
   return {};
 }
 
 std::string Probe::metric() const {
-  return llvm::formatv(
+  std::string text = llvm::formatv(
       "direct: {0} the float output '{1}', {2}, {3} samples of {4}",
       isKl ? "KL to" : "squared difference to", output,
-      isKl ? "nats a row" : "as a share of its squares", used, source);
+      isKl ? "nats a row" : "as a share of its squares", known.size(), source);
+  if (!heldBack.empty())
+    text += llvm::formatv(", plans by {0} others", heldBack.size());
+  return text;
 }
 
 Status Probe::read(const Run &run, std::vector<Tensor> &inputs) const {
@@ -135,7 +150,7 @@ Status Probe::read(const Run &run, std::vector<Tensor> &inputs) const {
 }
 
 Status
-Probe::runAll(const Module &module, int threads,
+Probe::runAll(const Module &module, llvm::ArrayRef<Run> runs, int threads,
               llvm::function_ref<bool(size_t number, const Output &output,
                                       const std::vector<Tensor> &inputs)>
                   take) const {
@@ -171,8 +186,8 @@ Probe::runAll(const Module &module, int threads,
   return {};
 }
 
-Status Probe::measureOne(const std::string &plan, int threads,
-                         double &loss) const {
+Status Probe::measureOne(const std::string &plan, llvm::ArrayRef<Run> runs,
+                         int threads, std::vector<double> &losses) const {
   CompileOptions compile = options.compile;
   compile.planText = plan;
   compile.threads = threads;
@@ -180,11 +195,11 @@ Status Probe::measureOne(const std::string &plan, int threads,
   Module model;
   if (Status s = compileHere(options.model, compile, artifact, model); !s.ok())
     return s;
-  double sum = 0;
+  losses.assign(runs.size(), 0);
   int64_t rows = 0;
   bool isSame = true;
   Status status =
-      runAll(model, threads,
+      runAll(model, runs, threads,
              [&](size_t number, const Output &y, const std::vector<Tensor> &) {
                const Run &run = runs[number];
                isSame &= y.count == int64_t(run.output.size());
@@ -195,8 +210,9 @@ Status Probe::measureOne(const std::string &plan, int threads,
                    continue;
                  const float *reference = run.output.data() + r * width,
                              *got = y.values + r * width;
-                 sum += isKl ? numerics::klDivergence(reference, got, width)
-                             : numerics::relativeSquares(reference, got, width);
+                 losses[number] +=
+                     isKl ? numerics::klDivergence(reference, got, width)
+                          : numerics::relativeSquares(reference, got, width);
                  ++rows;
                }
                return isSame;
@@ -206,17 +222,21 @@ Status Probe::measureOne(const std::string &plan, int threads,
   if (!isSame || rows == 0)
     return Status::refused("'" + output +
                            "' has another shape with few bits, or no rows");
-  loss = std::max(sum / double(rows), 0.0); // a rounding below
-  return std::isfinite(loss)
-             ? Status()
-             : Status::refused("with the plan\n" + plan + "the output '" +
-                               output + "' is not finite");
+  bool isFinite = true;
+  for (double &loss : losses) {
+    loss *= double(runs.size()) / double(rows);
+    isFinite &= std::isfinite(loss);
+  }
+  return isFinite ? Status()
+                  : Status::refused("with the plan\n" + plan + "the output '" +
+                                    output + "' is not finite");
 }
 
-Status Probe::measure(const std::vector<std::string> &plans,
-                      const std::function<void(size_t)> &starts,
-                      std::vector<double> &losses) const {
-  losses.assign(plans.size(), 0);
+Status Probe::measureAll(const std::vector<std::string> &plans,
+                         llvm::ArrayRef<Run> runs,
+                         const std::function<void(size_t)> &starts,
+                         std::vector<std::vector<double>> &losses) const {
+  losses.assign(plans.size(), {});
   std::mutex mutex;
   size_t next = 0, failed = plans.size(); // the first that did
   Status problem;
@@ -232,7 +252,7 @@ Status Probe::measure(const std::vector<std::string> &plans,
         i = next++;
         starts(i);
       }
-      Status status = measureOne(plans[i], threads, losses[i]);
+      Status status = measureOne(plans[i], runs, threads, losses[i]);
       std::lock_guard<std::mutex> lock(mutex);
       if (!status.ok() && i < failed) {
         failed = i;
@@ -249,4 +269,24 @@ Status Probe::measure(const std::vector<std::string> &plans,
     pool.async(work);
   pool.wait();
   return problem;
+}
+
+Status Probe::measure(const std::vector<std::string> &plans,
+                      const std::function<void(size_t)> &starts,
+                      std::vector<double> &losses) const {
+  std::vector<std::vector<double>> bySample;
+  if (Status s = measureAll(plans, known, starts, bySample); !s.ok())
+    return s;
+  losses.clear();
+  for (const std::vector<double> &all : bySample) // a rounding below 0
+    losses.push_back(std::max(std::accumulate(all.begin(), all.end(), 0.0) /
+                                  double(all.size()),
+                              0.0));
+  return {};
+}
+
+Status Probe::measureHeldBack(const std::vector<std::string> &plans,
+                              const std::function<void(size_t)> &starts,
+                              std::vector<std::vector<double>> &losses) const {
+  return measureAll(plans, heldBack.empty() ? known : heldBack, starts, losses);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 #include "lib/calibration/Samples.h"
@@ -29,7 +30,8 @@ struct ProbeOptions {
                           // activations, tables ...; without output and targets
   Loss loss = Loss::Auto;
   int64_t samples = 256; // evenly spread over the data, fewer where they have
-                         // many rows (kRows)
+                         // many rows (kRows), and no more than two thirds of
+                         // it: others are held back
   int threads = 0;       // of runs
 };
 
@@ -42,7 +44,7 @@ public:
   Status open(const ProbeOptions &options);
   bool isOpen() const { return samples != nullptr; }
   /// "direct: KL to the float output 'logits', nats a row, 64 samples of
-  /// 'calibration'".
+  /// 'calibration', plans by 32 others".
   std::string metric() const;
   /// What each of the plans (texts of lib/quantization/Plan.h) does to the
   /// output, several at a time, which share the cores. `starts` is called in
@@ -51,6 +53,12 @@ public:
   Status measure(const std::vector<std::string> &plans,
                  const std::function<void(size_t)> &starts,
                  std::vector<double> &losses) const;
+  /// The same by samples that `measure` does not see, as many of those as there
+  /// are up to `samples`; where the data has too few for both, by all of them.
+  /// [plans, samples], scaled such that the mean of a plan's is its loss.
+  Status measureHeldBack(const std::vector<std::string> &plans,
+                         const std::function<void(size_t)> &starts,
+                         std::vector<std::vector<double>> &losses) const;
 
 private:
   struct Run {
@@ -64,10 +72,16 @@ private:
     int64_t count = 1, width = 1; // of a row
   };
 
-  Status measureOne(const std::string &plan, int threads, double &loss) const;
+  /// Losses by sample, as in measureHeldBack.
+  Status measureOne(const std::string &plan, llvm::ArrayRef<Run> runs,
+                    int threads, std::vector<double> &losses) const;
+  Status measureAll(const std::vector<std::string> &plans,
+                    llvm::ArrayRef<Run> runs,
+                    const std::function<void(size_t)> &starts,
+                    std::vector<std::vector<double>> &losses) const;
   /// Hands on the output of each run, until `take` has enough; `number` is
   /// which of `runs` it is of.
-  Status runAll(const Module &module, int threads,
+  Status runAll(const Module &module, llvm::ArrayRef<Run> runs, int threads,
                 llvm::function_ref<bool(size_t number, const Output &output,
                                         const std::vector<Tensor> &inputs)>
                     take) const;
@@ -78,9 +92,9 @@ private:
   calibration::TableRows tables;
   std::string output, source;
   bool isKl = false;
-  int64_t used = 0;          // samples
-  int cores = 1, atOnce = 1; // plans
-  std::vector<Run> runs;
+  int cores = 1, atOnce = 1;  // plans
+  std::vector<Run> known;     // of losses
+  std::vector<Run> heldBack;  // of plans; empty: those of losses
   mutable std::mutex reading; // of samples
 };
 

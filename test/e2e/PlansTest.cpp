@@ -44,32 +44,31 @@ double lossOf(const std::string &layer, const std::string &choice) {
   return lossOf(choice) * (layer.find("/up/") != std::string::npos ? 0.2 : 1);
 }
 
-/// The plan for `bits` where plans of several choices do `mixed` times what their layers do by themselves.
-std::string planned(double bits, double mixed) {
+/// The plan for `bits` where plans of several choices lose `mixed` on each of four samples, on the last one `last` times as
+/// much, and plans of one choice 1.
+std::string planned(double bits, double mixed, double last = 1) {
   TemporaryDirectory directory;
   CompileOptions options;
   options.activations = "f32"; // no statistics, so no choices of bytes
   options.emitPlan = directory.file("plan");
   options.targets.bitsPerWeight = bits;
   options.targets.outliers = "0%";
-  options.targets.measurePlans = true;
-  auto lossOfPlan = [&](const std::string &plan) {
-    auto lines = linesOf(plan);
-    if (lines.size() == 1) // every layer in one choice
-      return 10 * lossOf(lines[0].second);
-    if (lines[0].first == "*") // a single layer
-      return lossOf(lines[1].first, lines[1].second);
-    double loss = 0;
-    for (auto &[name, choice] : lines)
-      loss += lossOf(name, choice) * (choicesOf(plan).size() > 1 ? mixed : 0.5);
-    return loss;
-  };
   options.targets.probe = [&](const std::vector<std::string> &plans, const std::function<void(size_t)> &starts,
                               std::vector<double> &losses, std::string &metric) {
     metric = "made up";
     for (const std::string &plan : plans) {
       starts(losses.size());
-      losses.push_back(lossOfPlan(plan));
+      auto lines = linesOf(plan); // every layer in one choice, or only one in another than f32
+      losses.push_back(lines.size() == 1 ? 10 * lossOf(lines[0].second) : lossOf(lines[1].first, lines[1].second));
+    }
+    return CompileResult();
+  };
+  options.targets.compare = [&](const std::vector<std::string> &plans, const std::function<void(size_t)> &starts,
+                                std::vector<std::vector<double>> &losses) {
+    for (const std::string &plan : plans) {
+      starts(losses.size());
+      losses.push_back(choicesOf(plan).size() > 1 ? std::vector<double>{mixed, mixed, mixed, mixed * last}
+                                                  : std::vector<double>(4, 1));
     }
     return CompileResult();
   };
@@ -90,6 +89,18 @@ TEST(Plans, TakesTheOptimumWhereThatDoesBest) {
   std::string plan = planned(5.5, 1e-3);
   EXPECT_GT(choicesOf(plan).size(), 1u) << plan;
   EXPECT_EQ(plan.find("# optimal: expected loss "), plan.find('\n') + 1) << plan;
+}
+
+// What one sample says counts as well as what the others do: the means are 1.375 and 0.525.
+TEST(Plans, TakesTheUniformOneWhereNothingLosesLessInTheMean) {
+  std::string plan = planned(5.5, 0.5, 8);
+  EXPECT_EQ(choicesOf(plan).size(), 1u) << plan;
+  EXPECT_NE(plan.find("\n# one choice everywhere: none of "), std::string::npos) << plan;
+  plan = planned(5.5, 0.5, 1.2);
+  EXPECT_GT(choicesOf(plan).size(), 1u) << plan;
+  EXPECT_NE(plan.find(" plans that were run to lose less than one choice everywhere (1): 0.475 less, standard error 0.025\n"),
+            std::string::npos)
+      << plan;
 }
 
 std::string bytesOf(const std::string &path) {

@@ -58,12 +58,13 @@ TargetFlags::TargetFlags(cl::OptionCategory &category)
               cl::value_desc("reversed|shuffled:SEED"),
               cl::desc("for comparisons: the plan for other sensitivities than "
                        "the layers have")),
-      samples("target-samples", cl::init(256), cl::cat(category),
-              cl::value_desc("N"),
-              cl::desc(
-                  "with budgets: samples that losses are measured by "
-                  "(default: 256; fewer when they have more than 4096 rows)")) {
-}
+      samples(
+          "target-samples", cl::init(256), cl::cat(category),
+          cl::value_desc("N"),
+          cl::desc("with budgets: samples that losses are measured by, and as "
+                   "many others that plans are compared by (default: 256; "
+                   "fewer when they have more than 4096 rows or are more than "
+                   "two thirds of the data)")) {}
 
 bool TargetFlags::isAny() const {
   return any_of(
@@ -196,17 +197,28 @@ void bringMeasurements(const std::string &model, const std::string &data,
     result.message = status.message;
     return result;
   };
-  options.targets.probe = [opened, resultOf,
+  auto openOnce = [opened, &probe] {
+    return probe.isOpen() ? sq::Status() : probe.open(opened);
+  };
+  options.targets.probe = [openOnce, resultOf,
                            &probe](const std::vector<std::string> &plans,
                                    const std::function<void(size_t)> &starts,
                                    std::vector<double> &losses,
                                    std::string &metric) {
-    if (!probe.isOpen())
-      if (sq::Status status = probe.open(opened); !status.ok())
-        return resultOf(status);
+    if (sq::Status status = openOnce(); !status.ok())
+      return resultOf(status);
     metric = probe.metric();
     return resultOf(probe.measure(plans, starts, losses));
   };
+  if (!data.empty())
+    options.targets.compare =
+        [openOnce, resultOf, &probe](const std::vector<std::string> &plans,
+                                     const std::function<void(size_t)> &starts,
+                                     std::vector<std::vector<double>> &losses) {
+          if (sq::Status status = openOnce(); !status.ok())
+            return resultOf(status);
+          return resultOf(probe.measureHeldBack(plans, starts, losses));
+        };
   std::map<std::string, int64_t> dims = options.targets.dims;
   std::string activations = options.activations;
   options.targets.time = [model, dims, activations, measure](

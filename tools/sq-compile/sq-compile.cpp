@@ -464,8 +464,10 @@ int main(int argc, char **argv) {
 
   sq::probe::Probe probe;
   if (options.targets.isAny()) {
-    bringMeasurements(cli.model, cli.targets.data.empty() ? cli.calib : cli.targets.data, cli.targets, measure, probe, options);
-    options.targets.measurePlans = !cli.targets.data.empty() || sys::fs::is_directory(cli.calib);
+    std::string data = !cli.targets.data.empty()          ? cli.targets.data
+                       : sys::fs::is_directory(cli.calib) ? cli.calib
+                                                          : std::string();
+    bringMeasurements(cli.model, data, cli.targets, measure, probe, options);
   }
 
   sq::CompileResult result = sq::compileFile(cli.model, options);

@@ -1,4 +1,7 @@
 #include "lib/assign/Alternatives.h"
+
+#include <cmath>
+
 #include "test/unit/assign/Instances.h"
 
 using namespace sq;
@@ -50,6 +53,32 @@ TEST(Alternatives, HarmKeepsPlansNear) {
     before = harmed;
   }
   EXPECT_EQ(before, 0);
+}
+
+TEST(Alternatives, Differences) {
+  Difference difference = differenceOf({1, 2, 6}, {2, 2, 2});
+  EXPECT_DOUBLE_EQ(difference.mean, 1);
+  // Of -1, 0, 4: sum of squares 14, by 2 and 3.
+  EXPECT_DOUBLE_EQ(difference.error, std::sqrt(14.0 / 2 / 3));
+  difference = differenceOf({3}, {5});
+  EXPECT_DOUBLE_EQ(difference.mean, -2);
+  EXPECT_EQ(difference.error, 0);
+}
+
+TEST(Alternatives, SurestPlan) {
+  const std::vector<double> base{2, 2, 2, 2}, sure{1.5, 1.6, 1.5, 1.6}, lucky{-6, 2.5, 2.5, 2.5}, worse{3, 3, 3, 3};
+  ASSERT_LT(differenceOf(lucky, base).mean, differenceOf(sure, base).mean);
+  // One sample says that `lucky` is better, each says it of `sure`.
+  EXPECT_EQ(surestPlan({lucky, sure, worse, base}, 3), 1u);
+  EXPECT_EQ(surestPlan({worse, lucky, base}, 2), 1u); // still better than the base
+  EXPECT_EQ(surestPlan({worse, base}, 1), 1u);
+  EXPECT_EQ(surestPlan({base, worse, sure}, 0), 2u);
+  // Of equal ones the first; what equals the base is no better.
+  EXPECT_EQ(surestPlan({sure, sure, base}, 2), 0u);
+  EXPECT_EQ(surestPlan({base, base}, 1), 1u);
+  EXPECT_EQ(surestPlan({base}, 0), 0u);
+  // Of a single sample there is no spread.
+  EXPECT_EQ(surestPlan({{2}, {1}, {3}}, 2), 1u);
 }
 
 } // namespace

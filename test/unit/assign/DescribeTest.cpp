@@ -97,6 +97,15 @@ TEST(FrontPicture, OfAResult) {
   EXPECT_NE(paretoSvg(picture).find("int4</text>"), std::string::npos);
 }
 
+TEST_F(Describe, Comparison) {
+  result.comparison = "surest of 3 plans";
+  std::string text;
+  ASSERT_TRUE(planText(solved(), text).ok());
+  EXPECT_NE(text.find("\n# surest of 3 plans\n# budget: "), std::string::npos) << text;
+  EXPECT_NE(assignmentTable(solved()).find("\nsurest of 3 plans\n"), std::string::npos);
+  EXPECT_EQ(assignmentJson(solved()).getAsObject()->getString("comparison"), "surest of 3 plans");
+}
+
 TEST(Status, HowFar) {
   Assignment result;
   result.kind = Answer::Stopped;
